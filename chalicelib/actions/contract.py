@@ -1,0 +1,116 @@
+"""The contract of an action, and the two ports it sees the world through.
+
+`Reader` can only look; the executor alone can change. An action declares the operations it reads with
+(`reads`) and the calls it can make (`calls`): IAM policies, Kubernetes RBAC and the linter are generated from
+them, and the reader and the executor refuse what was not declared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from chalicelib.core.outcome import Next, NoData, Refused
+from chalicelib.policy import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsOp:
+    """A boto3 operation, e.g. `AwsOp(service="rds", operation="describe_db_instances")`.
+
+    `where` is the region it goes to, from policy: 'standby' or 'primary'. `resource` is the ARN pattern that
+    its IAM statement names, with {region}, {account} and any of the platform's names, or '*' where the API
+    knows no resource. `iam` is the IAM action where it is not the operation's own name.
+    """
+
+    service: str
+    operation: str
+    resources: tuple[str, ...]
+    where: str = "standby"
+    iam: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubeOp:
+    """A Kubernetes request, e.g. `KubeOp(verb="create", group="velero.io", resource="restores")`."""
+
+    verb: str
+    group: str
+    resource: str
+    where: str = "standby"
+
+
+Op = AwsOp | KubeOp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What a step is aimed at: the runbook's `with`, filled in, and the incident it is for.
+
+    `incident` is the incident's id (used in deterministic names), `opened_at` its opening.
+    """
+
+    step: str
+    incident: str
+    opened_at: datetime
+    params: Mapping[str, str] = field(default_factory=dict)
+    approved_by: str | None = None
+    approved_note: str = ""
+
+
+class Answer(Protocol):
+    """An HTTP answer: what `Reader.http` gives."""
+
+    status: int
+    text: str
+
+
+class Reader(Protocol):
+    """Looks at the world; changes nothing. Every method answers `NoData` with a reason instead of raising when
+    nobody answered in time, and raises only on our own mistakes (an operation that was not declared).
+    """
+
+    def aws(self, service: str, region: str, operation: str, **params: Any) -> Mapping[str, Any] | Refused | NoData:
+        """boto3's answer; Refused when the service said no (its `code` is the service's error code)."""
+        ...
+
+    def kube(
+        self,
+        cluster: str,
+        resource: str,
+        *,
+        namespace: str | None = None,
+        name: str | None = None,
+        label: str | None = None,
+    ) -> Mapping[str, Any] | Sequence[Mapping[str, Any]] | Refused | NoData | None:
+        """`resource` is `<apiVersion> <plural>` (`velero.io/v1 backups`, `apps/v1 deployments`).
+
+        With `name`: the object as plain JSON, None when the server says 404. Without: all that match `label`,
+        as a list. Refused on 401 and 403 (`code` is the Status reason, `Forbidden`).
+        """
+        ...
+
+    def http(self, url: str, *, timeout_s: float = 3.0) -> Answer | NoData:
+        """GET without redirects."""
+        ...
+
+    def sql(self, host: str, port: int, query: str) -> Sequence[Sequence[Any]] | Refused | NoData:
+        """Rows of one of the named read-only queries (see actions/database.py), over TLS where offered."""
+        ...
+
+
+FactsT = TypeVar("FactsT")
+
+
+class Action(Protocol, Generic[FactsT]):
+    """Two verbs. `observe` reads; `next` is pure and says the one thing that is missing."""
+
+    name: ClassVar[str]
+    reads: ClassVar[tuple[Op, ...]]
+    calls: ClassVar[tuple[Op, ...]]
+
+    def observe(self, target: Target, policy: Policy, reader: Reader) -> FactsT: ...
+
+    def next(self, target: Target, policy: Policy, facts: FactsT, now: datetime) -> Next: ...

@@ -1,0 +1,185 @@
+"""What can happen to the platform's book: signals and commands from outside, answers from our own work.
+
+Rules. A signal is a *change* somebody observed, with the time it changed, which is its identity together with
+its source: delivered ten times, late and out of order, it is one signal. A command is what a person said, with
+an id of its own. Both are plain facts: nothing here knows what they will lead to. Never add a default for
+a time or an id here: whoever reads the event knows them, or the event cannot be read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from chalicelib.policy.platform import Mode
+
+
+class AlarmState(StrEnum):
+    """CloudWatch's own three. INSUFFICIENT_DATA is "no data": never read as down."""
+
+    OK = "OK"
+    ALARM = "ALARM"
+    INSUFFICIENT_DATA = "INSUFFICIENT_DATA"
+
+
+class SignalKind(StrEnum):
+    """What observed the change."""
+
+    METRIC_ALARM = "metric-alarm"
+    COMPOSITE_ALARM = "composite-alarm"
+    HEALTH_CHECK_ALARM = "health-check-alarm"
+    PROBE = "probe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """One change of state that one observer saw.
+
+    `source` is the alarm's ARN, or `probe:<name>`; `name` is what policy calls it; `changed_at` is aware UTC.
+    `region` and `account` are None for a probe of our own.
+    """
+
+    source: str
+    name: str
+    kind: SignalKind
+    state: AlarmState
+    changed_at: datetime
+    reason: str
+    region: str | None = None
+    account: str | None = None
+
+    @property
+    def id(self) -> str:
+        """`source#changed_at#state`: the same change is the same id, by whichever way it came."""
+        return f"{self.source}#{self.changed_at.isoformat(timespec='milliseconds')}#{self.state}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What every command carries: its id, who said it (as proven as the way in allows), when, and a note."""
+
+    id: str
+    by: str
+    at: datetime
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declare:
+    """Open an incident that no alarm has opened, or confirm one that is only suspected."""
+
+    said: Said
+    scenario: str
+    scope: str
+    verb: Literal["declare"] = "declare"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approve:
+    """Allow the named step, or every step that asks now when `step` is None; `plan` is the plan hash that was seen."""
+
+    said: Said
+    incident: str
+    plan: str
+    step: str | None = None
+    verb: Literal["approve"] = "approve"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """Refuse the named step; the incident stalls there until somebody approves it, aborts or resolves."""
+
+    said: Said
+    incident: str
+    step: str
+    verb: Literal["reject"] = "reject"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escalate:
+    """Page the next rung of the ladder now."""
+
+    said: Said
+    incident: str
+    verb: Literal["escalate"] = "escalate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledge:
+    """Somebody is on it: the ladder stops climbing. Without an incident: the block windows end."""
+
+    said: Said
+    incident: str | None = None
+    verb: Literal["acknowledge"] = "acknowledge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abort:
+    """Start no further step. What is done stays done."""
+
+    said: Said
+    incident: str
+    verb: Literal["abort"] = "abort"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolve:
+    """A person says it is over."""
+
+    said: Said
+    incident: str
+    verb: Literal["resolve"] = "resolve"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Stop every call that changes something, for every incident, until `resume`."""
+
+    said: Said
+    verb: Literal["pause"] = "pause"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """End a pause."""
+
+    said: Said
+    verb: Literal["resume"] = "resume"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetMode:
+    """observe, approve or automatic, for the whole platform."""
+
+    said: Said
+    mode: Mode
+    verb: Literal["set-mode"] = "set-mode"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Asks only; changes nothing."""
+
+    said: Said
+    verb: Literal["status"] = "status"
+
+
+Command = Declare | Approve | Reject | Escalate | Acknowledge | Abort | Resolve | Pause | Resume | SetMode | Status
+"""Everything a person can say. The `verb` field tells them apart in JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """Time went by; nothing else happened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """Something that came in and could not be read; `raw` is kept whole, `reason` says why."""
+
+    raw: str
+    reason: str
+    received_at: datetime
+    way: Literal["sns", "eventbridge", "direct", "command"]

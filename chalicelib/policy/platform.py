@@ -1,0 +1,199 @@
+"""policies/platform.yaml: what the platform consists of and where it stands."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from chalicelib.policy.base import Duration, Name, Row
+
+Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-gov)?-[a-z]+-\d$")]
+AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
+
+
+class Mode(StrEnum):
+    """How much the responder does without a person. `observe` is the default of a first deployment."""
+
+    OBSERVE = "observe"
+    APPROVE = "approve"
+    AUTOMATIC = "automatic"
+
+
+class Tertiary(Row):
+    """The cold third place, in another cloud."""
+
+    cloud: Literal["azure"]
+    region: str
+    display: str
+
+
+class Regions(Row):
+    """Active-passive: one primary, one standby; a witness that breaks ties; a cold third."""
+
+    primary: Region
+    standby: Region
+    witness: Region
+    tertiary: Tertiary | None = None
+
+
+class NodeGroup(Row):
+    """An EKS managed node group and the size it needs to carry the whole platform."""
+
+    name: str
+    failover_size: Annotated[int, Field(ge=1)]
+    max_size: Annotated[int, Field(ge=1)]
+
+
+class Cluster(Row):
+    """A Kubernetes cluster with a Velero in it."""
+
+    name: str
+    cloud: Literal["aws", "azure"] = "aws"
+    region: str
+    velero_namespace: str = "velero"
+    backup_location: str = "default"
+    node_group: NodeGroup | None = None
+
+
+class Clusters(Row):
+    """One cluster a place."""
+
+    primary: Cluster
+    standby: Cluster
+    tertiary: Cluster | None = None
+
+
+class DatabaseSide(Row):
+    """One RDS instance."""
+
+    region: Region
+    instance: str
+
+
+class Database(Row):
+    """The PostgreSQL that everything stateful leans on: a primary and its cross-region replica."""
+
+    service: Name
+    primary: DatabaseSide
+    replica: DatabaseSide
+    name: str
+    port: int = 5432
+    rpo: Duration
+    lag_threshold: Duration
+    credentials_secret: str = Field(
+        description="Secrets Manager name, standby region; JSON with username and password"
+    )
+    heartbeat_table: str = "dr_heartbeat"
+    primary_replication: Literal["synchronous", "asynchronous"]
+    standby_replication: Literal["synchronous", "asynchronous"]
+
+
+class ApplicationSecret(Row):
+    """The secret in the standby region by which the applications find their database."""
+
+    region: Region
+    name: str
+    host_key: str = "host"
+    port_key: str = "port"
+
+
+class Record(Row):
+    """One half of the Route 53 failover pair."""
+
+    identifier: str
+    role: Literal["PRIMARY", "SECONDARY"]
+    health_check: Literal["switch", "endpoint"] | None = None
+
+
+class MetricSwitch(Row):
+    """A health check over a CloudWatch alarm in the standby region; the responder publishes the metric."""
+
+    kind: Literal["metric"]
+    region: Region
+    namespace: str
+    metric: str
+    alarm: str
+    health_check: str
+    insufficient_data: Literal["Healthy", "Unhealthy", "LastKnownStatus"] = "LastKnownStatus"
+
+
+class ObjectSwitch(Row):
+    """An inverted check on an object in the standby region; falls back by itself when that is gone."""
+
+    kind: Literal["object"]
+    region: Region
+    bucket: str
+    key: str
+    health_check: str
+    deletion_denied: bool
+    primary_ingress_closed: bool
+
+
+class ArcSwitch(Row):
+    """ARC routing controls, over five endpoints written down beforehand."""
+
+    kind: Literal["arc"]
+    endpoints: tuple[str, ...]
+    primary_control: str
+    standby_control: str
+
+
+class Traffic(Row):
+    """Where the users are sent, and by what it is switched."""
+
+    zone: str
+    record: str
+    records: tuple[Record, ...]
+    switch: Annotated[MetricSwitch | ObjectSwitch | ArcSwitch, Field(discriminator="kind")]
+    dns: tuple[Literal["route53", "cloudflare"], ...]
+
+
+class Endpoint(Row):
+    """Where a region answers at its own address, never the global name."""
+
+    region: Region
+    url: Annotated[str, Field(pattern=r"^https?://")]
+
+
+class Responder(Row):
+    """The responder's own things, all in the standby region."""
+
+    region: Region
+    table: str
+    status_bucket: str
+    status_url: Annotated[str, Field(pattern=r"^https?://")]
+    initial_mode: Mode = Mode.OBSERVE
+    approval_valid: Duration
+    block_window: Duration
+    answer_time: Duration = Field(description="how long a person is expected to take to answer a page")
+
+
+class Platform(Row):
+    """Everything that has a name."""
+
+    name: Name
+    display_name: str
+    account: AccountId
+    regions: Regions
+    clusters: Clusters
+    database: Database
+    application_secret: ApplicationSecret
+    traffic: Traffic
+    endpoints: tuple[Endpoint, ...]
+    responder: Responder
+
+    def endpoint(self, region: str) -> Endpoint:
+        """The region's own address; KeyError names the region that has none."""
+        for endpoint in self.endpoints:
+            if endpoint.region == region:
+                return endpoint
+        raise KeyError(f"region {region!r} has no endpoint in platform.yaml")
+
+    def cluster(self, place: Literal["primary", "standby", "tertiary"]) -> Cluster:
+        """The cluster of a place; KeyError when the platform has none there."""
+        cluster: Cluster | None = getattr(self.clusters, place)
+        if cluster is None:
+            raise KeyError(f"the platform has no {place} cluster in platform.yaml")
+        return cluster

@@ -1,0 +1,48 @@
+"""policies/runbooks.yaml: what is done, step by step, for each scenario."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from chalicelib.policy.base import Duration, Name, Row
+
+
+class RunbookStep(Row):
+    """One step, or one for each service when `for_each` is set (then `id` holds `{service}`).
+
+    `needs` names steps; `{service}` in it means the same service's. `needs_if_database` are needed only by
+    services that lean on the database. `previous` makes each of a family lean on the one before it, in
+    recovery order. `fresh_for` is how long its Done may be leaned on before it is looked at again.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9{}-]{0,62}$")]
+    title: str
+    action: Name
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+    for_each: Literal["workloads", "tier-1-workloads"] | None = None
+    needs: tuple[str, ...] = ()
+    needs_if_database: tuple[str, ...] = ()
+    previous: bool = False
+    automatic: bool
+    asks_because: str = Field(default="", description="why a person is asked; required when automatic is false")
+    reversible: bool
+    expected: Duration = Field(description="how long it usually takes, in real time")
+    deadline: Duration
+    fresh_for: Duration | None = None
+    announces: Literal["recovery-started"] | None = None
+
+
+class Runbook(Row):
+    """The steps of one scenario."""
+
+    scenario: Name
+    title: str
+    steps: tuple[RunbookStep, ...]
+
+
+class Runbooks(Row):
+    """All of them."""
+
+    runbooks: tuple[Runbook, ...]

@@ -1,0 +1,74 @@
+"""policies/scenarios.yaml: the scenario matrix and the failure categories."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from chalicelib.policy.base import Duration, Name, Row
+
+
+class Severity(StrEnum):
+    """From the scenario matrix; the order of the members is their rank."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for low to 3 for critical."""
+        return list(Severity).index(self)
+
+
+class Automation(StrEnum):
+    """How much of a scenario's failover may run without a person."""
+
+    YES = "yes"
+    PARTIAL = "partial"
+    NO = "no"
+
+
+class ScopeKind(StrEnum):
+    """What a scenario's incident is about; a scope is a path from the region down."""
+
+    PLATFORM = "platform"
+    REGION = "region"
+    ZONE = "zone"
+    CLUSTER = "cluster"
+    DATABASE = "database"
+    SERVICE = "service"
+
+
+class Scenario(Row):
+    """One row of the scenario matrix. `recovery_time` is None where it is variable."""
+
+    name: Name
+    display: str
+    severity: Severity
+    automatic: Automation
+    by: str = Field(description="what recovers it by itself, or empty")
+    manual: bool
+    recovery_time_min: Duration | None = None
+    recovery_time: Duration | None = None
+    scope: ScopeKind
+    customer_text: str = Field(description="how the status page names it; no internal name, host or identifier")
+
+
+class Case(Row):
+    """One case of the failure categories, with what is meant to recover it."""
+
+    name: Name
+    category: Literal["infrastructure", "data", "application"]
+    scenario: Name
+    recovery: tuple[str, ...]
+
+
+class Scenarios(Row):
+    """The matrix and the cases."""
+
+    scenarios: tuple[Scenario, ...]
+    cases: tuple[Case, ...]

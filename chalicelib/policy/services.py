@@ -1,0 +1,73 @@
+"""policies/services.yaml: tiers, services, what they lean on, in which order they come back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from chalicelib.policy.base import Duration, Name, Row
+
+
+class Tier(Row):
+    """A class of services that share a recovery time objective."""
+
+    tier: Annotated[int, Field(ge=1, le=4)]
+    name: Name
+    rto: Duration
+
+
+class Service(Row):
+    """A row of the service table. `depends_on` names services or infrastructure."""
+
+    name: Name
+    display: str
+    tier: int
+    order: Annotated[int, Field(ge=1)]
+    depends_on: tuple[Name, ...] = ()
+    kind: Literal["workload", "database"] = "workload"
+    namespace: str | None = None
+    label: str = Field(description="the label selector by which Velero and readiness find it")
+    deployments: tuple[str, ...] = ()
+    health_path: str | None = None
+    component: str | None = Field(default=None, description="the public component on the status page")
+
+
+class Infrastructure(Row):
+    """Something services lean on that is no service itself."""
+
+    name: Name
+    display: str
+
+
+class Services(Row):
+    """The service table."""
+
+    tiers: tuple[Tier, ...]
+    services: tuple[Service, ...]
+    infrastructure: tuple[Infrastructure, ...]
+
+    def tier(self, number: int) -> Tier:
+        """The tier with that number; KeyError when there is none."""
+        return {t.tier: t for t in self.tiers}[number]
+
+    def in_order(self) -> tuple[Service, ...]:
+        """By recovery order, as written."""
+        return tuple(sorted(self.services, key=lambda s: s.order))
+
+    def leaners(self, name: str) -> tuple[Service, ...]:
+        """Every service that leans on `name`, directly or through others."""
+        found: dict[str, Service] = {}
+        wave = {name}
+        while wave:
+            wave = {s.name for s in self.services if wave & set(s.depends_on) and s.name not in found}
+            found |= {s.name: s for s in self.services if s.name in wave}
+        return tuple(found[s.name] for s in self.in_order() if s.name in found)
+
+    def leans_on(self, service: str, target: str) -> bool:
+        """Whether `service` leans on `target`, directly or through others."""
+        return any(s.name == service for s in self.leaners(target))
+
+    def rto(self, service: Service) -> Duration:
+        """Its own tier's RTO, or the tightest of what leans on it."""
+        return min(self.tier(s.tier).rto for s in (service, *self.leaners(service.name)))

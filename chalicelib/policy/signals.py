@@ -1,0 +1,88 @@
+"""policies/signals.yaml: who observes what, and how much of it makes an incident."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from chalicelib.policy.base import Duration, Name, Row
+from chalicelib.policy.platform import Region
+
+
+class HealthCheck(Row):
+    """The Route 53 health check of the platform's public endpoint. Evidence only; it hangs on no record."""
+
+    url: Annotated[str, Field(pattern=r"^https?://")]
+    interval: Duration
+    failures: Annotated[int, Field(ge=1, le=10)]
+    regions: tuple[Region, ...]
+    alarm: str = Field(description="the CloudWatch alarm over its HealthCheckStatus, in us-east-1")
+
+
+class Alarm(Row):
+    """A CloudWatch alarm of the platform and the metric it reads. `publisher` says who writes the metric."""
+
+    name: str
+    region: Region
+    namespace: str
+    metric: str
+    statistic: Literal["Average", "Maximum", "Minimum", "Sum", "SampleCount"]
+    comparison: Literal[
+        "LessThanThreshold",
+        "LessThanOrEqualToThreshold",
+        "GreaterThanThreshold",
+        "GreaterThanOrEqualToThreshold",
+    ]
+    threshold: float
+    period: Duration
+    evaluation_periods: Annotated[int, Field(ge=1)]
+    missing: Literal["missing", "breaching", "notBreaching", "ignore"]
+    publisher: str
+
+
+class Probe(Row):
+    """The responder's own look at the primary, at the region's own address, from `region`."""
+
+    name: Name
+    region: Region
+    target: Region
+    interval: Duration
+    failures: Annotated[int, Field(ge=1)]
+    timeout: Duration
+
+
+class Observer(Row):
+    """One independent witness of a scenario: the alarms or the probe that speak for it.
+
+    Several alarms of one observer are one voice: it is Bad when any of them is.
+    """
+
+    name: Name
+    alarms: tuple[str, ...] = ()
+    probe: Name | None = None
+
+
+class Rule(Row):
+    """What makes an incident of a scenario: at least `quorum` observers Bad, for `hold`.
+
+    `opens` of them are enough to open the incident in doubt (state `suspecting`).
+    """
+
+    scenario: Name
+    scope: str = Field(description="a scope path; {region} and {service} are filled in from the signal")
+    observers: tuple[Observer, ...]
+    opens: Annotated[int, Field(ge=1)] = 1
+    quorum: Annotated[int, Field(ge=1)] = 1
+    hold: Duration
+    clear_after: Duration = Field(description="how long all must be Good before a suspicion is cleared")
+
+
+class Signals(Row):
+    """The health check, the alarms, the probes, and the rules that read them."""
+
+    health_check: HealthCheck
+    alarms: tuple[Alarm, ...]
+    probes: tuple[Probe, ...]
+    rules: tuple[Rule, ...]
+    ask_alarms_every: Duration = Field(description="how often the states of an open incident's alarms are asked for")
