@@ -78,7 +78,7 @@ class Declare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approve:
-    """Allow the named step, or every step that asks now when `step` is None; `plan` is the plan hash that was seen."""
+    """Allow the named step, or every step that asks now (`step` None); `plan` is the hash of the plan seen."""
 
     said: Said
     incident: str

@@ -41,9 +41,7 @@ class Message:
     at: datetime
 
 
-ComponentStatus = Literal[
-    "operational", "degraded_performance", "partial_outage", "major_outage", "under_maintenance"
-]
+ComponentStatus = Literal["operational", "degraded_performance", "partial_outage", "major_outage", "under_maintenance"]
 IncidentStatus = Literal["investigating", "identified", "monitoring", "resolved"]
 
 

@@ -1,0 +1,361 @@
+"""What our own work found and did, and how it is taken into the book.
+
+Rules. A look changes nothing outside; what it found replaces what was known. A call is first `Decided` (saved), then
+made, then `Called`: a crash in between leaves the step `acting`, and the next worker looks again before anything else.
+A late answer for an incident that is gone, or a step that is done, changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, assert_never
+
+from chalicelib.core.book import (
+    Book,
+    Debt,
+    Incident,
+    NoticeRecord,
+    NoticeState,
+    StepRecord,
+    StepState,
+)
+from chalicelib.core.incidents import note, put, put_step
+from chalicelib.core.outcome import Act, Done, Doubtful, Made, Next, Outcome, Refused, Stuck, Wait
+from chalicelib.core.plan import Rules, Step
+from chalicelib.core.public import is_public, public
+
+LOOK_AFTER_CALL: Final = timedelta(seconds=2)
+LOOK_AFTER_REFUSAL: Final = timedelta(seconds=10)
+LOOK_WHILE_HELD: Final = timedelta(seconds=60)
+REFUSALS_TO_STUCK: Final = 3
+TELL_TRIES: Final = 5
+HISTORY_KEPT: Final = 5
+TELL_AGAIN: Final = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """An action observed, and said the one thing that is missing."""
+
+    incident: str
+    step: str
+    next: Next
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The gates want a person's yes before this step's call."""
+
+    incident: str
+    step: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBack:
+    """The gates refuse this step's call for now."""
+
+    incident: str
+    step: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """This step's call is about to be made."""
+
+    incident: str
+    step: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """What became of the call."""
+
+    incident: str
+    step: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """A notice is about to be sent. `key` is its identity within the incident."""
+
+    incident: str
+    key: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What became of a notice."""
+
+    incident: str
+    key: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmsAsked:
+    """The states of an open incident's alarms were asked for; what they said comes as signals."""
+
+    incident: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archived:
+    """The incident's archive is written; it leaves the book."""
+
+    incident: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """A call or notice that was decided and then not made: something new came in first, or time ran out.
+
+    `step` names the call, `key` the notice.
+    """
+
+    incident: str
+    step: str | None = None
+    key: str | None = None
+
+
+Answer = Looked | Asked | HeldBack | Decided | Called | Withdrawn | Telling | Told | AlarmsAsked | Archived
+
+
+def fold_answer(book: Book, answer: Answer, *, rules: Rules, now: datetime) -> Book:
+    """The book with this answer taken in."""
+    incident = book.incidents.get(answer.incident)
+    if incident is None:
+        return book
+    match answer:
+        case Looked() | Asked() | HeldBack() | Decided() | Called():
+            try:
+                step = rules.plan_of(incident.plan, incident.scenario).step(answer.step)
+            except KeyError:
+                return book
+            return _fold_step(book, incident, step, answer, rules, now)
+        case Telling(key=key, due_at=due_at):
+            known = incident.notices.get(key)
+            record = NoticeRecord(
+                state=NoticeState.SENDING,
+                due_at=due_at,
+                at=now,
+                tries=(known.tries if known else 0) + 1,
+                message_at=known.message_at if known else now,
+                because="being sent" if known is None else f"being sent again: {known.because}",
+            )
+            return put(book, replace(incident, notices={**incident.notices, key: record}))
+        case Told(key=key, outcome=outcome):
+            return _told(book, incident, key, outcome, rules, now)
+        case AlarmsAsked():
+            return put(book, replace(incident, alarms_asked_at=now))
+        case Withdrawn(step=step_id, key=key):
+            return _withdrawn(book, incident, step_id, key, now)
+        case Archived():
+            kept = (public(incident, rules), *book.history)[:HISTORY_KEPT] if is_public(incident) else book.history
+            return replace(book, incidents={k: v for k, v in book.incidents.items() if k != incident.id}, history=kept)
+    assert_never(answer)
+
+
+def _fold_step(
+    book: Book,
+    incident: Incident,
+    step: Step,
+    answer: Looked | Asked | HeldBack | Decided | Called,
+    rules: Rules,
+    now: datetime,
+) -> Book:
+    record = incident.step(step.id)
+    match answer:
+        case Looked(next=found):
+            return _looked(book, incident, step, record, found, rules, now)
+        case Asked(because=because):
+            if record.state is StepState.ASKING and record.because == because:
+                return book
+            asked_at = record.asked_at if record.state is StepState.ASKING else now
+            changed = replace(record, state=StepState.ASKING, because=because, asked_at=asked_at)
+            book = put_step(book, incident.id, step.id, changed)
+            return note(book, incident.id, "asks", f"{step.title}: {because}", now)
+        case HeldBack(because=because):
+            if record.state is StepState.HELD and record.because == because:
+                return book
+            book = put_step(book, incident.id, step.id, replace(record, state=StepState.HELD, because=because))
+            return note(book, incident.id, "held", f"{step.title}: {because}", now)
+        case Decided(because=because):
+            changed = replace(record, state=StepState.ACTING, because=because, calls=record.calls + 1)
+            book = put_step(book, incident.id, step.id, changed)
+            if step.announces == "recovery-started" and incident.started_at is None:
+                book = put(book, replace(book.incidents[incident.id], started_at=now))
+            return note(book, incident.id, "calling", f"{step.title}: {because}", now)
+        case Called(outcome=outcome):
+            return _called(book, incident, step, record, outcome, rules, now)
+    assert_never(answer)
+
+
+def _looked(
+    book: Book, incident: Incident, step: Step, record: StepRecord, found: Next, rules: Rules, now: datetime
+) -> Book:
+    speed = rules.policy.speed
+    base = replace(record, started_at=record.started_at or now, call=None)
+    match found:
+        case Done():
+            changed = replace(
+                base,
+                state=StepState.DONE,
+                because=found.because,
+                done_at=now,
+                first_done_at=record.first_done_at or now,
+                look_at=None,
+                stuck_at=None,
+                facts={**record.facts, **found.facts},
+            )
+            book = put_step(book, incident.id, step.id, changed)
+            if record.first_done_at is None:
+                book = note(book, incident.id, "done", f"{step.title}: {found.because}", now)
+                book = _consequences(book, incident.id, step, changed, rules, now)
+            return book
+        case Wait():
+            changed = replace(
+                base,
+                state=StepState.RUNNING,
+                because=found.because,
+                look_at=now + found.again_in / speed,
+                stuck_at=None,
+                facts={**record.facts, **found.facts},
+            )
+            if step.action == "person" and record.approval is None:
+                changed = replace(changed, state=StepState.ASKING, asked_at=record.asked_at or now)
+            book = put_step(book, incident.id, step.id, changed)
+            kind = "asks" if changed.state is StepState.ASKING else "waits"
+            return (
+                book
+                if record.because == found.because
+                else note(book, incident.id, kind, f"{step.title}: {found.because}", now)
+            )
+        case Act():
+            # A call that still asks or is still held keeps that state, so that nobody is asked anew for the same thing.
+            state = record.state if record.state in (StepState.ASKING, StepState.HELD) else StepState.RUNNING
+            because = record.because if state is not StepState.RUNNING else found.because
+            changed = replace(
+                base,
+                state=state,
+                because=because,
+                call=found.call,
+                look_at=now + LOOK_WHILE_HELD / speed,
+                stuck_at=None,
+            )
+            return put_step(book, incident.id, step.id, changed)
+        case Stuck():
+            changed = replace(
+                base,
+                state=StepState.STUCK,
+                because=found.because,
+                look_at=now + found.again_in / speed,
+                stuck_at=record.stuck_at or now,
+            )
+            book = put_step(book, incident.id, step.id, changed)
+            return (
+                book
+                if record.because == found.because
+                else note(book, incident.id, "stuck", f"{step.title}: {found.because}", now)
+            )
+    assert_never(found)
+
+
+def _called(
+    book: Book, incident: Incident, step: Step, record: StepRecord, outcome: Outcome, rules: Rules, now: datetime
+) -> Book:
+    if record.state is not StepState.ACTING:
+        return book
+    speed = rules.policy.speed
+    match outcome:
+        case Made():
+            changed = replace(
+                record,
+                state=StepState.RUNNING,
+                because=outcome.because,
+                call=None,
+                look_at=now + LOOK_AFTER_CALL / speed,
+            )
+            kind = "called"
+        case Refused():
+            stuck = record.calls >= REFUSALS_TO_STUCK
+            changed = replace(
+                record,
+                state=StepState.STUCK if stuck else StepState.RUNNING,
+                because=f"{outcome.because} ({outcome.code}); looking again in {LOOK_AFTER_REFUSAL.seconds} s",
+                call=None,
+                look_at=now + LOOK_AFTER_REFUSAL / speed,
+                stuck_at=(record.stuck_at or now) if stuck else None,
+            )
+            kind = "refused"
+        case Doubtful():
+            changed = replace(
+                record,
+                state=StepState.RUNNING,
+                because=f"{outcome.because}; it may have been done, looking again",
+                call=None,
+                doubtful=True,
+                look_at=now + LOOK_AFTER_CALL / speed,
+            )
+            kind = "doubtful"
+        case _:
+            assert_never(outcome)
+    book = put_step(book, incident.id, step.id, changed)
+    return note(book, incident.id, kind, f"{step.title}: {changed.because}", now)
+
+
+def _consequences(book: Book, incident_id: str, step: Step, record: StepRecord, rules: Rules, now: datetime) -> Book:
+    """What a step that is done leaves behind for the platform as a whole."""
+    if serves := record.facts.get("serves"):
+        book = replace(book, serving=str(serves))
+    if step.action == "promote-replica" and not record.facts.get("fenced"):
+        primary = rules.policy.platform.database.primary
+        debt = Debt(
+            kind="fence",
+            what=f"{primary.region}/{primary.instance}",
+            incident=incident_id,
+            since=now,
+            because=f"the old primary {primary.instance!r} in {primary.region} was not proven to take no writes",
+        )
+        if debt.what not in {d.what for d in book.debts}:
+            book = note(replace(book, debts=(*book.debts, debt)), incident_id, "debt", debt.because, now)
+    return book
+
+
+def _withdrawn(book: Book, incident: Incident, step_id: str | None, key: str | None, now: datetime) -> Book:
+    if step_id and (record := incident.step(step_id)).state is StepState.ACTING:
+        changed = replace(record, state=StepState.RUNNING, calls=record.calls - 1, call=None, look_at=now)
+        book = put_step(book, incident.id, step_id, changed)
+    if key and (notice := incident.notices.get(key)) and notice.state is NoticeState.SENDING:
+        left = {k: v for k, v in incident.notices.items() if k != key}
+        if notice.tries > 1:
+            left[key] = replace(notice, state=NoticeState.DOUBTFUL, tries=notice.tries - 1, again_at=now)
+        book = put(book, replace(book.incidents[incident.id], notices=left))
+    return book
+
+
+def _told(book: Book, incident: Incident, key: str, outcome: Outcome, rules: Rules, now: datetime) -> Book:
+    record = incident.notices.get(key)
+    if record is None or record.state is not NoticeState.SENDING:
+        return book
+    again: datetime | None = None
+    match outcome:
+        case Made():
+            state = NoticeState.SENT
+        case Refused():
+            state = NoticeState.FAILED
+        case Doubtful():
+            state = NoticeState.FAILED if record.tries >= TELL_TRIES else NoticeState.DOUBTFUL
+            again = now + TELL_AGAIN * 2 ** (record.tries - 1) / rules.policy.speed
+        case _:
+            assert_never(outcome)
+    late = f", {(now - record.due_at).total_seconds():.0f} s after its deadline" if now > record.due_at else ""
+    changed = replace(record, state=state, at=now, again_at=again, because=outcome.because + late)
+    book = put(book, replace(incident, notices={**incident.notices, key: changed}))
+    return note(book, incident.id, f"notice-{state}", f"{key}: {changed.because}", now)

@@ -1,0 +1,229 @@
+"""The book: everything the desk knows and must not forget, as frozen values.
+
+Rules. The book is the whole truth between two invocations: what is due is derived from it alone. It holds only what
+cannot be derived again. Times are aware UTC. Every type is stored as JSON under `Book.format`; a field is added with
+a default, so that an older book is still read. Never put a plan or a policy in it: they have items of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from chalicelib.core.happened import AlarmState, SignalKind
+from chalicelib.core.message import PublicIncident
+from chalicelib.core.outcome import Call
+from chalicelib.core.states import IncidentState
+from chalicelib.policy.platform import Mode
+from chalicelib.policy.scenarios import Severity
+
+FORMAT = 1
+
+
+class StepState(StrEnum):
+    """Where a step is. `acting` means that its call was decided and may have been made."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    HELD = "held"
+    ASKING = "asking"
+    ACTING = "acting"
+    STUCK = "stuck"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A person's yes, bound to a plan's structure, valid until `expires_at`."""
+
+    by: str
+    at: datetime
+    plan: str
+    expires_at: datetime
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRecord:
+    """What is known of a step. `call` is the one that is decided or asked for; `calls` how many were made."""
+
+    state: StepState = StepState.PENDING
+    because: str = "not started"
+    started_at: datetime | None = None
+    first_done_at: datetime | None = None
+    done_at: datetime | None = None
+    look_at: datetime | None = None
+    call: Call | None = None
+    calls: int = 0
+    doubtful: bool = False
+    asked_at: datetime | None = None
+    approval: Approval | None = None
+    rejected_by: str | None = None
+    late_at: datetime | None = None
+    stuck_at: datetime | None = None
+    facts: Mapping[str, str | float] = field(default_factory=dict)
+
+
+class NoticeState(StrEnum):
+    """`sending` means that it was decided and may have been delivered."""
+
+    SENDING = "sending"
+    SENT = "sent"
+    DOUBTFUL = "doubtful"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeRecord:
+    """One notice to one channel. `due_at` is its deadline from the matrix."""
+
+    state: NoticeState
+    due_at: datetime
+    at: datetime
+    tries: int = 0
+    again_at: datetime | None = None
+    because: str = ""
+    message_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paging:
+    """One climb of the escalation ladder."""
+
+    rung: int
+    at: datetime
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """One open incident. `plan` is the hash of the plan it follows; `failed_at` the earliest bad observation."""
+
+    id: str
+    scenario: str
+    scope: str
+    severity: Severity
+    state: IncidentState
+    because: str
+    plan: str
+    policy: str
+    opened_at: datetime
+    failed_at: datetime
+    confirmed_at: datetime | None = None
+    declared_by: str | None = None
+    started_at: datetime | None = None
+    good_since: datetime | None = None
+    bad_since: datetime | None = None
+    ending: Literal["", "recovered", "cleared", "aborted", "resolved", "absorbed"] = ""
+    ended_at: datetime | None = None
+    steps: Mapping[str, StepRecord] = field(default_factory=dict)
+    notices: Mapping[str, NoticeRecord] = field(default_factory=dict)
+    acknowledged_by: str | None = None
+    acknowledged_at: datetime | None = None
+    pagings: tuple[Paging, ...] = ()
+    absorbed: tuple[str, ...] = ()
+    alarms_asked_at: datetime | None = None
+    entries: int = 0
+
+    def step(self, step_id: str) -> StepRecord:
+        """The record of a step; a fresh one when nothing is known of it yet."""
+        return self.steps.get(step_id) or StepRecord()
+
+    @property
+    def moved(self) -> bool:
+        """Whether any call was made or may have been."""
+        return any(s.calls or s.state is StepState.ACTING for s in self.steps.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watermark:
+    """The newest change taken in from one source."""
+
+    name: str
+    kind: SignalKind
+    state: AlarmState
+    changed_at: datetime
+    reason: str
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Nobody's calls start while this stands."""
+
+    by: str
+    at: datetime
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """After a failover nothing moves by itself again until `until`, or until a person acknowledges."""
+
+    scope: str
+    until: datetime
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debt:
+    """An obligation that outlives its incident."""
+
+    kind: Literal["fence"]
+    what: str
+    incident: str
+    since: datetime
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of a timeline, numbered within its incident (or within 'platform')."""
+
+    incident: str
+    n: int
+    at: datetime
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What became of a command."""
+
+    id: str
+    ok: bool
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """Everything the desk knows. `serving` is the region the traffic was last known to go to."""
+
+    mode: Mode
+    serving: str
+    format: int = FORMAT
+    paused: Pause | None = None
+    blocks: tuple[Block, ...] = ()
+    debts: tuple[Debt, ...] = ()
+    watermarks: Mapping[str, Watermark] = field(default_factory=dict)
+    replies: tuple[Reply, ...] = ()
+    incidents: Mapping[str, Incident] = field(default_factory=dict)
+    outbox: tuple[Entry, ...] = ()
+    entries: int = 0
+    history: tuple[PublicIncident, ...] = ()
+
+    def incident_at(self, scope: str) -> Incident | None:
+        """The open incident whose scope is `scope` or an ancestor of it, a closing one excepted."""
+        for incident in self.incidents.values():
+            if incident.state is not IncidentState.CLOSING and covers(incident.scope, scope):
+                return incident
+        return None
+
+
+def covers(ancestor: str, scope: str) -> bool:
+    """Whether `scope` is `ancestor` or lies below it; scopes are paths (`us-east-1/us-east-1a`)."""
+    return scope == ancestor or scope.startswith(ancestor + "/")

@@ -1,0 +1,210 @@
+"""What must be done now, what is held back and why, and when to look again.
+
+Rules. Derived from the book alone: after a crash the next worker derives the same. Steps and notices are one kind of
+work. Looking is never gated; calling always is. Nothing here does anything: the desk does, in this order. A step that
+was left `acting` by a crash is looked at again before anything else is done about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chalicelib.core.answers import Asked, HeldBack
+from chalicelib.core.book import Book, Incident, StepRecord, StepState
+from chalicelib.core.gates import Ask, Pass, Refuse, Wanted, judge
+from chalicelib.core.message import Message
+from chalicelib.core.notices import outstanding
+from chalicelib.core.outcome import Call
+from chalicelib.core.plan import Plan, Rules, Step
+from chalicelib.core.states import IncidentState
+from chalicelib.core.wording import message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Let this step's action observe; it only reads."""
+
+    incident: str
+    step: Step
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Do:
+    """Make this step's call; the gates let it pass."""
+
+    incident: str
+    step: Step
+    call: Call
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tell:
+    """Send this message."""
+
+    incident: str
+    key: str
+    message: Message
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskAlarms:
+    """Ask CloudWatch for the states of the alarms that speak for this incident."""
+
+    incident: str
+    alarms: tuple[tuple[str, str], ...]
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """Write the archive of a finished incident, then let it leave the book."""
+
+    incident: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Work that is not done now: `answer` puts that into the book where it is not there yet."""
+
+    incident: str
+    step: str
+    because: str
+    answer: Asked | HeldBack
+
+
+Work = Look | Do | Tell | AskAlarms | Archive
+_RUNNING = (IncidentState.RESPONDING, IncidentState.ASKING, IncidentState.STALLING)
+
+
+def due(book: Book, *, rules: Rules, now: datetime) -> tuple[Work | Held, ...]:
+    """Everything that must be done now, pages before steps, and everything that is held back."""
+    found: list[Work | Held] = []
+    for incident in book.incidents.values():
+        found += _tell(book, incident, rules, now)
+    for incident in book.incidents.values():
+        if incident.state in _RUNNING:
+            found += _steps(book, incident, rules, now)
+        found += _ask_alarms(incident, rules, now)
+        found += _archive(book, incident, rules, now)
+    return tuple(found)
+
+
+def wake_at(book: Book, *, rules: Rules, now: datetime) -> datetime | None:
+    """When something will be due that is not due now; None when only the outside can change anything.
+
+    Never earlier than `now`; at most a look too early does no harm.
+    """
+    times: list[datetime] = []
+    for incident in book.incidents.values():
+        times += [n.again_at for n in incident.notices.values() if n.again_at and n.state == "doubtful"]
+        if incident.state is IncidentState.SUSPECTING or not incident.moved:
+            rule = next((r for r in rules.policy.signals.rules if r.scenario == incident.scenario), None)
+            if rule and incident.bad_since:
+                times.append(incident.bad_since + rule.hold)
+            if rule and incident.good_since:
+                times.append(incident.good_since + rule.clear_after)
+        if incident.state in _RUNNING:
+            plan = rules.plan_of(incident.plan, incident.scenario)
+            times += [
+                record.look_at
+                for step in plan.steps
+                if (record := incident.step(step.id)).look_at
+                and record.state is not StepState.DONE
+                and _ready(incident, step)
+            ]
+    ahead = [t for t in times if t > now]
+    return min(ahead, default=None)
+
+
+def _tell(book: Book, incident: Incident, rules: Rules, now: datetime) -> Iterator[Tell]:
+    for owed in outstanding(book, incident, rules, now):
+        record = incident.notices.get(owed.key)
+        if record and record.state == "doubtful" and record.again_at and record.again_at > now:
+            continue
+        at = record.message_at if record else now
+        yield Tell(
+            incident=incident.id,
+            key=owed.key,
+            message=message(book, incident, owed, rules, at),
+            because=f"{owed.event} is owed to {owed.channel} by {owed.due_at:%H:%M:%S} UTC",
+        )
+
+
+def _steps(book: Book, incident: Incident, rules: Rules, now: datetime) -> Iterator[Work | Held]:
+    plan = rules.plan_of(incident.plan, incident.scenario)
+    for step in plan.steps:
+        record = incident.step(step.id)
+        if record.state is StepState.DONE:
+            if _stale(incident, plan, step, record, now):
+                yield Look(incident=incident.id, step=step, because=f"{step.id} is leaned on and no longer fresh")
+        elif _ready(incident, step):
+            yield from _step(book, incident, step, record, rules, now)
+
+
+def _step(
+    book: Book, incident: Incident, step: Step, record: StepRecord, rules: Rules, now: datetime
+) -> Iterator[Work | Held]:
+    if record.rejected_by:
+        return
+    if record.look_at is None or record.look_at <= now or record.state is StepState.ACTING:
+        if record.state in (StepState.PENDING, StepState.ACTING) or record.look_at is not None:
+            yield Look(incident=incident.id, step=step, because=f"{step.id}: {record.because}")
+        return
+    if record.call is None:
+        return
+    wanted = Wanted(incident=incident, step=step, record=record, call=record.call)
+    match judge(wanted, book, rules, now):
+        case Pass(because=because):
+            yield Do(incident=incident.id, step=step, call=record.call, because=because)
+        case Ask(because=because):
+            asked = Asked(incident=incident.id, step=step.id, because=because)
+            yield Held(incident=incident.id, step=step.id, because=because, answer=asked)
+        case Refuse(because=because):
+            held = HeldBack(incident=incident.id, step=step.id, because=because)
+            yield Held(incident=incident.id, step=step.id, because=because, answer=held)
+
+
+def _ready(incident: Incident, step: Step) -> bool:
+    return all(incident.step(need).state is StepState.DONE for need in step.needs)
+
+
+def _stale(incident: Incident, plan: Plan, step: Step, record: StepRecord, now: datetime) -> bool:
+    """Whether its Done is older than policy allows to lean on, and somebody is about to lean on it."""
+    if step.fresh_for is None or record.done_at is None or now - record.done_at <= step.fresh_for:
+        return False
+    return any(
+        step.id in other.needs and incident.step(other.id).state is not StepState.DONE and _ready(incident, other)
+        for other in plan.steps
+    )
+
+
+def _ask_alarms(incident: Incident, rules: Rules, now: datetime) -> Iterator[AskAlarms]:
+    every: timedelta = rules.policy.signals.ask_alarms_every
+    if incident.state is IncidentState.CLOSING:
+        return
+    if incident.alarms_asked_at and now - incident.alarms_asked_at < every:
+        return
+    names = {
+        name
+        for rule in rules.policy.signals.rules
+        if rule.scenario == incident.scenario
+        for observer in rule.observers
+        for name in observer.alarms
+    }
+    alarms = tuple((a.name, a.region) for a in rules.policy.signals.alarms if a.name in names)
+    if alarms:
+        yield AskAlarms(incident=incident.id, alarms=alarms, because="an OK can be missed: alarms act on change only")
+
+
+def _archive(book: Book, incident: Incident, rules: Rules, now: datetime) -> Iterator[Archive]:
+    if incident.state is not IncidentState.CLOSING or outstanding(book, incident, rules, now):
+        return
+    if any(e.incident == incident.id for e in book.outbox):
+        return
+    yield Archive(incident=incident.id, because=f"{incident.ending}, and everyone was told")

@@ -1,0 +1,190 @@
+"""`fold` takes one thing that happened into the book. The only way the book changes.
+
+Rules. Pure and total: every thing that can happen is met in every state. A signal no newer than its source's
+watermark and a command already known change nothing. After each, what follows from the book as a whole is derived
+(evidence, deadlines, the state of each incident): time alone is a thing that happens too. Only an operator's
+illegal command raises.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import assert_never
+
+from chalicelib.core import evidence
+from chalicelib.core.answers import (
+    AlarmsAsked,
+    Answer,
+    Archived,
+    Asked,
+    Called,
+    Decided,
+    HeldBack,
+    Looked,
+    Telling,
+    Told,
+    Withdrawn,
+    fold_answer,
+)
+from chalicelib.core.book import Book, Incident, StepState, Watermark
+from chalicelib.core.commands import fold_command
+from chalicelib.core.happened import (
+    Abort,
+    Acknowledge,
+    AlarmState,
+    Approve,
+    Command,
+    Declare,
+    Escalate,
+    Pause,
+    Reject,
+    Resolve,
+    Resume,
+    SetMode,
+    Signal,
+    Status,
+    Tick,
+)
+from chalicelib.core.incidents import moved, note, opened, paged, put, put_step, settle
+from chalicelib.core.plan import Rules
+from chalicelib.core.states import Event, IncidentState
+from chalicelib.policy.scenarios import ScopeKind
+
+Happened = Signal | Command | Answer | Tick
+
+
+def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book:
+    """The book after this; IllegalCommandError for an operator's command that is not allowed, the book unchanged."""
+    match happened:
+        case Signal():
+            book = _fold_signal(book, happened, rules, now)
+        case (
+            Declare()
+            | Approve()
+            | Reject()
+            | Escalate()
+            | Acknowledge()
+            | Abort()
+            | Resolve()
+            | Pause()
+            | Resume()
+            | SetMode()
+            | Status()
+        ):
+            book = fold_command(book, happened, rules=rules, now=now)
+        case Looked() | Asked() | HeldBack() | Decided() | Called() | Telling() | Told() | AlarmsAsked() | Archived():
+            book = fold_answer(book, happened, rules=rules, now=now)
+        case Tick():
+            pass
+        case _:
+            assert_never(happened)
+    return _follows(book, rules, now)
+
+
+def _fold_signal(book: Book, signal: Signal, rules: Rules, now: datetime) -> Book:
+    mark = book.watermarks.get(signal.source)
+    if mark and signal.changed_at <= mark.changed_at:
+        return book
+    reading = evidence.rules_reading(signal, rules.policy)
+    if not reading:
+        return book
+    watermark = Watermark(
+        name=signal.name,
+        kind=signal.kind,
+        state=signal.state,
+        changed_at=signal.changed_at,
+        reason=signal.reason,
+        region=signal.region,
+    )
+    book = replace(book, watermarks={**book.watermarks, signal.source: watermark})
+    text = f"{signal.name} is {signal.state} since {signal.changed_at:%H:%M:%S} UTC: {signal.reason}"
+    for rule in reading:
+        there = book.incident_at(rule.scope)
+        if there is not None:
+            if signal.state is AlarmState.ALARM and signal.changed_at < there.failed_at:
+                book = put(book, replace(there, failed_at=signal.changed_at))
+            book = note(book, there.id, "signal", text, now)
+            if there.scope == rule.scope or there.scenario == rule.scenario:
+                continue
+        if signal.state is not AlarmState.ALARM or there is not None:
+            continue
+        found = evidence.observations(book, rule, rules.policy)
+        if len(evidence.bad(found)) < rule.opens:
+            continue
+        if rules.policy.scenario(rule.scenario).scope is ScopeKind.REGION and rule.scope != book.serving:
+            book = note(
+                book, "", "quiet", f"{rule.scope} does not serve ({book.serving} does): no incident; {text}", now
+            )
+            continue
+        book = opened(
+            book,
+            scenario=rule.scenario,
+            scope=rule.scope,
+            failed_at=min((o.since for o in evidence.bad(found) if o.since), default=signal.changed_at),
+            declared_by=None,
+            because=evidence.sentence(found),
+            rules=rules,
+            now=now,
+        )
+    return book
+
+
+def _follows(book: Book, rules: Rules, now: datetime) -> Book:
+    """What follows from the book as it is now, for every open incident."""
+    if any(b.until <= now for b in book.blocks):
+        book = replace(book, blocks=tuple(b for b in book.blocks if b.until > now))
+    for incident_id in tuple(book.incidents):
+        if book.incidents[incident_id].state is IncidentState.CLOSING:
+            continue
+        book = _weigh(book, incident_id, rules, now)
+        book = _deadlines(book, incident_id, rules, now)
+        book = _climb(book, incident_id, rules, now)
+        book = settle(book, incident_id, rules, now)
+    return book
+
+
+def _weigh(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
+    """Confirms a suspicion whose quorum has held, clears an incident that has been good for long enough."""
+    incident = book.incidents[incident_id]
+    rule = evidence.rule_of(incident.scenario, incident.scope, rules.policy)
+    if rule is None or incident.declared_by:
+        return book
+    found = evidence.observations(book, rule, rules.policy)
+    ill = evidence.bad(found)
+    good = not ill and any(o.verdict is evidence.Verdict.GOOD for o in found)
+    good_since = (incident.good_since or now) if good else None
+    bad_since = (incident.bad_since or now) if len(ill) >= rule.quorum else None
+    if (good_since, bad_since) != (incident.good_since, incident.bad_since):
+        book = put(book, replace(incident, good_since=good_since, bad_since=bad_since))
+    if incident.state is IncidentState.SUSPECTING and bad_since and now - bad_since >= rule.hold:
+        return moved(book, incident_id, Event.CONFIRMED, evidence.sentence(found), now)
+    if good_since and now - good_since >= rule.clear_after and not incident.moved:
+        return moved(book, incident_id, Event.CLEARED, evidence.sentence(found), now)
+    return book
+
+
+def _deadlines(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
+    """A step past its deadline is told once, and pages the next rung."""
+    for step in rules.plan_of(book.incidents[incident_id].plan, book.incidents[incident_id].scenario).steps:
+        record = book.incidents[incident_id].step(step.id)
+        if record.started_at is None or record.state is StepState.DONE or record.late_at or record.first_done_at:
+            continue
+        if now - record.started_at > step.deadline:
+            late = f"{step.title} is late: allowed {step.deadline.total_seconds():.0f} s, now {record.because}"
+            book = put_step(book, incident_id, step.id, replace(record, late_at=now))
+            book = note(book, incident_id, "late", late, now)
+            book = paged(book, incident_id, late, rules, now)
+    return book
+
+
+def _climb(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
+    """Nobody acknowledged: the ladder is climbed at the times that policy gives."""
+    incident: Incident = book.incidents[incident_id]
+    if incident.acknowledged_at or rules.policy.scenario(incident.scenario).severity.rank == 0:
+        return book
+    highest = max((p.rung for p in incident.pagings), default=0)
+    for n, rung in enumerate(rules.policy.notifications.ladder):
+        if n > highest and now - incident.opened_at >= rung.after:
+            return paged(book, incident_id, f"nobody acknowledged for {rung.after.total_seconds():.0f} s", rules, now)
+    return book

@@ -1,0 +1,185 @@
+"""What must be true before a call is made: one ordered tuple of small functions.
+
+Rules. A gate sees one work, the book, the rules and the time, and answers Pass, Ask or Refuse with a sentence. The
+first Refuse wins; an Ask is met by a valid approval and never lifts a Refuse. A new rule is a new function here,
+never a branch inside an old one. A gate never looks at the world: what it judges by is in the book.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from chalicelib.core import evidence
+from chalicelib.core.book import Book, Incident, StepRecord, StepState, covers
+from chalicelib.core.outcome import Call
+from chalicelib.core.plan import Rules, Step
+from chalicelib.policy.platform import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Nothing against it."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A person must say yes."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Not now, whoever says so."""
+
+    because: str
+
+
+Verdict = Pass | Ask | Refuse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The call of one step that wants to be made."""
+
+    incident: Incident
+    step: Step
+    record: StepRecord
+    call: Call
+
+
+Gate = Callable[[Wanted, Book, Rules, datetime], Verdict]
+
+
+def pause_switch(_: Wanted, book: Book, __: Rules, ___: datetime) -> Verdict:
+    """Nothing is called while the platform is paused."""
+    if book.paused:
+        return Refuse(f"paused by {book.paused.by} at {book.paused.at:%H:%M:%S} UTC: {book.paused.because}")
+    return Pass("not paused")
+
+
+def mode(work: Wanted, book: Book, _: Rules, __: datetime) -> Verdict:
+    """`observe` calls nothing, `approve` asks for everything."""
+    if book.mode is Mode.OBSERVE:
+        return Refuse(f"the mode is observe: would call {work.call.sentence()}")
+    if book.mode is Mode.APPROVE:
+        return Ask("the mode is approve: every step asks")
+    return Pass("the mode is automatic")
+
+
+def confirmed(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
+    """Only a confirmed incident moves anything; what cannot be undone also wants the evidence to stand still."""
+    incident = work.incident
+    if incident.confirmed_at is None:
+        return Refuse("the incident is only suspected")
+    rule = evidence.rule_of(incident.scenario, incident.scope, rules.policy)
+    if work.step.reversible or incident.declared_by or rule is None:
+        return Pass("the incident is confirmed")
+    found = evidence.observations(book, rule, rules.policy)
+    if len(evidence.bad(found)) < rule.quorum:
+        return Ask(f"the evidence has become weaker: {evidence.sentence(found)}")
+    return Pass(evidence.sentence(found))
+
+
+def rejection(work: Wanted, _: Book, __: Rules, ___: datetime) -> Verdict:
+    """A step that a person refused waits for a person's yes."""
+    if work.record.rejected_by:
+        return Ask(f"{work.record.rejected_by} rejected it")
+    return Pass("nobody rejected it")
+
+
+def block_window(work: Wanted, book: Book, _: Rules, now: datetime) -> Verdict:
+    """After a failover nothing moves by itself until the window ends or a person acknowledges."""
+    for block in book.blocks:
+        if now < block.until and (covers(block.scope, work.incident.scope) or covers(work.incident.scope, block.scope)):
+            return Refuse(block.because)
+    return Pass("no block window")
+
+
+def fence_verdict(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
+    """A promotion asks unless the old primary is proven to take no writes."""
+    if work.step.action != "promote-replica":
+        return Pass("moves no database")
+    fenced = work.record.facts.get("fenced")
+    if fenced in ("Fenced", "SelfFenced"):
+        return Pass(f"the old primary is {fenced}")
+    primary = rules.policy.platform.database.primary
+    return Ask(f"the fence verdict is Unknown: {primary.instance!r} in {primary.region} may still take writes")
+
+
+def data_loss_budget(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
+    """A promotion asks unless the possible loss is known to be within the RPO."""
+    if work.step.action != "promote-replica":
+        return Pass("moves no database")
+    rpo = rules.policy.platform.database.rpo.total_seconds()
+    loss = work.record.facts.get("loss_seconds")
+    if not isinstance(loss, float | int):
+        return Ask("how much would be lost is not known")
+    if loss > rpo:
+        return Ask(f"{loss:.0f} s of writes would be lost, the RPO is {rpo:.0f} s")
+    return Pass(f"{loss:.0f} s of writes would be lost, within the RPO of {rpo:.0f} s")
+
+
+def approval(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
+    """What policy says needs a person asks."""
+    automation = rules.policy.scenario(work.incident.scenario).automatic
+    if automation == "no":
+        return Ask(f"policy allows nothing automatic for {work.incident.scenario}")
+    if not work.step.automatic:
+        return Ask(work.step.asks_because or "policy says that a person decides this step")
+    return Pass("policy allows it without a person")
+
+
+def order(work: Wanted, _: Book, rules: Rules, now: datetime) -> Verdict:
+    """Everything it leans on is done, and as fresh as policy wants it."""
+    for need in work.step.needs:
+        record = work.incident.step(need)
+        if record.state is not StepState.DONE or record.done_at is None:
+            return Refuse(f"it needs {need}, which is {record.state}: {record.because}")
+        fresh_for = rules.plan_of(work.incident.plan, work.incident.scenario).step(need).fresh_for
+        if fresh_for and now - record.done_at > fresh_for:
+            age = (now - record.done_at).total_seconds()
+            return Refuse(
+                f"{need} was verified {age:.0f} s ago, allowed are {fresh_for.total_seconds():.0f} s; again first"
+            )
+    return Pass("everything it needs is done")
+
+
+GATES: Final[tuple[Gate, ...]] = (
+    pause_switch,
+    mode,
+    confirmed,
+    rejection,
+    block_window,
+    fence_verdict,
+    data_loss_budget,
+    approval,
+    order,
+)
+"""In the order in which a refusal is told."""
+
+
+def judge(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
+    """All gates together: the first Refuse; else every Ask in one, unless a valid approval stands; else Pass."""
+    verdicts = [gate(work, book, rules, now) for gate in GATES]
+    for verdict in verdicts:
+        if isinstance(verdict, Refuse):
+            return verdict
+    asks = [v.because for v in verdicts if isinstance(v, Ask)]
+    if not asks:
+        return Pass(f"{approval(work, book, rules, now).because}; {confirmed(work, book, rules, now).because}")
+    given = work.record.approval
+    if given is None:
+        return Ask("; ".join(dict.fromkeys(asks)))
+    if given.plan != work.incident.plan:
+        return Ask(f"the approval by {given.by} was for plan {given.plan}, this is {work.incident.plan}")
+    if now >= given.expires_at:
+        return Ask(f"the approval by {given.by} expired at {given.expires_at:%H:%M:%S} UTC; " + "; ".join(asks))
+    return Pass(
+        f"approved by {given.by} at {given.at:%H:%M:%S} UTC, who accepted that {'; '.join(dict.fromkeys(asks))}"
+    )

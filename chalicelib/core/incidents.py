@@ -1,0 +1,148 @@
+"""How an incident opens, moves and leaves a trace: the small moves that fold is made of.
+
+Rules. Every change of state goes through `states.move`, and every one leaves a timeline entry with the sentence that
+says why. Ids are made from what happened (scope, scenario, time), so that a repeat makes the same one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Literal
+
+from chalicelib.core.book import Block, Book, Entry, Incident, Paging, StepRecord, StepState, covers
+from chalicelib.core.plan import Rules, plan
+from chalicelib.core.states import Event, IncidentState, move
+
+PLATFORM = "platform"
+Ending = Literal["recovered", "cleared", "aborted", "resolved", "absorbed"]
+_ENDINGS: dict[Event, Ending] = {
+    Event.RECOVERED: "recovered",
+    Event.CLEARED: "cleared",
+    Event.ABORTED: "aborted",
+    Event.RESOLVED: "resolved",
+    Event.ABSORBED: "absorbed",
+}
+
+
+def note(book: Book, incident_id: str, kind: str, text: str, now: datetime) -> Book:
+    """The book with one more timeline entry; `incident_id` may be 'platform'."""
+    incident = book.incidents.get(incident_id)
+    if incident is None:
+        entry = Entry(incident=PLATFORM, n=book.entries, at=now, kind=kind, text=text)
+        return replace(book, outbox=(*book.outbox, entry), entries=book.entries + 1)
+    entry = Entry(incident=incident_id, n=incident.entries, at=now, kind=kind, text=text)
+    book = put(book, replace(incident, entries=incident.entries + 1))
+    return replace(book, outbox=(*book.outbox, entry))
+
+
+def put(book: Book, incident: Incident) -> Book:
+    """The book with this incident in place of its former self."""
+    return replace(book, incidents={**book.incidents, incident.id: incident})
+
+
+def put_step(book: Book, incident_id: str, step_id: str, record: StepRecord) -> Book:
+    """The book with this record of a step."""
+    incident = book.incidents[incident_id]
+    return put(book, replace(incident, steps={**incident.steps, step_id: record}))
+
+
+def opened(
+    book: Book,
+    *,
+    scenario: str,
+    scope: str,
+    failed_at: datetime,
+    declared_by: str | None,
+    because: str,
+    rules: Rules,
+    now: datetime,
+) -> Book:
+    """A new incident, in doubt unless a person declared it; open ones below its scope are absorbed."""
+    policy = rules.policy
+    incident_id = f"{scope.replace('/', '.')}-{scenario}-{now:%Y%m%dT%H%M%S}"
+    state = IncidentState.RESPONDING if declared_by else IncidentState.SUSPECTING
+    smaller = [i for i in book.incidents.values() if covers(scope, i.scope) and i.state is not IncidentState.CLOSING]
+    incident = Incident(
+        id=incident_id,
+        scenario=scenario,
+        scope=scope,
+        severity=policy.scenario(scenario).severity,
+        state=state,
+        because=because,
+        plan=plan(scenario, policy=policy).hash,
+        policy=policy.digest,
+        opened_at=now,
+        failed_at=failed_at,
+        confirmed_at=now if declared_by else None,
+        declared_by=declared_by,
+        bad_since=now,
+        absorbed=tuple(i.id for i in smaller),
+        alarms_asked_at=now,
+    )
+    book = note(put(book, incident), incident_id, "opened", because, now)
+    for other in smaller:
+        book = moved(book, other.id, Event.ABSORBED, f"taken over by {incident_id}", now)
+        book = note(book, incident_id, "absorbed", f"incident {other.id} belongs to this one now", now)
+    return book
+
+
+def moved(book: Book, incident_id: str, event: Event, because: str, now: datetime) -> Book:
+    """The book after `event`, or unchanged when the table has no such move."""
+    incident = book.incidents[incident_id]
+    row = move(incident.state, event)
+    if row is None:
+        return book
+    changed = replace(incident, state=row.target, because=f"{row.sentence}: {because}")
+    if row.target is IncidentState.CLOSING:
+        changed = replace(changed, ending=_ENDINGS[event], ended_at=now)
+    if event is Event.CONFIRMED:
+        changed = replace(changed, confirmed_at=now)
+    return note(put(book, changed), incident_id, event, changed.because, now)
+
+
+def paged(book: Book, incident_id: str, because: str, rules: Rules, now: datetime) -> Book:
+    """The next rung of the ladder is paged; at its top, the top again."""
+    incident = book.incidents[incident_id]
+    ladder = rules.policy.notifications.ladder
+    rung = min(max((p.rung for p in incident.pagings), default=-1) + 1, len(ladder) - 1)
+    paging = Paging(rung=rung, at=now, because=because)
+    book = put(book, replace(incident, pagings=(*incident.pagings, paging)))
+    return note(book, incident_id, "escalated", f"paging {ladder[rung].who}: {because}", now)
+
+
+def blocked(book: Book, scope: str, rules: Rules, now: datetime) -> Book:
+    """The block window that follows a failover."""
+    until = now + rules.policy.platform.responder.block_window
+    because = f"a failover of {scope} ended at {now:%H:%M:%S} UTC; nothing moves by itself until {until:%H:%M:%S} UTC"
+    kept = tuple(b for b in book.blocks if b.scope != scope)
+    return replace(book, blocks=(*kept, Block(scope=scope, until=until, because=because)))
+
+
+def settle(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
+    """Derives asking, stalling, responding and recovered from the steps, and moves the incident there."""
+    incident = book.incidents[incident_id]
+    if incident.state not in (IncidentState.RESPONDING, IncidentState.ASKING, IncidentState.STALLING):
+        return book
+    steps = rules.plan_of(incident.plan, incident.scenario).steps
+    records = {s.id: incident.step(s.id) for s in steps}
+    if all(r.state is StepState.DONE for r in records.values()):
+        return recovered(book, incident_id, rules, now)
+    ready = [s for s in steps if all(records[n].state is StepState.DONE for n in s.needs)]
+    states = {records[s.id].state for s in ready} - {StepState.DONE}
+    if states & {StepState.RUNNING, StepState.ACTING, StepState.PENDING, StepState.HELD}:
+        return moved(book, incident_id, Event.MOVED, "steps are under way", now)
+    asking = [s.id for s in ready if records[s.id].state is StepState.ASKING]
+    stuck = [s.id for s in ready if records[s.id].state is StepState.STUCK]
+    if stuck:
+        return moved(book, incident_id, Event.STALLED, f"stuck: {', '.join(stuck)}", now)
+    return moved(book, incident_id, Event.ASKED, f"a person must answer for: {', '.join(asking)}", now)
+
+
+def recovered(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
+    """Every step is done: the incident closes, and what a failover leaves behind is written down."""
+    incident = book.incidents[incident_id]
+    book = moved(book, incident_id, Event.RECOVERED, f"{len(incident.steps)} steps done", now)
+    if incident.moved:
+        book = blocked(book, incident.scope, rules, now)
+    return book

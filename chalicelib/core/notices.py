@@ -1,0 +1,131 @@
+"""Which notices an incident owes, to whom and by when.
+
+Rules. What is owed is derived from the incident's moments and the notification matrix; what was sent stands in the
+book. A notice that failed for good is owed to its channel's fallback. External notices are held while the mode is
+`observe`: a customer is not told of a failover that nobody carries out. The wording lives in wording.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from chalicelib.core.book import Book, Incident, NoticeState, StepState
+from chalicelib.core.plan import Rules
+from chalicelib.core.states import IncidentState
+from chalicelib.policy.notifications import Notice, NoticeEvent
+from chalicelib.policy.platform import Mode
+
+Audience = Literal["internal", "external"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """One notice that must be with a channel by `due_at`. `about` is the step, rung or number it is about."""
+
+    key: str
+    event: NoticeEvent
+    about: str
+    channel: str
+    audience: Audience
+    due_at: datetime
+
+
+def owed(book: Book, incident: Incident, rules: Rules, now: datetime) -> tuple[Owed, ...]:
+    """Everything that this incident has owed so far, sent or not, fallbacks included."""
+    if incident.ending == "absorbed":
+        return ()
+    found: list[Owed] = []
+    for event, about, at in _moments(incident, rules, now):
+        row = next((r for r in rules.policy.notifications.matrix if r.event is event), None)
+        if row is None or incident.severity not in row.severities:
+            continue
+        for channel, audience in _channels(row, event, about, rules):
+            if audience == "external" and book.mode is Mode.OBSERVE:
+                continue
+            key = "/".join(part for part in (event.value, about, channel) if part)
+            first = Owed(key=key, event=event, about=about, channel=channel, audience=audience, due_at=at + row.within)
+            found += _with_fallbacks(incident, first, rules)
+    return tuple(found)
+
+
+def outstanding(book: Book, incident: Incident, rules: Rules, now: datetime) -> tuple[Owed, ...]:
+    """Those that are neither sent nor failed for good."""
+    final = {NoticeState.SENT, NoticeState.FAILED}
+    return tuple(
+        o
+        for o in owed(book, incident, rules, now)
+        if (record := incident.notices.get(o.key)) is None or record.state not in final
+    )
+
+
+def _channels(row: Notice, event: NoticeEvent, about: str, rules: Rules) -> Iterator[tuple[str, Audience]]:
+    if event is NoticeEvent.ESCALATED:
+        rung = rules.policy.notifications.ladder[int(about.split("-")[1])]
+        for channel in rung.channels:
+            yield channel, "internal"
+        return
+    for channel in row.internal:
+        yield channel, "internal"
+    for channel in row.external:
+        yield channel, "external"
+
+
+def _with_fallbacks(incident: Incident, first: Owed, rules: Rules) -> Iterator[Owed]:
+    yield first
+    seen = {first.channel}
+    last = first
+    while (record := incident.notices.get(last.key)) and record.state is NoticeState.FAILED:
+        fallback = rules.policy.notifications.channel(last.channel).fallback
+        if fallback is None or fallback in seen:
+            return
+        seen.add(fallback)
+        last = Owed(
+            key=f"{last.key}>{fallback}",
+            event=first.event,
+            about=first.about,
+            channel=fallback,
+            audience=first.audience,
+            due_at=first.due_at,
+        )
+        yield last
+
+
+def _moments(incident: Incident, rules: Rules, now: datetime) -> Iterator[tuple[NoticeEvent, str, datetime]]:
+    yield NoticeEvent.INCIDENT_DETECTED, "", incident.opened_at
+    if incident.confirmed_at:
+        yield NoticeEvent.DR_ACTIVATED, "", incident.confirmed_at
+    if incident.started_at:
+        yield NoticeEvent.RECOVERY_STARTED, "", incident.started_at
+    closing = incident.state is IncidentState.CLOSING
+    if not closing:
+        yield from _progress(incident, rules, now)
+        yield from _steps(incident)
+    for n, paging in enumerate(incident.pagings):
+        if not closing:
+            yield NoticeEvent.ESCALATED, f"{n}-{paging.rung}", paging.at
+    if closing and incident.ended_at:
+        event = NoticeEvent.RECOVERY_COMPLETE if incident.ending == "recovered" else NoticeEvent.STOOD_DOWN
+        yield event, "", incident.ended_at
+
+
+def _progress(incident: Incident, rules: Rules, now: datetime) -> Iterator[tuple[NoticeEvent, str, datetime]]:
+    row = next((r for r in rules.policy.notifications.matrix if r.event is NoticeEvent.RECOVERY_PROGRESS), None)
+    if row is None or row.every is None or incident.confirmed_at is None:
+        return
+    # Only the newest: after a pause of an hour nobody wants two stale updates.
+    n = int((now - incident.confirmed_at) / row.every)
+    if n:
+        yield NoticeEvent.RECOVERY_PROGRESS, str(n), incident.confirmed_at + n * row.every
+
+
+def _steps(incident: Incident) -> Iterator[tuple[NoticeEvent, str, datetime]]:
+    for step_id, record in incident.steps.items():
+        if record.state is StepState.ASKING and record.asked_at:
+            yield NoticeEvent.APPROVAL_NEEDED, f"{step_id}-{record.asked_at:%H%M%S}", record.asked_at
+        if record.late_at:
+            yield NoticeEvent.STEP_LATE, step_id, record.late_at
+        if record.state is StepState.STUCK and record.stuck_at:
+            yield NoticeEvent.STEP_STUCK, f"{step_id}-{record.stuck_at:%H%M%S}", record.stuck_at

@@ -1,0 +1,158 @@
+"""From a runbook and the service table to ordered steps.
+
+Rules. A plan is data, made from policy alone: the same policy gives the same plan, and `Plan.hash` is its structure
+(steps, targets, order, who decides), so that an approval binds to what was seen and not to names or progress.
+Steps that are not connected by `needs` are independent. Never look at an incident's progress here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from chalicelib.policy import Policy
+from chalicelib.policy.runbooks import RunbookStep
+from chalicelib.policy.services import Service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of a plan. Durations are policy's, already divided by the speed."""
+
+    id: str
+    title: str
+    action: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    service: str | None = None
+    automatic: bool
+    asks_because: str = ""
+    reversible: bool
+    expected: timedelta
+    deadline: timedelta
+    fresh_for: timedelta | None = None
+    announces: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The steps of one scenario at one scope, in an order in which no step stands before what it needs."""
+
+    scenario: str
+    title: str
+    steps: tuple[Step, ...]
+    hash: str
+
+    def step(self, step_id: str) -> Step:
+        """KeyError when the plan has no such step."""
+        for step in self.steps:
+            if step.id == step_id:
+                return step
+        raise KeyError(f"the plan of {self.scenario!r} has no step {step_id!r}")
+
+
+class PlanError(Exception):
+    """A runbook that gives no plan; the text says which step and what it leans on."""
+
+
+def plan(scenario: str, *, policy: Policy) -> Plan:
+    """The plan of a scenario; PlanError when its runbook is missing, names unknown steps or goes in a circle."""
+    runbook = policy.runbook(scenario)
+    if runbook is None:
+        known = ", ".join(r.scenario for r in policy.runbooks.runbooks)
+        raise PlanError(f"scenario {scenario!r} has no runbook in runbooks.yaml; there are: {known}")
+    steps = [step for row in runbook.steps for step in _expand(row, policy)]
+    ordered = _in_order(scenario, steps)
+    return Plan(scenario=scenario, title=runbook.title, steps=ordered, hash=_hash(scenario, ordered))
+
+
+def _expand(row: RunbookStep, policy: Policy) -> list[Step]:
+    if row.for_each is None:
+        return [_step(row, None, policy, previous=None)]
+    services = [
+        s for s in policy.services.in_order() if s.kind == "workload" and (row.for_each == "workloads" or s.tier == 1)
+    ]
+    # A dependency comes back with the tightest service that leans on it, before looser ones of an earlier row.
+    services.sort(key=lambda s: (policy.services.rto(s), s.order))
+    steps: list[Step] = []
+    for service in services:
+        steps.append(_step(row, service, policy, previous=steps[-1].id if steps and row.previous else None))
+    return steps
+
+
+def _step(row: RunbookStep, service: Service | None, policy: Policy, *, previous: str | None) -> Step:
+    def fill(text: str) -> str:
+        if service is None:
+            return text
+        return text.replace("{service}", service.name).replace("{display}", service.display)
+
+    needs = [fill(n) for n in row.needs]
+    if service and policy.services.leans_on(service.name, policy.platform.database.service):
+        needs += [fill(n) for n in row.needs_if_database]
+    if previous:
+        needs.append(previous)
+    return Step(
+        id=fill(row.id),
+        title=fill(row.title),
+        action=row.action,
+        params={k: fill(str(v)) for k, v in row.with_.items()},
+        needs=tuple(needs),
+        service=service.name if service else None,
+        automatic=row.automatic,
+        asks_because=row.asks_because,
+        reversible=row.reversible,
+        expected=row.expected,
+        deadline=row.deadline,
+        fresh_for=row.fresh_for,
+        announces=row.announces,
+    )
+
+
+def _in_order(scenario: str, steps: list[Step]) -> tuple[Step, ...]:
+    ids = {s.id for s in steps}
+    for step in steps:
+        for need in step.needs:
+            if need not in ids:
+                raise PlanError(f"step {step.id!r} of {scenario!r} needs {need!r}; there are: {', '.join(sorted(ids))}")
+    ordered: list[Step] = []
+    placed: set[str] = set()
+    left = list(steps)
+    while left:
+        ready = next((s for s in left if placed.issuperset(s.needs)), None)
+        if ready is None:
+            raise PlanError(f"the steps of {scenario!r} need each other in a circle: {', '.join(s.id for s in left)}")
+        left.remove(ready)
+        ordered.append(ready)
+        placed.add(ready.id)
+    return tuple(ordered)
+
+
+def _hash(scenario: str, steps: tuple[Step, ...]) -> str:
+    structure = [
+        scenario,
+        *([s.id, s.action, dict(s.params), list(s.needs), s.automatic, s.reversible] for s in steps),
+    ]
+    return hashlib.sha256(json.dumps(structure, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The policy, and the plans that open incidents follow, by hash.
+
+    An incident keeps the plan it started with: a deploy in the middle of it changes the policy, not the plan.
+    """
+
+    policy: Policy
+    plans: Mapping[str, Plan] = field(default_factory=dict)
+
+    def plan_of(self, plan_hash: str, scenario: str) -> Plan:
+        """The plan with that hash; KeyError when it was neither loaded nor is what policy gives today."""
+        if plan_hash in self.plans:
+            return self.plans[plan_hash]
+        today = plan(scenario, policy=self.policy)
+        if today.hash != plan_hash:
+            raise KeyError(f"plan {plan_hash!r} of {scenario!r} is not loaded, and policy gives {today.hash!r} today")
+        return today

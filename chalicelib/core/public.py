@@ -1,0 +1,120 @@
+"""What customers may see of the book: components, levels, updates.
+
+Rules. Only words of policy that were written for customers come through: the platform's display name, component names,
+scenarios' `customer_text`. No internal name, host, identifier or step ever does; incident keys are digests.
+The banner is not stored: whoever renders the page derives it from the components.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Literal
+
+from chalicelib.core.book import Book, Incident
+from chalicelib.core.message import Component, ComponentStatus, IncidentStatus, PublicIncident, StatusPage, Update
+from chalicelib.core.plan import Rules
+from chalicelib.core.report import clocks
+from chalicelib.core.states import IncidentState
+from chalicelib.policy.scenarios import Severity
+
+_IMPACT: dict[Severity, Literal["none", "minor", "major", "critical"]] = {
+    Severity.LOW: "none",
+    Severity.MEDIUM: "minor",
+    Severity.HIGH: "major",
+    Severity.CRITICAL: "critical",
+}
+_LEVEL: dict[Severity, ComponentStatus] = {
+    Severity.LOW: "operational",
+    Severity.MEDIUM: "degraded_performance",
+    Severity.HIGH: "major_outage",
+    Severity.CRITICAL: "major_outage",
+}
+_WORST: tuple[ComponentStatus, ...] = (
+    "operational",
+    "under_maintenance",
+    "degraded_performance",
+    "partial_outage",
+    "major_outage",
+)
+
+
+def page(book: Book, rules: Rules, now: datetime) -> StatusPage:
+    """The whole page as it should be now."""
+    policy = rules.policy
+    shown = [i for i in book.incidents.values() if is_public(i)]
+    names = list(dict.fromkeys(s.component for s in policy.services.in_order() if s.component))
+    components = tuple(
+        Component(
+            name=name,
+            status=max((_status(name, i, rules, now) for i in shown), key=_WORST.index, default="operational"),
+        )
+        for name in names
+    )
+    live = tuple(public(i, rules) for i in shown)
+    keys = {i.key for i in live}
+    return StatusPage(
+        name=policy.platform.display_name,
+        url=policy.platform.responder.status_url,
+        at=now,
+        components=components,
+        incidents=(*live, *(h for h in book.history if h.key not in keys)),
+    )
+
+
+def is_public(incident: Incident) -> bool:
+    """Customers see what is confirmed and of medium severity or worse, and no false alarm."""
+    return incident.confirmed_at is not None and incident.severity.rank >= 1 and incident.ending != "absorbed"
+
+
+def public(incident: Incident, rules: Rules) -> PublicIncident:
+    """One incident as customers see it; updates newest first."""
+    text = rules.policy.scenario(incident.scenario).customer_text
+    updates: list[Update] = [
+        Update(status="investigating", at=incident.opened_at, text="We are investigating a problem.")
+    ]
+    if incident.confirmed_at:
+        updates.append(Update(status="identified", at=incident.confirmed_at, text=text))
+    if incident.started_at:
+        updates.append(Update(status="identified", at=incident.started_at, text="Recovery is under way."))
+    if back := incident.step("traffic").first_done_at:
+        updates.append(
+            Update(status="monitoring", at=back, text="Critical services are available again; the others follow.")
+        )
+    if incident.state is IncidentState.CLOSING and incident.ended_at:
+        ended = "All services are available again." if incident.ending == "recovered" else "The problem is over."
+        updates.append(Update(status="resolved", at=incident.ended_at, text=ended))
+    status: IncidentStatus = updates[-1].status
+    return PublicIncident(
+        key=hashlib.sha256(incident.id.encode()).hexdigest()[:12],
+        name=rules.policy.scenario(incident.scenario).display,
+        status=status,
+        impact=_IMPACT[incident.severity],
+        started_at=incident.opened_at,
+        resolved_at=incident.ended_at if status == "resolved" else None,
+        components=tuple(c for c in _components(rules) if _touched(c, incident, rules)),
+        updates=tuple(reversed(updates)),
+    )
+
+
+def _components(rules: Rules) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(s.component for s in rules.policy.services.in_order() if s.component))
+
+
+def _touched(component: str, incident: Incident, rules: Rules) -> bool:
+    plan = rules.plan_of(incident.plan, incident.scenario)
+    named = {s.service for s in plan.steps if s.service}
+    services = {s.name for s in rules.policy.services.services if s.component == component}
+    return not named or bool(named & services) or any(s.kind == "database" for s in map(rules.policy.service, services))
+
+
+def _status(component: str, incident: Incident, rules: Rules, now: datetime) -> ComponentStatus:
+    if incident.state is IncidentState.CLOSING or not _touched(component, incident, rules):
+        return "operational"
+    services = {s.name for s in rules.policy.services.services if s.component == component}
+    clocked = [c for c in clocks(incident, rules, now) if c.service in services]
+    if clocked and all(c.recovered_at for c in clocked):
+        return "operational"
+    if clocked and any(c.recovered_at for c in clocked):
+        return "partial_outage"
+    return _LEVEL[incident.severity]

@@ -1,0 +1,125 @@
+"""How things are said: one message from the book, worded once for every channel.
+
+Rules. Subject, fact, value, what happens next. Internal messages name steps and what a person can type; external
+ones are made of policy's customer words alone. A retry says the same, because `at` is the time of the first try.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from chalicelib.core.book import Book, Incident, StepState
+from chalicelib.core.message import Message
+from chalicelib.core.notices import Owed
+from chalicelib.core.plan import Rules, Step
+from chalicelib.core.public import public
+from chalicelib.core.report import clocks
+from chalicelib.core.states import IncidentState
+from chalicelib.policy.base import show_duration
+from chalicelib.policy.notifications import NoticeEvent
+
+
+def message(book: Book, incident: Incident, owed: Owed, rules: Rules, at: datetime) -> Message:
+    """The message of one owed notice."""
+    external = owed.audience == "external"
+    headline, lines = _external(incident, rules) if external else _internal(book, incident, owed, rules, at)
+    return Message(
+        id=f"{incident.id}/{owed.key}",
+        event=owed.event,
+        audience=owed.audience,
+        channel=owed.channel,
+        incident=incident.id,
+        scope=incident.scope,
+        scenario=incident.scenario,
+        severity=incident.severity,
+        state=incident.state,
+        headline=headline,
+        lines=lines,
+        asks=() if external else asks(incident, rules),
+        closes=incident.state is IncidentState.CLOSING,
+        opened_at=incident.opened_at,
+        due_at=owed.due_at,
+        at=at,
+    )
+
+
+def asks(incident: Incident, rules: Rules) -> tuple[tuple[str, str, str], ...]:
+    """What a person must answer now: (step id, what it will do, why it asks)."""
+    plan = rules.plan_of(incident.plan, incident.scenario)
+    return tuple(
+        (s.id, record.call.sentence() if record.call else s.title, record.because)
+        for s in plan.steps
+        if (record := incident.step(s.id)).state is StepState.ASKING
+    )
+
+
+def progress(incident: Incident, rules: Rules) -> str:
+    """`12 of 37 steps done; under way: restore-redis, promote`."""
+    plan = rules.plan_of(incident.plan, incident.scenario)
+    done = [s for s in plan.steps if incident.step(s.id).state is StepState.DONE]
+    running = [s.id for s in plan.steps if incident.step(s.id).state not in (StepState.DONE, StepState.PENDING)]
+    return f"{len(done)} of {len(plan.steps)} steps done" + (f"; under way: {', '.join(running)}" if running else "")
+
+
+def _external(incident: Incident, rules: Rules) -> tuple[str, tuple[str, ...]]:
+    shown = public(incident, rules)
+    return f"{rules.policy.platform.display_name}: {shown.name}", tuple(u.text for u in shown.updates)
+
+
+def _internal(book: Book, incident: Incident, owed: Owed, rules: Rules, at: datetime) -> tuple[str, tuple[str, ...]]:
+    name = rules.policy.scenario(incident.scenario).display
+    where = f"{name} at {incident.scope}"
+    plan = rules.plan_of(incident.plan, incident.scenario)
+    match owed.event:
+        case NoticeEvent.INCIDENT_DETECTED:
+            return f"{where}: detected", (f"{incident.because}.", f"Incident {incident.id}, mode {book.mode}.")
+        case NoticeEvent.DR_ACTIVATED:
+            return f"{where}: disaster recovery is active", (
+                f"{incident.because}.",
+                f"Plan: {plan.title}, {len(plan.steps)} steps.",
+            )
+        case NoticeEvent.RECOVERY_STARTED:
+            return f"{where}: recovery has started", (f"{progress(incident, rules)}.",)
+        case NoticeEvent.RECOVERY_PROGRESS:
+            return f"{where}: progress", (f"{progress(incident, rules)}.", *_clock_lines(incident, rules, at))
+        case NoticeEvent.RECOVERY_COMPLETE:
+            return f"{where}: recovered", (*_clock_lines(incident, rules, at), *_left(book, incident, at))
+        case NoticeEvent.APPROVAL_NEEDED:
+            return f"{where}: a person must answer", (f"{progress(incident, rules)}.",)
+        case NoticeEvent.STEP_LATE | NoticeEvent.STEP_STUCK:
+            word = "late" if owed.event is NoticeEvent.STEP_LATE else "stuck"
+            step = _step(plan.steps, owed.about)
+            record = incident.step(step.id)
+            return f"{where}: {step.title} is {word}", (f"{record.because}.", f"{progress(incident, rules)}.")
+        case NoticeEvent.ESCALATED:
+            paging = incident.pagings[int(owed.about.split("-")[0])]
+            who = rules.policy.notifications.ladder[paging.rung].who
+            return f"{where}: paging {who}", (f"{paging.because}.", f"{progress(incident, rules)}.")
+        case NoticeEvent.STOOD_DOWN:
+            return f"{where}: {incident.ending}", (f"{incident.because}.",)
+
+
+def _step(steps: tuple[Step, ...], about: str) -> Step:
+    return max((s for s in steps if about.startswith(s.id)), key=lambda s: len(s.id))
+
+
+def _clock_lines(incident: Incident, rules: Rules, at: datetime) -> tuple[str, ...]:
+    speed = rules.policy.speed
+
+    def real(value: timedelta) -> str:
+        return show_duration(timedelta(seconds=round((value * speed).total_seconds())))
+
+    lines = []
+    for clock in clocks(incident, rules, at):
+        if clock.recovery_time is None:
+            lines.append(f"{clock.display}: not back yet after {real(clock.elapsed)}, RTO {real(clock.rto)}.")
+        else:
+            verdict = "met" if clock.met else "missed"
+            lines.append(f"{clock.display}: back after {real(clock.recovery_time)}, RTO {real(clock.rto)} {verdict}.")
+    return tuple(lines)
+
+
+def _left(book: Book, incident: Incident, at: datetime) -> tuple[str, ...]:
+    debts = [f"Still owed: {d.because}." for d in book.debts if d.incident == incident.id]
+    blocks = [f"{b.because}." for b in book.blocks if b.until > at]
+    return (*debts, *blocks, "The post-mortem is to be scheduled: within two working days, with the timeline attached.")

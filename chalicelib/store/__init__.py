@@ -1,0 +1,1 @@
+"""DynamoDB, and what the desk asks of any store."""

@@ -1,0 +1,80 @@
+"""Books, incidents and plans as JSON and back. Pydantic reads the core's own frozen types; nothing is written twice."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from chalicelib.core.book import FORMAT, Book, Entry, Incident
+from chalicelib.core.plan import Plan
+
+
+class BookUnreadableError(Exception):
+    """A stored book that this code cannot read; the text says what and where."""
+
+
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def dump_book(book: Book) -> str:
+    """The book as JSON text."""
+    return _adapter(Book).dump_json(book).decode()
+
+
+def read_book(body: str) -> tuple[Book, dict[str, str]]:
+    """The book, and the incidents that had to be set aside because they cannot be read (id → why).
+
+    BookUnreadableError when the book itself cannot be read, or was written by a newer format.
+    """
+    raw = json.loads(body)
+    if raw.get("format", 0) > FORMAT:
+        raise BookUnreadableError(
+            f"the book has format {raw['format']}, this code reads up to {FORMAT}: deploy the newer code"
+        )
+    aside: dict[str, str] = {}
+    for incident_id, incident in list(raw.get("incidents", {}).items()):
+        try:
+            _adapter(Incident).validate_python(incident)
+        except ValidationError as error:
+            aside[incident_id] = (
+                f"incident {incident_id!r} cannot be read: {error.errors()[0]['msg']}: {json.dumps(incident)}"
+            )
+            del raw["incidents"][incident_id]
+    try:
+        book: Book = _adapter(Book).validate_python(raw)
+    except ValidationError as error:
+        raise BookUnreadableError(f"the book cannot be read: {error}") from error
+    return book, aside
+
+
+def dump_entry(entry: Entry) -> dict[str, Any]:
+    """A timeline entry as plain data."""
+    plain: dict[str, Any] = _adapter(Entry).dump_python(entry, mode="json")
+    return plain
+
+
+def dump_plan(plan: Plan) -> str:
+    """A plan as JSON text."""
+    return _adapter(Plan).dump_json(plan).decode()
+
+
+def read_plan(body: str) -> Plan:
+    """A plan from its JSON text."""
+    plan: Plan = _adapter(Plan).validate_json(body)
+    return plan
+
+
+def dump_incident(incident: Incident) -> str:
+    """An incident's archive as JSON text."""
+    return _adapter(Incident).dump_json(incident).decode()
+
+
+def read_incident(body: str) -> Incident:
+    """An incident from its archive."""
+    incident: Incident = _adapter(Incident).validate_json(body)
+    return incident
