@@ -73,7 +73,18 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             | Status()
         ):
             book = fold_command(book, happened, rules=rules, now=now)
-        case Looked() | Asked() | HeldBack() | Decided() | Called() | Telling() | Told() | AlarmsAsked() | Archived():
+        case (
+            Looked()
+            | Asked()
+            | HeldBack()
+            | Decided()
+            | Called()
+            | Withdrawn()
+            | Telling()
+            | Told()
+            | AlarmsAsked()
+            | Archived()
+        ):
             book = fold_answer(book, happened, rules=rules, now=now)
         case Tick():
             pass

@@ -48,8 +48,7 @@ def load(folder: Path, *, speed: float = 1.0) -> Policy:
         return Policy.model_validate({**raw, "digest": digest(folder), "speed": speed}, context={"speed": speed})
     except ValidationError as error:
         lines = [
-            f"{folder / str(e['loc'][0])}.yaml: {'.'.join(map(str, e['loc'][1:]))}: {e['msg']}"
-            for e in error.errors()
+            f"{folder / str(e['loc'][0])}.yaml: {'.'.join(map(str, e['loc'][1:]))}: {e['msg']}" for e in error.errors()
         ]
         raise PolicyUnreadableError("\n".join(lines)) from error
 

@@ -82,9 +82,7 @@ class Database(Row):
     port: int = 5432
     rpo: Duration
     lag_threshold: Duration
-    credentials_secret: str = Field(
-        description="Secrets Manager name, standby region; JSON with username and password"
-    )
+    credentials_secret: str = Field(description="Secrets Manager name, standby region; JSON with username and password")
     heartbeat_table: str = "dr_heartbeat"
     primary_replication: Literal["synchronous", "asynchronous"]
     standby_replication: Literal["synchronous", "asynchronous"]

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.store.contract import Busy, Claimed, Saved, StoreUnavailableError, StoredBook, Superseded
+from chalicelib.store.contract import Busy, Claimed, Saved, StoredBook, StoreUnavailableError, Superseded
 
 # The lock is free when nobody ever held it, when the holder's time is over, or when I am the holder.
 _NEVER_HELD: Final = "attribute_not_exists(epoch)"

@@ -1,0 +1,88 @@
+"""The gate's control: plain JSON over HTTP on a port of its own, for `drctl break`, `drctl mend` and `drctl ledger`.
+
+GET    /faults            the faults there are now
+POST   /faults            one more: {kind, region?, service?, operation?, times?, seconds?, phase?} -> it, with its id
+DELETE /faults            all of them
+DELETE /faults/{id}       one of them
+GET    /ledger?service=…  the calls with these values; `since` (ISO 8601) and `last` (how many) narrow it further
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, fields
+from datetime import datetime
+from json import JSONDecodeError
+from typing import Any
+
+from aiohttp import web
+
+from drctl.world.faults import Fault
+from drctl.world.gate import Gate
+
+Darken = Callable[[frozenset[str]], Awaitable[None]]
+
+
+def control(gate: Gate, darken: Darken | None = None) -> web.Application:
+    """The control app. `darken` is told the set of wholly lost regions whenever it may have changed."""
+    settable = {field.name for field in fields(Fault)} - {"id"}
+
+    async def changed() -> None:
+        if darken is not None:
+            await darken(frozenset(fault.darkens for fault in gate.faults if fault.darkens))
+
+    async def listed(_: web.Request) -> web.Response:
+        return web.json_response([asdict(fault) for fault in gate.faults])
+
+    async def added(request: web.Request) -> web.Response:
+        try:
+            wanted: Any = await request.json()
+        except JSONDecodeError as wrong:
+            return _refuse(f"a fault is a JSON object, this is not: {wrong}")
+        if not isinstance(wanted, dict) or "kind" not in wanted or not set(wanted) <= settable:
+            return _refuse(f"a fault is {wanted!r}, expected an object of {', '.join(sorted(settable))}, with a kind")
+        try:
+            fault = gate.faults.add(Fault(**wanted))
+        except (ValueError, TypeError) as wrong:
+            return _refuse(str(wrong))
+        await changed()
+        return web.json_response(asdict(fault), status=201)
+
+    async def cleared(_: web.Request) -> web.Response:
+        gone = [asdict(fault) for fault in gate.faults.clear()]
+        await changed()
+        return web.json_response(gone)
+
+    async def removed(request: web.Request) -> web.Response:
+        number = request.match_info["id"]
+        try:
+            gone = gate.faults.remove(int(number))
+        except (KeyError, ValueError):
+            return _refuse(f"there is no fault {number}; GET /faults lists those there are", status=404)
+        await changed()
+        return web.json_response(asdict(gone))
+
+    async def ledger(request: web.Request) -> web.Response:
+        wanted = dict(request.query)
+        try:
+            last = int(wanted.pop("last", "0"))
+            since = datetime.fromisoformat(wanted.pop("since")) if "since" in wanted else None
+            if since is not None and since.tzinfo is None:
+                return _refuse(f"since is {since.isoformat()}, expected a time with its zone")
+            found = gate.ledger.find(wanted, since=since)
+        except ValueError as wrong:
+            return _refuse(str(wrong))
+        calls = [asdict(call) | {"at": call.at.isoformat()} for call in found[-last:]]
+        return web.json_response(calls)
+
+    app = web.Application()
+    app.router.add_get("/faults", listed)
+    app.router.add_post("/faults", added)
+    app.router.add_delete("/faults", cleared)
+    app.router.add_delete("/faults/{id}", removed)
+    app.router.add_get("/ledger", ledger)
+    return app
+
+
+def _refuse(message: str, status: int = 400) -> web.Response:
+    return web.json_response({"error": message}, status=status)

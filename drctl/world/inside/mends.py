@@ -1,0 +1,241 @@
+"""Where MiniStack 1.5.33 differs from AWS in a way that matters here, and what is put in its place.
+
+Each mend replaces one named function of that pinned version. Each has a test (tests/world/test_traps.py) that runs
+MiniStack *without* the mends and fails when the trap is gone, so that a mend is dropped as soon as it can be.
+"""
+
+# ruff: noqa: SLF001  # MiniStack has no public interface to mend it by; its version is pinned
+
+from __future__ import annotations
+
+import contextvars
+import importlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from drctl.world.inside import alarms, deliveries, pump
+from drctl.world.inside.darkness import Darkness
+
+log = logging.getLogger("drctl.mends")
+
+EVALUATE_EVERY = 0.5
+"""Seconds between looks at which alarms are due; an alarm is judged once a period."""
+
+
+class Service:
+    """A module of MiniStack, any of whose functions may be replaced."""
+
+    def __init__(self, name: str) -> None:
+        self.module: Any = importlib.import_module(f"ministack.{name}")
+
+    def replace(self, name: str, by: Callable[..., Any]) -> Any:
+        """Puts `by` in place and returns what was there. A name that is gone means another MiniStack than the
+        pinned one.
+        """
+        was = getattr(self.module, name, None)
+        if was is None:
+            raise SystemExit(f"MiniStack has no {self.module.__name__}.{name}: it is not the version that is pinned")
+        setattr(self.module, name, by)
+        return was
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the mends need to know. `lambda_python` is the interpreter of the bare virtualenv for functions."""
+
+    lambda_python: str
+    speed: float
+    darkness: Darkness
+    queue: deliveries.Queue
+
+
+@dataclass(frozen=True)
+class Mend:
+    name: str
+    because: str
+    apply: Callable[[Setting], None]
+
+
+def functions_run_bare(setting: Setting) -> None:
+    runtime = Service("core.lambda_runtime")
+
+    def binary_for(name: str) -> tuple[str, str]:
+        binary, script = original(name)
+        return (setting.lambda_python if name.startswith("python") else binary), script
+
+    original = runtime.replace("_detect_runtime_binary", binary_for)
+
+
+def asynchronous_events_are_queued(setting: Setting) -> None:
+    Service("services.lambda_svc").replace("invoke_async_with_retry", setting.queue.put)
+
+
+def topics_queue_for_functions(setting: Setting) -> None:
+    sns = Service("services.sns")
+
+    def deliver(endpoint: str, envelope: str, topic_arn: str, subscription_arn: str, *_: Any) -> None:
+        region = topic_arn.split(":")[3]
+        if region in setting.darkness:
+            log.warning("topic '%s' delivers nothing: %s is dark", topic_arn, region)
+            return
+        event = deliveries.sns_event(envelope, subscription_arn)
+        setting.queue.to_function(endpoint, event, service="sns.amazonaws.com", source_arn=topic_arn)
+
+    sns.replace("_deliver_to_lambda", deliver)
+
+
+def rules_queue_for_functions(setting: Setting) -> None:
+    eventbridge = Service("services.eventbridge")
+    rule_arn: contextvars.ContextVar[str] = contextvars.ContextVar("rule_arn", default="")
+
+    def invoke_target(target: Any, event: Any, rule: dict[str, Any], view: Any = None) -> None:
+        arn = rule.get("Arn", "")
+        region = arn.split(":")[3] if arn else ""
+        if region in setting.darkness:
+            log.warning("rule '%s' fires nothing: %s is dark", arn, region)
+            return
+        token = rule_arn.set(arn)
+        try:
+            original(target, event, rule, view)
+        finally:
+            rule_arn.reset(token)
+
+    def dispatch(arn: str, payload: str) -> None:
+        setting.queue.to_function(arn, json.loads(payload), service="events.amazonaws.com", source_arn=rule_arn.get())
+
+    original = eventbridge.replace("_invoke_target", invoke_target)
+    eventbridge.replace("_dispatch_to_lambda", dispatch)
+
+
+def rates_run_at_speed(setting: Setting) -> None:
+    eventbridge = Service("services.eventbridge")
+
+    def seconds(expression: str) -> float | None:
+        interval = original(expression)
+        return None if interval is None else interval / setting.speed
+
+    # Only rates are divided: a cron expression names a time of day, and the clock is never scaled.
+    original = eventbridge.replace("_parse_rate_seconds", seconds)
+    # A sweep every 10 s would make a 6 s tick a 10 s one. 15 s / speed keeps the error under a quarter of a minute.
+    eventbridge.module._SCHEDULER_TICK_INTERVAL = max(0.1, min(10.0, 15 / setting.speed))
+
+
+def alarm_changes_are_told(setting: Setting) -> None:
+    cloudwatch = Service("services.cloudwatch").module
+    send = pump.Pump(
+        sns=importlib.import_module("ministack.services.sns"),
+        eventbridge=importlib.import_module("ministack.services.eventbridge"),
+        queue=setting.queue,
+        darkness=setting.darkness,
+        new_id=cloudwatch.new_uuid,
+    ).send
+    known: dict[str, dict[str, Any]] = {}
+
+    def told(alarm: dict[str, Any], old: str, new: str, reason: str) -> None:
+        at = datetime.now(UTC)
+        was = known.get(alarm["AlarmArn"], {})
+        known[alarm["AlarmArn"]] = {"reason": reason, "timestamp": pump.stamp(at)}
+        send(pump.Change(alarm, old, new, reason, at, was))
+
+    Service("services.cloudwatch").replace("_dispatch_alarm_actions", told)
+
+
+def alarms_are_judged(setting: Setting) -> None:
+    service = Service("services.cloudwatch")
+    cloudwatch = service.module
+    scope = importlib.import_module("ministack.core.responses").request_scope
+    judged_at: dict[str, float] = {}
+
+    def statistic(alarm: dict[str, Any], points: list[Any]) -> float | None:
+        name = alarm.get("ExtendedStatistic") or alarm.get("Statistic") or "Average"
+        value = cloudwatch._stat_value(cloudwatch._calc_stats(points), name, points)
+        return None if value is None else float(value)
+
+    def length(alarm: dict[str, Any]) -> float:
+        return float(alarm.get("Period") or 60) / setting.speed
+
+    def put(alarm: dict[str, Any]) -> None:
+        # A new alarm is first judged when its periods have passed: silence before that says nothing.
+        judged_at[alarm["AlarmArn"]] = time.time() + (int(alarm.get("EvaluationPeriods") or 1) - 1) * length(alarm)
+
+    def evaluate(alarm: dict[str, Any]) -> None:
+        if not alarm.get("Namespace") or not alarm.get("MetricName"):
+            return
+        judged_at[alarm["AlarmArn"]] = time.time()
+        dimensions = cloudwatch._dims_key({d["Name"]: d["Value"] for d in alarm.get("Dimensions") or []})
+        points = list(cloudwatch._metrics.get((alarm["Namespace"], alarm["MetricName"], dimensions)) or ())
+        values = alarms.datapoints(alarm, points, now=time.time(), speed=setting.speed, statistic=statistic)
+        verdict = alarms.judge(alarm, values, ever=bool(points))
+        old = alarm["StateValue"]
+        if verdict is None or verdict[0] == old:
+            return
+        new, reason = verdict
+        alarm.update(StateValue=new, StateReason=reason, StateUpdatedTimestamp=int(time.time()))
+        cloudwatch._record_history(alarm["AlarmName"], old, new, reason)
+        cloudwatch._dispatch_alarm_actions(alarm, old, new, reason)
+        cloudwatch._evaluate_parent_alarms(alarm)
+
+    def watch() -> None:
+        while True:
+            time.sleep(EVALUATE_EVERY)
+            for (account, region, _), alarm in list(cloudwatch._alarms._data.items()):
+                due_at = judged_at.get(alarm["AlarmArn"], 0) + length(alarm)
+                if time.time() < due_at or region in setting.darkness:
+                    continue
+                with scope(account, region):
+                    evaluate(alarm)
+
+    service.replace("_evaluate_alarm", put)
+    # A datapoint is not what makes an alarm look: time is. Otherwise silence would never be noticed.
+    service.replace("_evaluate_all_alarms", lambda: None)
+    threading.Thread(target=watch, daemon=True, name="alarms").start()
+
+
+MENDS = (
+    Mend(
+        "functions run bare",
+        "MiniStack runs functions with its own interpreter, where a requirement missing from our package is found",
+        functions_run_bare,
+    ),
+    Mend(
+        "asynchronous events are queued",
+        "MiniStack counts a throttle as one of three tries and waits 1 s and 2 s; Lambda waits 1 min and 2 min after "
+        "an error, and keeps a throttled event for six hours, so a storm of alarms loses none",
+        asynchronous_events_are_queued,
+    ),
+    Mend(
+        "topics queue for functions",
+        "MiniStack leaves out MessageAttributes when there are none and calls the function once; SNS sends {} and "
+        "hands the event to Lambda's queue, if the function's policy lets it",
+        topics_queue_for_functions,
+    ),
+    Mend(
+        "rules queue for functions",
+        "MiniStack calls a rule's function once; EventBridge hands the event to Lambda's queue, if the function's "
+        "policy lets it",
+        rules_queue_for_functions,
+    ),
+    Mend(
+        "rates run at speed",
+        "a schedule of one minute must run every 60 s / speed, from the deployed rule and no other",
+        rates_run_at_speed,
+    ),
+    Mend(
+        "alarm changes are told",
+        "MiniStack tells topics only, and not which alarm (no AlarmArn); CloudWatch also tells functions and "
+        "EventBridge",
+        alarm_changes_are_told,
+    ),
+    Mend(
+        "alarms are judged",
+        "MiniStack mixes all dimensions of a metric into one alarm, ignores TreatMissingData and DatapointsToAlarm, "
+        "and looks only when a datapoint arrives, so silence never raises an alarm",
+        alarms_are_judged,
+    ),
+)

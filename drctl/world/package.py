@@ -1,0 +1,123 @@
+"""The deployment package, made by Chalice as for AWS, kept by the hash of what went into it.
+
+`.local/package/<hash>/` holds `package.zip` and `template.json`. Two packages of the same sources are the
+same, byte by byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drctl.world.ministack import WorldError
+
+LARGEST = 8 * 1024 * 1024
+"""Bytes; a bigger package starts slower, and ours is 4 MB without the SDK that the runtime has."""
+IN_THE_RUNTIME = ("boto3", "botocore", "s3transfer")
+SOURCES = ("app.py", "requirements.txt", "chalicelib", "vendor", "policies", ".chalice")
+LEFT_OUT = {"__pycache__", "deployments", "deployed", ".mypy_cache", ".ruff_cache"}
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """`digest` is the hash of the sources, and part of the zip's key in S3."""
+
+    digest: str
+    zip: Path
+    template: dict[str, Any]
+
+
+def package(root: Path, stage: str, out: Path | None = None, *, merge: Path | None = None) -> Package:
+    """Packages the Chalice app at `root` for a stage. `merge` is a template merged into Chalice's; `out` is
+    where packages are kept, `root/.local/package` unless given. Raises WorldError with Chalice's words, or
+    when the zip is over 8 MB.
+    """
+    digest = hash_of(root, stage, merge)
+    folder = (out or root / ".local" / "package") / digest
+    if not (folder / "template.json").exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="making-") as made:
+            _chalice(root, stage, merge, Path(made) / "raw")
+            ready = Path(made) / "ready"
+            ready.mkdir()
+            _repack(Path(made) / "raw" / "deployment.zip", ready / "package.zip")
+            shutil.copy(Path(made) / "raw" / "sam.json", ready / "template.json")
+            # Renamed as a whole, so that a package is either there and complete or not there.
+            shutil.rmtree(folder, ignore_errors=True)
+            ready.rename(folder)
+    return Package(digest, folder / "package.zip", json.loads((folder / "template.json").read_text()))
+
+
+def hash_of(root: Path, stage: str, merge: Path | None) -> str:
+    """The name of a package: its sources' paths and content, the stage, the Python and the Chalice that make it."""
+    digest = hashlib.sha256()
+    digest.update(f"{stage} {sys.version_info[:2]} {importlib.metadata.version('chalice')}".encode())
+    for path in _sources(root):
+        digest.update(f"\0{path.relative_to(root)}\0".encode() + path.read_bytes())
+    if merge is not None:
+        digest.update(b"\0merge\0" + merge.read_bytes())
+    return digest.hexdigest()[:24]
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    for name in SOURCES:
+        top = root / name
+        if top.is_file():
+            yield top
+        for folder, folders, files in os.walk(top, followlinks=True):
+            folders[:] = sorted(set(folders) - LEFT_OUT)
+            yield from (Path(folder) / file for file in sorted(files) if not file.endswith(".pyc"))
+
+
+def _chalice(root: Path, stage: str, merge: Path | None, out: Path) -> None:
+    command = [sys.executable, "-c", "from chalice.cli import main; main()", "--project-dir", str(root)]
+    command += ["package", "--stage", stage, "--pkg-format", "cloudformation"]
+    command += ["--merge-template", str(merge)] if merge is not None else []
+    # Chalice asks botocore for a region even when it only packages.
+    environment = os.environ | {"AWS_DEFAULT_REGION": os.environ.get("AWS_DEFAULT_REGION", "us-east-1")}
+    done = subprocess.run([*command, str(out)], check=False, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        raise WorldError(
+            f"chalice could not package {root} for stage '{stage}': {(done.stderr or done.stdout)[-3000:]}"
+        )
+
+
+def _largest(zipped: Path) -> list[str]:
+    with zipfile.ZipFile(zipped) as opened:
+        tops: dict[str, int] = {}
+        for entry in opened.infolist():
+            top = entry.filename.split("/", 1)[0]
+            tops[top] = tops.get(top, 0) + entry.compress_size
+    return [f"{top} {size / 1e6:.1f} MB" for top, size in sorted(tops.items(), key=lambda item: -item[1])[:5]]
+
+
+def _repack(raw: Path, to: Path) -> None:
+    """Leaves out what the runtime has, and what differs from one packaging to the next: order, times, compiled
+    files.
+    """
+    with zipfile.ZipFile(raw) as before, zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED) as after:
+        for name in sorted(before.namelist()):
+            top = name.split("/", 1)[0]
+            if name.endswith("/") or "__pycache__" in name or top.split("-", 1)[0] in IN_THE_RUNTIME:
+                continue
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = (0o755 if before.getinfo(name).external_attr >> 16 & 0o111 else 0o644) << 16
+            after.writestr(entry, before.read(name))
+    if (size := to.stat().st_size) > LARGEST:
+        raise WorldError(
+            f"the package has {size / 1e6:.1f} MB, at most {LARGEST / 1e6:.1f} are allowed; "
+            f"the largest are {', '.join(_largest(to))}"
+        )

@@ -1,0 +1,196 @@
+"""The local world, up and down: MiniStack, the gate, its control, and the neighbours, all in one process's care.
+
+    async with World(root, speed=10, neighbours=[Neighbour("rds", app)], routes={"rds": "rds"}) as world:
+        await asyncio.to_thread(deploy, world.gate_url, ...)
+        await world.stopped()          # until Ctrl-C or SIGTERM
+
+Whatever ends the block, nothing is left running; if this process is killed outright, MiniStack notices and ends itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from aiohttp import web
+
+from drctl.world.control import control
+from drctl.world.gate import Gate
+from drctl.world.ledger import Ledger
+from drctl.world.ministack import MiniStack, WorldError
+
+LOOPBACK = "127.0.0.1"
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass
+class Neighbour:
+    """A stand-in for what MiniStack lacks. `port` 0 takes a free one; afterwards it is the one that was taken."""
+
+    name: str
+    app: web.Application
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+
+@dataclass
+class World:
+    """`routes` maps a service, or `service:Operation`, to a neighbour's name: what the gate sends there.
+    `local` is where the world writes its state, `root/.local` unless given.
+    """
+
+    root: Path
+    speed: float = 10.0
+    account: str = "000000000000"
+    neighbours: Iterable[Neighbour] = ()
+    routes: Mapping[str, str] = field(default_factory=dict)
+    gate_port: int = 0
+    control_port: int = 0
+    local: Path | None = None
+    _left: AsyncExitStack = field(default_factory=AsyncExitStack, init=False)
+    _stop: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _waited_for: bool = field(default=False, init=False)
+    _dark: frozenset[str] = field(default_factory=frozenset, init=False)
+
+    @property
+    def gate_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.gate_port}"
+
+    @property
+    def control_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.control_port}"
+
+    @property
+    def state_path(self) -> Path:
+        return (self.local or self.root / ".local") / "world.json"
+
+    async def __aenter__(self) -> Self:
+        self.neighbours, self.root = list(self.neighbours), self.root.resolve()
+        self._hold_the_lock()
+        try:
+            await self._start()
+        except BaseException:
+            await self._left.aclose()
+            raise
+        return self
+
+    async def _start(self) -> None:
+        self._catch_signals()
+        self.ministack = MiniStack(self.root, self.speed, self.account, local=self.local)
+        self._left.push_async_callback(self.ministack.stop)
+        await self.ministack.start()
+        urls: dict[str, str] = {}
+        for neighbour in self.neighbours:
+            neighbour.port = await self._serve(neighbour.app, neighbour.port)
+            urls[neighbour.name] = neighbour.url
+        if unknown := sorted(set(self.routes.values()) - set(urls)):
+            raise WorldError(
+                f"routes name the neighbours {', '.join(unknown)}, there are only {', '.join(urls) or 'none'}"
+            )
+        self.gate = Gate(
+            default=self.ministack.url,
+            routes={service: urls[name] for service, name in self.routes.items()},
+            ledger=Ledger(self.state_path.parent / "ledger.jsonl"),
+        )
+        self.gate_port = await self._serve(self.gate.app(), self.gate_port)
+        self.control_port = await self._serve(control(self.gate, self.darken), self.control_port)
+        self._write_down(urls)
+
+    async def _serve(self, app: web.Application, port: int) -> int:
+        # Ctrl-C must not wait for a caller that hangs, such as a function in the middle of a slow call.
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        await runner.setup()
+        self._left.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, LOOPBACK, port)
+        try:
+            await site.start()
+        except OSError as taken:
+            raise WorldError(f"port {port} on {LOOPBACK} cannot be used ({taken.strerror}); choose another") from taken
+        return int(runner.addresses[0][1])
+
+    def _hold_the_lock(self) -> None:
+        """One world at a time for one folder. The lock is the kernel's, so it cannot be left behind by a crash."""
+        self.state_path.parent.mkdir(parents=True, exist_ok=True)
+        lock: IO[str] = (self.state_path.parent / "world.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            up = running(self.state_path) or {"pid": "unknown", "started_at": "just now"}
+            raise WorldError(
+                f"one is up: pid {up['pid']}, started {up['started_at']}; "
+                f"stop it with Ctrl-C there, or `kill {up['pid']}`"
+            ) from None
+        self._left.callback(lock.close)
+
+    def _write_down(self, urls: Mapping[str, str]) -> None:
+        state = {
+            "pid": os.getpid(),
+            "gate": self.gate_url,
+            "control": self.control_url,
+            "ministack": self.ministack.url,
+            "ports": {neighbour.name: neighbour.port for neighbour in self.neighbours},
+            "neighbours": dict(urls),
+            "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "speed": self.speed,
+            "account": self.account,
+        }
+        temporary = self.state_path.with_suffix(".new")
+        temporary.write_text(json.dumps(state, indent=2) + "\n")
+        temporary.replace(self.state_path)
+        self._left.callback(self.state_path.unlink, missing_ok=True)
+
+    def _catch_signals(self) -> None:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def asked_to_stop() -> None:
+            self._stop.set()
+            if not self._waited_for and task is not None:
+                task.cancel()
+
+        for number in SIGNALS:
+            # Only the main thread may, and only there does a signal arrive: elsewhere the world ends with its block.
+            with suppress(ValueError, RuntimeError):
+                loop.add_signal_handler(number, asked_to_stop)
+                self._left.callback(loop.remove_signal_handler, number)
+
+    async def darken(self, regions: frozenset[str]) -> None:
+        """Makes exactly these regions silent inside MiniStack: their alarms, topics, schedules and functions."""
+        for region in regions - self._dark:
+            await self.ministack.tell(region, dark=True)
+        for region in self._dark - regions:
+            await self.ministack.tell(region, dark=False)
+        self._dark = regions
+
+    async def stopped(self) -> None:
+        """Waits for Ctrl-C or SIGTERM."""
+        self._waited_for = True
+        await self._stop.wait()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._left.aclose()
+
+
+def running(state_path: Path) -> dict[str, object] | None:
+    """What `world.json` says of the world that is up, None when none is."""
+    try:
+        state: dict[str, object] = json.loads(state_path.read_text())
+        os.kill(int(str(state["pid"])), 0)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return state

@@ -1,0 +1,222 @@
+"""What MiniStack gets wrong, and that the mends put it right: each pair of tests asks the same of both.
+
+When a `…_unmended` test fails, MiniStack has been fixed: drop the mend it names from drctl/world/inside/mends.py.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.world.cloud import ACCOUNT, Cloud, eventually
+
+pytestmark = pytest.mark.local
+SNS, EVENTS = "sns.amazonaws.com", "events.amazonaws.com"
+
+
+def subscribed(cloud: Cloud, name: str, endpoint: str, protocol: str = "lambda", region: str = "us-west-2") -> str:
+    sns = cloud.client("sns", region)
+    topic = str(sns.create_topic(Name=name)["TopicArn"])
+    sns.subscribe(TopicArn=topic, Protocol=protocol, Endpoint=endpoint)
+    return topic
+
+
+def rule_to(cloud: Cloud, name: str, target: str, pattern: dict[str, Any]) -> None:
+    events = cloud.client("events")
+    events.put_rule(Name=name, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": target}])
+
+
+def published(cloud: Cloud, name: str, **function: Any) -> dict[str, Any]:
+    topic = subscribed(cloud, name, cloud.function(name, permits=SNS, **function))
+    cloud.client("sns").publish(TopicArn=topic, Message="hello")
+    record: dict[str, Any] = eventually(lambda: cloud.notes(name))[0]["Records"][0]["Sns"]
+    return record
+
+
+def test_topics_leave_message_attributes_out_unmended(unmended: Cloud) -> None:
+    assert "MessageAttributes" not in published(unmended, "attributes")
+
+
+def test_topics_send_empty_message_attributes(cloud: Cloud) -> None:
+    record = published(cloud, "attributes")
+    assert record["MessageAttributes"] == {}
+    assert {"Subject", "SigningCertUrl", "UnsubscribeUrl"} <= set(record)
+
+
+def delivered_to_a_failing_function(cloud: Cloud) -> None:
+    """One event through a topic, one through a rule, to functions that fail on the first try, and a third, the control,
+    invoked asynchronously."""
+    topic = subscribed(cloud, "once-topic", cloud.function("once-topic", fails=1, permits=SNS))
+    rule_to(cloud, "once-rule", cloud.function("once-rule", fails=1, permits=EVENTS), {"source": ["tests"]})
+    cloud.client("sns").publish(TopicArn=topic, Message="hello")
+    cloud.client("events").put_events(Entries=[{"Source": "tests", "DetailType": "d", "Detail": "{}"}])
+    eventually(lambda: cloud.notes("once-topic") and cloud.notes("once-rule"))
+    cloud.function("once-control", fails=1)
+    cloud.client("lambda").invoke(FunctionName="once-control", InvocationType="Event", Payload=b"{}")
+    eventually(lambda: len(cloud.notes("once-control")) == 2)
+
+
+def test_topics_and_rules_try_once_unmended(unmended: Cloud) -> None:
+    delivered_to_a_failing_function(unmended)
+    assert len(unmended.notes("once-topic")) == 1
+    assert len(unmended.notes("once-rule")) == 1
+
+
+def test_topics_and_rules_try_again(cloud: Cloud) -> None:
+    delivered_to_a_failing_function(cloud)
+    eventually(lambda: len(cloud.notes("once-topic")) == 2)
+    eventually(lambda: len(cloud.notes("once-rule")) == 2)
+
+
+def delivered_without_permission(cloud: Cloud) -> None:
+    topic = subscribed(cloud, "strangers", cloud.function("stranger"))
+    cloud.client("sns").subscribe(TopicArn=topic, Protocol="lambda", Endpoint=cloud.function("friend", permits=SNS))
+    cloud.client("sns").publish(TopicArn=topic, Message="hello")
+    eventually(lambda: cloud.notes("friend"))
+
+
+def test_topics_need_no_permission_unmended(unmended: Cloud) -> None:
+    delivered_without_permission(unmended)
+    assert eventually(lambda: unmended.notes("stranger"))
+
+
+def test_topics_need_the_function_s_permission(cloud: Cloud) -> None:
+    delivered_without_permission(cloud)
+    assert cloud.notes("stranger") == []
+
+
+def throttled_event_s_end(cloud: Cloud, name: str) -> tuple[str, Any]:
+    """An asynchronous event to a function with no capacity, with a dead-letter queue: that queue's URL, and Lambda."""
+    url, arn = cloud.queue(f"{name}-dead")
+    cloud.function(name, DeadLetterConfig={"TargetArn": arn})
+    aws = cloud.client("lambda")
+    aws.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    aws.invoke(FunctionName=name, InvocationType="Event", Payload=b"{}")
+    return url, aws
+
+
+def test_throttled_events_are_given_up_in_seconds_unmended(unmended: Cloud) -> None:
+    url, _ = throttled_event_s_end(unmended, "throttled")
+    assert eventually(lambda: unmended.received(url))
+
+
+def test_throttled_events_wait_for_capacity(cloud: Cloud) -> None:
+    url, aws = throttled_event_s_end(cloud, "throttled")
+    # By the time another function has failed and been tried again, three tries would have been used up.
+    cloud.function("patience", fails=2)
+    aws.invoke(FunctionName="patience", InvocationType="Event", Payload=b"{}")
+    eventually(lambda: len(cloud.notes("patience")) == 3)
+    assert cloud.received(url) == []
+    aws.put_function_concurrency(FunctionName="throttled", ReservedConcurrentExecutions=1)
+    assert eventually(lambda: cloud.notes("throttled"))
+
+
+def told_of_an_alarm(cloud: Cloud, name: str) -> tuple[list[Any], dict[str, Any]]:
+    """What EventBridge and a topic tell of an alarm's change: the events in a queue, and the topic's message."""
+    url, arn = cloud.queue(f"{name}-events")
+    rule_to(cloud, name, arn, {"source": ["aws.cloudwatch", "control"]})
+    topic_url, topic_queue = cloud.queue(f"{name}-topic")
+    topic = subscribed(cloud, name, topic_queue, "sqs")
+    aws = cloud.alarm(name, AlarmActions=[topic])
+    aws.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="by hand")
+    message = eventually(lambda: cloud.received(topic_url))[0]["Message"]
+    cloud.client("events").put_events(Entries=[{"Source": "control", "DetailType": "d", "Detail": "{}"}])
+    eventually(lambda: any(event["source"] == "control" for event in cloud.received(url)))
+    return [event for event in cloud.received(url) if event["source"] != "control"], json.loads(message)
+
+
+def test_alarms_are_not_on_eventbridge_and_have_no_arn_unmended(unmended: Cloud) -> None:
+    events, message = told_of_an_alarm(unmended, "told")
+    assert events == []
+    assert "AlarmArn" not in message
+
+
+def test_alarms_are_on_eventbridge_and_have_an_arn(cloud: Cloud) -> None:
+    events, message = told_of_an_alarm(cloud, "told")
+    arn = f"arn:aws:cloudwatch:us-west-2:{ACCOUNT}:alarm:told"
+    assert message["AlarmArn"] == arn
+    assert events[0]["detail-type"] == "CloudWatch Alarm State Change"
+    assert events[0]["resources"] == [arn]
+    assert events[0]["detail"]["state"]["value"] == "ALARM"
+
+
+def alarm_invokes(cloud: Cloud, name: str) -> None:
+    function = cloud.function(name, permits="lambda.alarms.cloudwatch.amazonaws.com")
+    url, queue = cloud.queue(f"{name}-topic")
+    aws = cloud.alarm(name, AlarmActions=[function, subscribed(cloud, name, queue, "sqs")])
+    aws.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="by hand")
+    eventually(lambda: cloud.received(url))
+
+
+def test_alarms_invoke_no_function_unmended(unmended: Cloud) -> None:
+    alarm_invokes(unmended, "direct")
+    assert unmended.notes("direct") == []
+
+
+def test_alarms_invoke_functions(cloud: Cloud) -> None:
+    alarm_invokes(cloud, "direct")
+    event = eventually(lambda: cloud.notes("direct"))[0]
+    assert event["source"] == "aws.cloudwatch"
+    assert event["alarmData"]["state"]["value"] == "ALARM"
+
+
+def a_neighbour_s_datapoint(cloud: Cloud) -> str:
+    dimensions = [{"Name": "HealthCheckId", "Value": "mine"}]
+    others = [{"Name": "HealthCheckId", "Value": "another"}]
+    aws = cloud.alarm("mine", MetricName="Mixed", Dimensions=dimensions)
+    aws.put_metric_data(Namespace="N", MetricData=[{"MetricName": "Mixed", "Dimensions": others, "Value": 0}])
+    # The control: an alarm over the other's dimensions, which must see it.
+    cloud.alarm("another", MetricName="Mixed", Dimensions=others)
+    eventually(lambda: cloud.state("another") == "ALARM")
+    return cloud.state("mine")
+
+
+def test_alarms_see_each_other_s_dimensions_unmended(unmended: Cloud) -> None:
+    assert a_neighbour_s_datapoint(unmended) == "ALARM"
+
+
+def test_alarms_see_only_their_own_dimensions(cloud: Cloud) -> None:
+    assert a_neighbour_s_datapoint(cloud) == "INSUFFICIENT_DATA"
+
+
+def test_silence_raises_no_alarm_unmended(unmended: Cloud) -> None:
+    aws = unmended.alarm("silent", MetricName="Silent", Period=10, TreatMissingData="breaching")
+    # Even a look at all alarms, which any datapoint brings about, leaves it as it is.
+    aws.put_metric_data(Namespace="N", MetricData=[{"MetricName": "Any", "Value": 0}])
+    assert unmended.state("silent") == "INSUFFICIENT_DATA"
+
+
+def test_silence_raises_an_alarm_after_its_periods(cloud: Cloud) -> None:
+    cloud.alarm("silent", MetricName="Silent", TreatMissingData="breaching", EvaluationPeriods=2)
+    assert cloud.state("silent") == "INSUFFICIENT_DATA"
+    eventually(lambda: cloud.state("silent") == "ALARM")
+
+
+def imported(cloud: Cloud, module: str) -> dict[str, Any]:
+    if module == "ministack":
+        cloud.function("importing")
+    answer = cloud.client("lambda").invoke(FunctionName="importing", Payload=json.dumps({"import": module}).encode())
+    read: dict[str, Any] = {"payload": json.loads(answer["Payload"].read()), "error": answer.get("FunctionError")}
+    return read
+
+
+def test_functions_see_ministack_s_packages_unmended(unmended: Cloud) -> None:
+    assert imported(unmended, "ministack")["payload"] == "ministack"
+
+
+def test_functions_see_only_the_runtime_s_packages(cloud: Cloud) -> None:
+    assert "No module named 'ministack'" in imported(cloud, "ministack")["payload"]["errorMessage"]
+    assert "No module named 'pip'" in imported(cloud, "pip")["payload"]["errorMessage"]
+    assert "No module named 'drctl'" in imported(cloud, "drctl")["payload"]["errorMessage"]
+    assert imported(cloud, "boto3") == {"payload": "boto3", "error": None}
+
+
+def test_a_topic_reaches_a_function_in_another_region(cloud: Cloud) -> None:
+    topic = subscribed(cloud, "far", cloud.function("far", permits=SNS), region="us-east-1")
+    aws = cloud.alarm("far", "us-east-1", AlarmActions=[topic])
+    aws.set_alarm_state(AlarmName="far", StateValue="ALARM", StateReason="by hand")
+    record = eventually(lambda: cloud.notes("far"))[0]["Records"][0]["Sns"]
+    assert json.loads(record["Message"])["Region"] == "US East (N. Virginia)"
