@@ -10,36 +10,44 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol
 
 from chalicelib.core.outcome import Next, NoData, Refused
 from chalicelib.policy import Policy
 
+Where = Literal["standby", "primary"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwsOp:
-    """A boto3 operation, e.g. `AwsOp(service="rds", operation="describe_db_instances")`.
+    """A boto3 operation, e.g. `AwsOp(service="rds", operation="describe_db_instances", resources=(...))`.
 
-    `where` is the region it goes to, from policy: 'standby' or 'primary'. `resource` is the ARN pattern that
-    its IAM statement names, with {region}, {account} and any of the platform's names, or '*' where the API
-    knows no resource. `iam` is the IAM action where it is not the operation's own name.
+    `where` is the region it goes to, from policy. `resources` are the ARNs of its IAM statement, with the names that
+    deployment/names.py knows in braces, or `*` where the API knows no resource. `iam` is the IAM action (or actions)
+    where it is not the operation's own name.
     """
 
     service: str
     operation: str
     resources: tuple[str, ...]
-    where: str = "standby"
-    iam: str | None = None
+    where: Where = "standby"
+    iam: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KubeOp:
     """A Kubernetes request, e.g. `KubeOp(verb="create", group="velero.io", resource="restores")`."""
 
-    verb: str
+    verb: Literal["get", "list", "create", "patch", "delete"]
     group: str
     resource: str
-    where: str = "standby"
+    version: str = "v1"
+    where: Where = "standby"
+
+    @property
+    def named(self) -> str:
+        """`velero.io/v1 restores`, as `Reader.kube` and a call's operation name it."""
+        return f"{self.group}/{self.version} {self.resource}" if self.group else f"{self.version} {self.resource}"
 
 
 Op = AwsOp | KubeOp
@@ -49,12 +57,14 @@ Op = AwsOp | KubeOp
 class Target:
     """What a step is aimed at: the runbook's `with`, filled in, and the incident it is for.
 
-    `incident` is the incident's id (used in deterministic names), `opened_at` its opening.
+    `incident` is the incident's id (used in deterministic names), `opened_at` its opening, `at` the time of this look
+    (only to say how far back to look, never for a name).
     """
 
     step: str
     incident: str
     opened_at: datetime
+    at: datetime
     params: Mapping[str, str] = field(default_factory=dict)
     approved_by: str | None = None
     approved_note: str = ""
@@ -63,8 +73,11 @@ class Target:
 class Answer(Protocol):
     """An HTTP answer: what `Reader.http` gives."""
 
-    status: int
-    text: str
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def text(self) -> str: ...
 
 
 class Reader(Protocol):
@@ -96,21 +109,23 @@ class Reader(Protocol):
         """GET without redirects."""
         ...
 
-    def sql(self, host: str, port: int, query: str) -> Sequence[Sequence[Any]] | Refused | NoData:
-        """Rows of one of the named read-only queries (see actions/database.py), over TLS where offered."""
+    def sql(
+        self, host: str, port: int, query: str, arguments: Sequence[Any] = ()
+    ) -> Sequence[Sequence[Any]] | Refused | NoData:
+        """Rows of one of the named reads (clients/database.py). Refused has the SQLSTATE as its code."""
         ...
 
 
-FactsT = TypeVar("FactsT")
+class Action(Protocol):
+    """Two verbs. `observe` reads; `next` is pure and says the one thing that is missing.
 
-
-class Action(Protocol, Generic[FactsT]):
-    """Two verbs. `observe` reads; `next` is pure and says the one thing that is missing."""
+    What `observe` answers is the action's own frozen facts; only its own `next` reads them.
+    """
 
     name: ClassVar[str]
     reads: ClassVar[tuple[Op, ...]]
     calls: ClassVar[tuple[Op, ...]]
 
-    def observe(self, target: Target, policy: Policy, reader: Reader) -> FactsT: ...
+    def observe(self, target: Target, policy: Policy, reader: Reader) -> Any: ...
 
-    def next(self, target: Target, policy: Policy, facts: FactsT, now: datetime) -> Next: ...
+    def next(self, target: Target, policy: Policy, facts: Any, now: datetime) -> Next: ...

@@ -1,0 +1,97 @@
+"""One function per trigger, no logic: each hands what came in to the way in that knows it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from chalice.app import Chalice, ConvertToMiddleware, Rate
+
+from chalicelib import names, ways_in
+from chalicelib.bootstrap import Responder
+from chalicelib.bootstrap import responder as build
+from chalicelib.intake import alarms
+from chalicelib.policy.load import load
+from chalicelib.settings import Settings
+
+ROOT = Path(__file__).parent
+SETTINGS = Settings.read(os.environ, root=ROOT)
+POLICY = load(SETTINGS.policies, speed=SETTINGS.speed)
+SPARE = timedelta(seconds=10)
+"""What an invocation keeps between the end of its shift and its hard deadline."""
+
+app = Chalice(app_name=names.app(POLICY))
+# Another name than Chalice's app, or every line would be logged twice.
+logger = Logger(service="responder")
+metrics = Metrics(namespace=names.metrics_namespace(POLICY), service="responder")
+app.register_middleware(ConvertToMiddleware(logger.inject_lambda_context))
+app.register_middleware(ConvertToMiddleware(metrics.log_metrics))
+
+
+@cache
+def responder() -> Responder:
+    """Built once an execution environment, when first needed."""
+    return build(SETTINGS)
+
+
+def shift(context: Any) -> datetime:
+    """When this invocation leaves the desk: the usual shift, or earlier when the hard deadline comes first."""
+    left = timedelta(milliseconds=context.get_remaining_time_in_millis()) - SPARE
+    return datetime.now(UTC) + min(SETTINGS.shift, left)
+
+
+def received(found: ways_in.Received) -> Mapping[str, Any]:
+    """Counts what came in, and says what became of it."""
+    metrics.add_metric("Signals", MetricUnit.Count, found.signals)
+    metrics.add_metric("DeadLetters", MetricUnit.Count, found.unreadable)
+    worked = found.worked.because if found.worked else "nothing could be read"
+    return {"signals": found.signals, "unreadable": found.unreadable, "desk": worked}
+
+
+@app.on_sns_message(topic=names.alarm_topic_arn(POLICY))
+def on_alarm_sns(event: Any) -> Mapping[str, Any]:
+    """Alarms by way of their topic, every record of the batch."""
+    found = alarms.from_sns(event.to_dict(), received_at=datetime.now(UTC))
+    return received(ways_in.alarms(responder(), found, until=shift(event.context)))
+
+
+@app.on_cw_event({"source": ["aws.cloudwatch"], "detail-type": ["CloudWatch Alarm State Change"]})
+def on_alarm_event(event: Any) -> Mapping[str, Any]:
+    """Alarms by way of EventBridge."""
+    found = alarms.from_eventbridge(event.to_dict(), received_at=datetime.now(UTC))
+    return received(ways_in.alarms(responder(), found, until=shift(event.context)))
+
+
+@app.lambda_function()
+def on_alarm_direct(event: Any, context: Any) -> Mapping[str, Any]:
+    """Alarms whose action is this function."""
+    found = alarms.from_direct(event, received_at=datetime.now(UTC))
+    return received(ways_in.alarms(responder(), found, until=shift(context)))
+
+
+@app.lambda_function()
+def command(event: Any, context: Any) -> Mapping[str, Any]:
+    """A person's typed command, by manual invoke."""
+    answer = ways_in.command(responder(), event, until=shift(context))
+    metrics.add_metric("Commands" if answer["ok"] else "CommandsRefused", MetricUnit.Count, 1)
+    return answer
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES))
+def tick(event: Any) -> str:
+    """Every minute: what is open is carried on."""
+    worked = ways_in.tick(responder(), until=shift(event.context))
+    metrics.add_metric("Ticks", MetricUnit.Count, 1)
+    return worked.because
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES))
+def probe(event: Any) -> Mapping[str, str]:
+    """Every minute: our own look at the primary, from the standby region."""
+    return ways_in.probe(responder(), until=shift(event.context))

@@ -1,0 +1,42 @@
+"""Where a step's target stands: from the runbook's words to the policy's rows."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+from chalicelib.actions.contract import Target
+from chalicelib.policy import Policy
+from chalicelib.policy.platform import Cluster, NodeGroup
+from chalicelib.policy.services import Service
+
+
+def cluster_of(target: Target, policy: Policy) -> Cluster:
+    """The cluster that the step's `with: {cluster: …}` names; KeyError says which place has none."""
+    return policy.platform.cluster(cast("Literal['primary', 'standby', 'tertiary']", target.params["cluster"]))
+
+
+def node_group_of(target: Target, policy: Policy) -> NodeGroup:
+    """The node group of that cluster; KeyError when policy gives it none."""
+    cluster = cluster_of(target, policy)
+    if cluster.node_group is None:
+        raise KeyError(f"cluster {cluster.name!r} has no node_group in platform.yaml")
+    return cluster.node_group
+
+
+def service_of(target: Target, policy: Policy) -> Service:
+    """The service that the step's `with: {service: …}` names."""
+    return policy.service(target.params["service"])
+
+
+def namespace_of(service: Service) -> str:
+    """Its namespace; KeyError when policy gives it none."""
+    if service.namespace is None:
+        raise KeyError(f"service {service.name!r} has no namespace in services.yaml")
+    return service.namespace
+
+
+def token_of(target: Target, *parts: str) -> str:
+    """A name or token that is the same for every worker: for the incident, the step and what it is about."""
+    import hashlib  # here, so that pure modules that only need places stay light
+
+    return hashlib.sha256("/".join((target.incident, target.step, *parts)).encode()).hexdigest()

@@ -1,0 +1,70 @@
+"""The reader that looks at the real world. It refuses what an action did not declare, and knows no way to change
+anything: its AWS operations must be reads by name, its Kubernetes verbs are get and list, its statements named reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from chalicelib.actions.contract import AwsOp, KubeOp, Op
+from chalicelib.clients import aws, kubernetes
+from chalicelib.clients.aws import AwsClients
+from chalicelib.clients.database import DatabaseClients
+from chalicelib.clients.kubernetes import KubeClients
+from chalicelib.clients.web import HttpAnswer, Web
+from chalicelib.core.outcome import NoData, Refused
+
+READ_STATEMENTS: Final = frozenset({"role", "proof"})
+
+
+class UndeclaredError(Exception):
+    """An action did what it had not declared: its IAM policy would not have allowed it either."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Everything that opens connections, built once by bootstrap."""
+
+    aws: AwsClients
+    kube: KubeClients
+    database: DatabaseClients
+    web: Web
+
+
+@dataclass(frozen=True, slots=True)
+class LiveReader:
+    """A `Reader` for one action, with the operations it declared."""
+
+    ports: Ports
+    declared: tuple[Op, ...]
+
+    def aws(self, service: str, region: str, operation: str, **params: Any) -> Mapping[str, Any] | Refused | NoData:
+        if not any(isinstance(d, AwsOp) and (d.service, d.operation) == (service, operation) for d in self.declared):
+            raise UndeclaredError(f"{service} {operation} is not among what this action declared to read")
+        return aws.read(self.ports.aws, service, region, operation, params)
+
+    def kube(
+        self,
+        cluster: str,
+        resource: str,
+        *,
+        namespace: str | None = None,
+        name: str | None = None,
+        label: str | None = None,
+    ) -> Mapping[str, Any] | Sequence[Mapping[str, Any]] | Refused | NoData | None:
+        verb = "get" if name else "list"
+        if not any(isinstance(d, KubeOp) and (d.verb, d.named) == (verb, resource) for d in self.declared):
+            raise UndeclaredError(f"{verb} {resource} is not among what this action declared to read")
+        return kubernetes.look(self.ports.kube, cluster, resource, namespace=namespace, name=name, label=label)
+
+    def http(self, url: str, *, timeout_s: float = 3.0) -> HttpAnswer | NoData:
+        return self.ports.web.get(url, timeout_s=timeout_s)
+
+    def sql(
+        self, host: str, port: int, query: str, arguments: Sequence[Any] = ()
+    ) -> Sequence[Sequence[Any]] | Refused | NoData:
+        if query not in READ_STATEMENTS:
+            raise UndeclaredError(f"statement {query!r} is no read; reads are {', '.join(sorted(READ_STATEMENTS))}")
+        return self.ports.database.query(host, port, query, arguments)

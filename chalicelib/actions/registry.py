@@ -1,0 +1,34 @@
+"""Every action by the name that runbooks.yaml gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from chalicelib.actions.contract import Action
+from chalicelib.actions.node_capacity import NodeCapacity
+from chalicelib.actions.person import Person
+from chalicelib.actions.point_application import PointApplication
+from chalicelib.actions.promote_replica import PromoteReplica
+from chalicelib.actions.switch_traffic import SwitchTraffic
+from chalicelib.actions.velero_location import LocationReadOnly
+from chalicelib.actions.velero_restore import VeleroRestore
+from chalicelib.actions.verify_service import VerifyService
+from chalicelib.actions.verify_write import VerifyWrite
+from chalicelib.actions.workload_ready import WorkloadReady
+
+ACTIONS: Final[Mapping[str, Action]] = {
+    action.name: action
+    for action in (
+        LocationReadOnly(),
+        NodeCapacity(),
+        VeleroRestore(),
+        WorkloadReady(),
+        PromoteReplica(),
+        PointApplication(),
+        VerifyWrite(),
+        VerifyService(),
+        SwitchTraffic(),
+        Person(),
+    )
+}

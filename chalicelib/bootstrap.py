@@ -1,0 +1,106 @@
+"""The only place that builds clients: from settings and policy to a responder that is ready to work."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from chalicelib.actions.reader import Ports
+from chalicelib.actions.registry import ACTIONS
+from chalicelib.channels.contract import Channel
+from chalicelib.channels.registry import build as build_channels
+from chalicelib.clients.aws import AwsClients, read
+from chalicelib.clients.database import DatabaseClients
+from chalicelib.clients.kubernetes import KubeClients
+from chalicelib.clients.web import Web
+from chalicelib.core.outcome import NoData, Refused
+from chalicelib.desk import Desk
+from chalicelib.executor import Executor
+from chalicelib.policy import Policy
+from chalicelib.policy.load import load
+from chalicelib.settings import Settings
+from chalicelib.shift import Tools
+from chalicelib.store.contract import Store
+from chalicelib.store.dynamodb import DynamoStore
+
+SIDE_BY_SIDE = 8
+
+
+class WallClock:
+    """The machine's own time."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+        return datetime.now(UTC)
+
+    def sleep(self, seconds: float) -> None:
+        """Lets it pass."""
+        time.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Responder:
+    """Everything a way in needs."""
+
+    settings: Settings
+    policy: Policy
+    store: Store
+    desk: Desk
+    ports: Ports
+    clock: WallClock
+
+    def nonce(self) -> str:
+        """A fresh name for one holding of the desk: a retried invocation has the same request id, so that is none."""
+        return uuid4().hex
+
+
+def responder(settings: Settings) -> Responder:
+    """The real thing. PolicyUnreadableError when the policies cannot be read."""
+    policy = load(settings.policies, speed=settings.speed)
+    region = policy.platform.responder.region
+    clock, aws = WallClock(), AwsClients()
+    clusters = policy.platform.clusters
+    ports = Ports(
+        aws=aws,
+        kube=KubeClients(aws, (clusters.primary, clusters.standby), now=clock.now),
+        database=DatabaseClients(aws, policy.platform.database, region, tls=settings.database_tls),
+        web=Web(settings.resolve),
+    )
+    store = DynamoStore(
+        aws.writing("dynamodb", region), table=policy.platform.responder.table, platform=policy.platform.name
+    )
+    hands = Executor(policy=policy, ports=ports, actions=ACTIONS, channels=channels(settings, policy, ports))
+    pool = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="side-by-side")
+
+    def together(jobs: Sequence[Callable[[], object]]) -> list[object]:
+        return [f.result() for f in [pool.submit(job) for job in jobs]]
+
+    tools = Tools(store=store, hands=hands, policy=policy, clock=clock, together=together, side_by_side=SIDE_BY_SIDE)
+    return Responder(settings=settings, policy=policy, store=store, desk=Desk(tools), ports=ports, clock=clock)
+
+
+def channels(settings: Settings, policy: Policy, ports: Ports) -> Mapping[str, Channel]:
+    """The channels of policy; their secrets stand in the standby region."""
+    region = policy.platform.responder.region
+
+    def secret(name: str) -> Mapping[str, str]:
+        found = read(ports.aws, "secretsmanager", region, "get_secret_value", {"SecretId": name})
+        if isinstance(found, Refused | NoData):
+            raise LookupError(found.because)  # noqa: TRY004  # the secret is missing; no type is wrong
+        held: Mapping[str, str] = json.loads(found["SecretString"])
+        return held
+
+    return build_channels(
+        policy,
+        http=ports.web.client,
+        secret=secret,
+        ses=ports.aws.writing("sesv2", region),
+        s3=ports.aws.writing("s3", region),
+        slack_base_url=settings.slack_url,
+        pagerduty_base_url=settings.pagerduty_url,
+    )

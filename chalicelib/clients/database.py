@@ -1,0 +1,131 @@
+"""PostgreSQL through pg8000: named statements only, each with a time limit of its own.
+
+Credentials come from the secret that policy names, in the standby region. Over TLS unless the settings say off (the
+local world). SQLSTATE codes: https://www.postgresql.org/docs/current/errcodes-appendix.html.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import pg8000.dbapi
+
+from chalicelib.clients.aws import AwsClients, read
+from chalicelib.core.outcome import Doubtful, Made, NoData, Outcome, Refused
+from chalicelib.policy.platform import Database
+
+CONNECT_S: Final = 3
+STATEMENTS: Final[Mapping[str, str]] = {
+    # Reads
+    "role": "SELECT pg_is_in_recovery()",
+    "proof": (
+        "SELECT extract(epoch FROM (clock_timestamp() - written_at))::float8 FROM {table} "
+        "WHERE source = %s ORDER BY written_at DESC LIMIT 1"
+    ),
+    # Writes
+    "prepare-heartbeat": (
+        "CREATE TABLE IF NOT EXISTS {table} "
+        "(source text NOT NULL, written_at timestamptz NOT NULL DEFAULT clock_timestamp())"
+    ),
+    "write-heartbeat": "INSERT INTO {table} (source) VALUES (%s)",
+}
+
+
+class DatabaseClients:
+    """Opens a connection a statement: recovery asks rarely, and a connection kept open would outlive a promotion."""
+
+    def __init__(self, aws: AwsClients, database: Database, region: str, *, tls: bool) -> None:
+        self._aws = aws
+        self._database = database
+        self._region = region
+        self._tls = tls
+
+    def query(
+        self, host: str, port: int, statement: str, arguments: Sequence[Any] = ()
+    ) -> list[list[Any]] | Refused | NoData:
+        """Rows of a named read. Refused has the SQLSTATE as its code; `42P01` means that the table is not there."""
+        said = self._run(host, port, (statement,), arguments)
+        return said if not isinstance(said, Doubtful) else NoData(because=said.because)
+
+    def execute(
+        self, host: str, port: int, statements: Sequence[str], arguments: Sequence[Any], *, until: str
+    ) -> Outcome:
+        """Named statements in one transaction; the arguments are the last one's."""
+        said = self._run(host, port, statements, arguments)
+        match said:
+            case Refused() | Doubtful():
+                return said
+            case NoData(because=because):
+                return Refused(code="Unreachable", because=because)
+        return Made(because=f"{statements[-1]} at {host}:{port} was committed; done when {until}")
+
+    def _run(
+        self, host: str, port: int, statements: Sequence[str], arguments: Sequence[Any]
+    ) -> list[list[Any]] | Refused | NoData | Doubtful:
+        where = f"database {host}:{port}"
+        credentials = self._credentials()
+        if not isinstance(credentials, Mapping):
+            return credentials
+        try:
+            connection = pg8000.dbapi.connect(
+                user=credentials["username"],
+                password=credentials["password"],
+                host=host,
+                port=port,
+                database=self._database.name,
+                timeout=CONNECT_S,
+                ssl_context=self._context(),
+                application_name="dr-responder",
+            )
+        except pg8000.dbapi.DatabaseError as error:
+            return _failed(where, "connecting", error)
+        except (OSError, pg8000.exceptions.InterfaceError) as error:
+            return NoData(because=f"{where} was not reached: {error}")
+        try:
+            with connection.cursor() as cursor:
+                for statement in statements[:-1]:
+                    cursor.execute(self._text(statement))
+                cursor.execute(self._text(statements[-1]), tuple(arguments))
+                rows = [list(row) for row in cursor.fetchall()] if cursor.description else []
+            connection.commit()
+        except pg8000.dbapi.DatabaseError as error:
+            return _failed(where, statements[-1], error)
+        except (OSError, pg8000.exceptions.InterfaceError) as error:
+            return Doubtful(because=f"{where} went away during {statements[-1]}: {error}")
+        finally:
+            connection.close()
+        return rows
+
+    def _text(self, statement: str) -> str:
+        return STATEMENTS[statement].format(table=self._database.heartbeat_table)
+
+    def _credentials(self) -> Mapping[str, Any] | NoData:
+        secret = self._database.credentials_secret
+        found = read(self._aws, "secretsmanager", self._region, "get_secret_value", {"SecretId": secret})
+        if not isinstance(found, Mapping):
+            return NoData(because=f"the database's credentials cannot be read: {found.because}")
+        credentials: Mapping[str, Any] = json.loads(found["SecretString"])
+        if missing := {"username", "password"} - set(credentials):
+            return NoData(because=f"secret {secret!r} lacks {', '.join(sorted(missing))}; allowed: username, password")
+        return credentials
+
+    def _context(self) -> ssl.SSLContext | None:
+        if not self._tls:
+            return None
+        # RDS signs with authorities of its own, which no trust store has: encrypted, but the name is not proven here.
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+def _failed(where: str, doing: str, error: pg8000.dbapi.DatabaseError) -> Refused | NoData:
+    said = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+    code, text = str(said.get("C", "")), str(said.get("M", error))
+    if code.startswith(("57P", "08")) or not code:
+        # Starting up, shutting down, connection lost: nobody answered.
+        return NoData(because=f"{where}, {doing}: {text} ({code or 'no code'})")
+    return Refused(code=code, because=f"{where}, {doing}: {text}")

@@ -1,0 +1,223 @@
+"""Kubernetes through lightkube, with an EKS bearer token made from a presigned STS request.
+
+Every write is sent with `fieldValidation=Strict`: otherwise an API server prunes a misspelled field and answers 201.
+Token: https://docs.aws.amazon.com/eks/latest/userguide/cluster-auth.html; its form is aws-iam-authenticator's
+(`k8s-aws-v1.` and the presigned GetCallerIdentity URL, base64url without padding, signed with `x-k8s-aws-id`, 60 s).
+Signing is local: no call to STS is made here, and the regional endpoint is the one named.
+"""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Any, Final
+
+import httpx2
+from botocore.signers import RequestSigner
+from lightkube import ApiError, Client, KubeConfig
+from lightkube.config.models import Cluster, User
+from lightkube.generic_resource import create_global_resource, create_namespaced_resource
+from lightkube.types import PatchType
+
+from chalicelib.clients.aws import AwsClients, read
+from chalicelib.core.outcome import Doubtful, Made, NoData, Outcome, Refused
+from chalicelib.policy.platform import Cluster as PolicyCluster
+
+TIMEOUT: Final = httpx2.Timeout(4.0, connect=2.0)
+TOKEN_LIVES: Final = timedelta(minutes=10)
+"""A token is good for 15 minutes; a new one costs nothing."""
+
+_KINDS: Final = {
+    "velero.io/v1 backups": "Backup",
+    "velero.io/v1 restores": "Restore",
+    "velero.io/v1 schedules": "Schedule",
+    "velero.io/v1 backupstoragelocations": "BackupStorageLocation",
+    "apps/v1 deployments": "Deployment",
+    "v1 nodes": "Node",
+    "v1 pods": "Pod",
+}
+_CLUSTER_WIDE: Final = frozenset({"v1 nodes"})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A client, and until when its token is good."""
+
+    client: Client
+    until: datetime
+
+
+class KubeClients:
+    """One client a cluster. `transport` gives a test's own transport for a cluster's name, or None."""
+
+    def __init__(
+        self,
+        aws: AwsClients,
+        clusters: Sequence[PolicyCluster],
+        *,
+        now: Callable[[], datetime],
+        transport: Callable[[str], httpx2.BaseTransport] | None = None,
+    ) -> None:
+        self._aws = aws
+        self._clusters = {c.name: c for c in clusters}
+        self._now = now
+        self._transport = transport
+        self._found: dict[str, Found] = {}
+        self._lock = Lock()
+
+    def client(self, cluster: str) -> Client | Refused | NoData:
+        """The cluster's client; NoData when EKS does not say where it is."""
+        with self._lock:
+            known = self._found.get(cluster)
+            if known and self._now() < known.until:
+                return known.client
+            where = self._clusters[cluster]
+            described = read(self._aws, "eks", where.region, "describe_cluster", {"name": cluster})
+            if not isinstance(described, Mapping):
+                return described
+            client = self._connect(where, described["cluster"])
+            self._found[cluster] = Found(client, self._now() + TOKEN_LIVES)
+            return client
+
+    def _connect(self, where: PolicyCluster, described: Mapping[str, Any]) -> Client:
+        config = KubeConfig.from_one(
+            cluster=Cluster(
+                server=described["endpoint"],
+                certificate_auth_data=described["certificateAuthority"]["data"],
+            ),
+            user=User(token=token(self._aws, where.name, where.region)),
+            context_name=where.name,
+            namespace="default",
+        )
+        if self._transport:
+            return Client(config, transport=StrictTransport(self._transport(where.name)), timeout=TIMEOUT)
+        authority = base64.b64decode(described["certificateAuthority"]["data"]).decode()
+        context = ssl.create_default_context(cadata=authority)
+        return Client(
+            config,
+            transport=StrictTransport(httpx2.HTTPTransport(verify=context)),
+            timeout=TIMEOUT,
+            trust_env=False,
+        )
+
+
+class StrictTransport(httpx2.BaseTransport):
+    """Adds `fieldValidation=Strict` to every request that writes."""
+
+    def __init__(self, inner: httpx2.BaseTransport) -> None:
+        self._inner = inner
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.method in ("POST", "PUT", "PATCH"):
+            request.url = request.url.copy_merge_params({"fieldValidation": "Strict"})
+        return self._inner.handle_request(request)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def token(aws: AwsClients, cluster: str, region: str) -> str:
+    """A bearer token for an EKS cluster, signed with the session's credentials."""
+    session = aws.session
+    client = aws.reading("sts", region)
+    signer = RequestSigner(
+        client.meta.service_model.service_id,
+        region,
+        "sts",
+        "v4",
+        session.get_credentials(),
+        session.events,
+    )
+    url = signer.generate_presigned_url(
+        {
+            "method": "GET",
+            "url": f"https://sts.{region}.amazonaws.com/?Action=GetCallerIdentity&Version=2011-06-15",
+            "body": {},
+            "headers": {"x-k8s-aws-id": cluster},
+            "context": {},
+        },
+        region_name=region,
+        expires_in=60,
+        operation_name="",
+    )
+    return "k8s-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
+
+
+def look(
+    clients: KubeClients, cluster: str, resource: str, *, namespace: str | None, name: str | None, label: str | None
+) -> Mapping[str, Any] | Sequence[Mapping[str, Any]] | Refused | NoData | None:
+    """One read: an object, None for 404, or a list."""
+    client = clients.client(cluster)
+    if not isinstance(client, Client):
+        return client
+    kind = _resource(resource)
+    try:
+        if name is not None:
+            return _plain(client.get(kind, name=name, namespace=namespace))
+        # lightkube's own selector is a mapping; ours is policy's text.
+        labels: Any = dict(part.split("=", 1) for part in label.split(",")) if label else None
+        return [_plain(found) for found in client.list(kind, namespace=namespace or "*", labels=labels)]
+    except ApiError as error:
+        return None if error.status.code == 404 and name is not None else _read_failed(cluster, resource, error)
+    except httpx2.HTTPStatusError as error:
+        # lightkube raises this when an error answer is no Status object.
+        return NoData(because=f"{resource} in cluster {cluster!r}: HTTP {error.response.status_code} without a Status")
+    except httpx2.HTTPError as error:
+        return NoData(because=f"{resource} in cluster {cluster!r} was not answered: {type(error).__name__}: {error}")
+
+
+def _read_failed(cluster: str, resource: str, error: ApiError) -> Refused | NoData:
+    reason = error.status.reason or "Unknown"
+    because = f"{resource} in cluster {cluster!r}: {error.status.message}"
+    if (error.status.code or 500) >= 500 or error.status.code == 429:
+        return NoData(because=f"{because} ({reason})")
+    return Refused(code=reason, because=because)
+
+
+def change(clients: KubeClients, cluster: str, operation: str, params: Mapping[str, Any], *, until: str) -> Outcome:
+    """One write: `operation` is `create|patch|delete <apiVersion> <plural>`, `params` name, namespace and body."""
+    verb, resource = operation.split(" ", 1)
+    client = clients.client(cluster)
+    name = f"kubernetes {operation} {params.get('name')!r} in cluster {cluster!r}"
+    if not isinstance(client, Client):
+        return Refused(code="Unreachable", because=f"{name} was not reached: {client.because}")
+    kind = _resource(resource)
+    where = params.get("namespace")
+    try:
+        match verb:
+            case "create":
+                client.create(kind(dict(params["body"])), namespace=where)
+            case "patch":
+                client.patch(kind, params["name"], params["body"], namespace=where, patch_type=PatchType.MERGE)
+            case "delete":
+                client.delete(kind, params["name"], namespace=where)
+            case _:
+                raise ValueError(f"operation {operation!r} begins with {verb!r}; allowed: create, patch, delete")
+    except ApiError as error:
+        reason = error.status.reason or "Unknown"
+        if reason == "AlreadyExists":
+            return Made(because=f"{name} was there already; done when {until}")
+        if (error.status.code or 500) >= 500:
+            return Doubtful(because=f"{name} broke: {error.status.message} ({reason})")
+        return Refused(code=reason, because=f"{name} was refused: {error.status.message}")
+    except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+        return Refused(code="Unreachable", because=f"{name} was not reached: {error}")
+    except httpx2.HTTPError as error:
+        return Doubtful(because=f"{name} was not answered: {type(error).__name__}: {error}")
+    return Made(because=f"{name} was accepted; done when {until}")
+
+
+def _resource(resource: str) -> Any:
+    version, plural = resource.split(" ")
+    group, _, name = version.rpartition("/")
+    make = create_global_resource if resource in _CLUSTER_WIDE else create_namespaced_resource
+    return make(group, name, _KINDS[resource], plural)
+
+
+def _plain(found: Any) -> Mapping[str, Any]:
+    plain: Mapping[str, Any] = found.to_dict()
+    return plain

@@ -1,0 +1,135 @@
+"""The one executor: lets actions look, and makes the calls. Nothing else in the responder can change the platform.
+
+A call is made once, by a client that does not repeat it; what a lost answer did is found out by the next look. A call
+that no action declared is refused here, before IAM would refuse it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.actions.contract import Action, AwsOp, KubeOp, Target
+from chalicelib.actions.reader import LiveReader, Ports, UndeclaredError
+from chalicelib.channels.contract import Channel
+from chalicelib.clients import aws, kubernetes
+from chalicelib.core.book import Incident
+from chalicelib.core.happened import Signal
+from chalicelib.core.message import Message, StatusPage
+from chalicelib.core.outcome import Call, Doubtful, Next, NoData, Outcome, Refused
+from chalicelib.core.plan import Step
+from chalicelib.intake.states import from_described
+from chalicelib.policy import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executor:
+    """The desk's hands in the real world."""
+
+    policy: Policy
+    ports: Ports
+    actions: Mapping[str, Action]
+    channels: Mapping[str, Channel]
+
+    def look(self, step: Step, incident: Incident, now: datetime) -> Next:
+        """The step's action observes through a reader that holds only what it declared, and says what is missing."""
+        action = self.actions[step.action]
+        target = aim(step, incident, now)
+        facts = action.observe(target, self.policy, LiveReader(self.ports, action.reads))
+        return action.next(target, self.policy, facts, now)
+
+    def make(self, call: Call) -> Outcome:
+        """Makes one call, once."""
+        if not self._declared(call):
+            raise UndeclaredError(f"no action declared the call {call.sentence()}")
+        match call.system:
+            case "aws":
+                return self._aws(call)
+            case "kubernetes":
+                return kubernetes.change(self.ports.kube, call.service, call.operation, call.params, until=call.until)
+            case "postgres":
+                host, _, port = call.service.rpartition(":")
+                return self.ports.database.execute(
+                    host,
+                    int(port),
+                    ("prepare-heartbeat", call.operation),
+                    tuple(call.params.values()),
+                    until=call.until,
+                )
+            case "channel":
+                raise UndeclaredError("messages are told, not called")
+
+    def tell(self, message: Message, page: StatusPage) -> Outcome:
+        """Sends one message by its channel, once."""
+        channel = self.channels.get(message.channel)
+        if channel is None:
+            known = ", ".join(sorted(self.channels))
+            return Refused(code="NoChannel", because=f"there is no channel {message.channel!r}; there are: {known}")
+        return channel.send(message, page)
+
+    def alarm_states(self, alarms: Sequence[tuple[str, str]]) -> Sequence[Signal]:
+        """Asks each region for its alarms' states. A region that does not answer says nothing, and that is no state."""
+        found: list[Signal] = []
+        for region in sorted({region for _, region in alarms}):
+            names = [name for name, where in alarms if where == region]
+            answer = aws.read(self.ports.aws, "cloudwatch", region, "describe_alarms", {"AlarmNames": names})
+            if not isinstance(answer, Refused | NoData):
+                found += from_described(answer)
+        return found
+
+    def _declared(self, call: Call) -> bool:
+        if call.system == "postgres":
+            return call.operation == "write-heartbeat"
+        for action in self.actions.values():
+            for op in action.calls:
+                match op:
+                    case AwsOp() if call.system == "aws":
+                        if (op.service, op.operation) == (call.service, call.operation):
+                            return True
+                    case KubeOp() if call.system == "kubernetes":
+                        if f"{op.verb} {op.named}" == call.operation:
+                            return True
+                    case _:
+                        pass
+        return False
+
+    def _aws(self, call: Call) -> Outcome:
+        params = dict(call.params)
+        if "merge" in params:
+            merged = self._merged(call.region, params)
+            if not isinstance(merged, Mapping):
+                return merged
+            params = dict(merged)
+        return aws.write(self.ports.aws, call.service, call.region, call.operation, params, until=call.until)
+
+    def _merged(self, region: str, params: Mapping[str, Any]) -> Mapping[str, Any] | Refused | Doubtful:
+        """A secret's new value: what it holds now, with the call's keys replaced. It is never written down."""
+        client = self.ports.aws.reading("secretsmanager", region)
+        try:
+            held = json.loads(client.get_secret_value(SecretId=params["SecretId"])["SecretString"])
+        except ClientError as error:
+            return aws.refusal(f"reading secret {params['SecretId']!r}", error)
+        except BotoCoreError as error:
+            return Refused(code="Unreachable", because=f"secret {params['SecretId']!r} was not read: {error}")
+        kept = {k: v for k, v in params.items() if k != "merge"}
+        return {**kept, "SecretString": json.dumps({**held, **params["merge"]})}
+
+
+def aim(step: Step, incident: Incident, now: datetime) -> Target:
+    """What a step of an incident is aimed at. An approval counts for what it was given for: the plan it names."""
+    record = incident.step(step.id)
+    approval = record.approval if record.approval and record.approval.plan == incident.plan else None
+    return Target(
+        step=step.id,
+        incident=incident.id,
+        opened_at=incident.opened_at,
+        at=now,
+        params=step.params,
+        approved_by=approval.by if approval else None,
+        approved_note=approval.note if approval else "",
+    )

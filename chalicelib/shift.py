@@ -1,0 +1,357 @@
+"""One holding of the desk: rounds of take in, fold, look, judge, save, act and fold, until nothing is due.
+
+The order of writes inside a round is the protocol's (see desk.py): save, then timeline, then delete what was folded,
+then act. What is done here is decided in core/ and done by the hands; this module only keeps the order.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Final, Protocol, TypeVar
+
+from chalicelib.core.answers import AlarmsAsked, Answer, Archived, Called, Decided, Looked, Telling, Told, Withdrawn
+from chalicelib.core.book import Book, Incident
+from chalicelib.core.commands import IllegalCommandError, replied
+from chalicelib.core.due import Archive, AskAlarms, Do, Held, Look, Tell, Work, due, wake_at
+from chalicelib.core.fold import Happened, fold
+from chalicelib.core.happened import Command, Signal, Tick, Unreadable
+from chalicelib.core.incidents import PLATFORM, note
+from chalicelib.core.message import Message, StatusPage
+from chalicelib.core.outcome import Call, Doubtful, Next, Outcome, Stuck
+from chalicelib.core.plan import Plan, PlanError, Rules, Step
+from chalicelib.core.public import page
+from chalicelib.intake import codec
+from chalicelib.policy import Policy
+from chalicelib.store.codec import dump_book, dump_entry, dump_incident, dump_plan, read_book, read_plan
+from chalicelib.store.contract import Store, Superseded
+
+log = logging.getLogger("responder")
+T = TypeVar("T")
+
+RESERVE: Final = timedelta(seconds=1)
+"""What a shift keeps for its last save."""
+TELL_TIMEOUT: Final = timedelta(seconds=5)
+POLL: Final = timedelta(seconds=1)
+IDLE_ROUNDS: Final = 25
+"""Rounds in a row without time going by; more than that is a livelock, and the shift ends with an error in the log."""
+
+
+class Hands(Protocol):
+    """How the desk sees and touches the world. Only `make` and `tell` change anything."""
+
+    def look(self, step: Step, incident: Incident, now: datetime) -> Next:
+        """Let the step's action observe, and say what is missing."""
+        ...
+
+    def make(self, call: Call) -> Outcome:
+        """Make one call, once."""
+        ...
+
+    def tell(self, message: Message, page: StatusPage) -> Outcome:
+        """Send one message, once."""
+        ...
+
+    def alarm_states(self, alarms: Sequence[tuple[str, str]]) -> Sequence[Signal]:
+        """The states of these alarms (name, region); one that does not answer is left out."""
+        ...
+
+
+class Clock(Protocol):
+    """The time, and how to let it pass."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Lets that much time pass."""
+        ...
+
+
+def in_turn(jobs: Sequence[Callable[[], T]]) -> list[T]:
+    """Runs jobs one after another; the deployed responder runs them side by side."""
+    return [job() for job in jobs]
+
+
+class LostDeskError(Exception):
+    """A newer worker has been at the book: nothing more may be started."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What a worker works with. `together` runs independent jobs, in turn or side by side, and keeps their order."""
+
+    store: Store
+    hands: Hands
+    policy: Policy
+    clock: Clock
+    together: Callable[[Sequence[Callable[[], object]]], list[object]] = in_turn
+    side_by_side: int = 4
+
+    def keep(self, unreadable: Unreadable) -> str:
+        """Keeps what could not be read, with its reason, to be listed and replayed; answers its key."""
+        key = codec.dead_key(unreadable)
+        self.store.put_document("dead", key, codec.dump_dead(unreadable))
+        log.warning("an event could not be read and is kept as %s: %s", key, unreadable.reason)
+        return key
+
+
+class Shift:
+    """One holding of the desk, from the stamp to the release."""
+
+    def __init__(self, tools: Tools, *, epoch: int, until: datetime) -> None:
+        self._tools = tools
+        self._store, self._hands, self._clock = tools.store, tools.hands, tools.clock
+        self._epoch = epoch
+        self._until = until
+        self._plans: dict[str, Plan] = {}
+        self._folded: list[str] = []
+        stored = self._store.stamp(epoch)
+        if isinstance(stored, Superseded):
+            raise LostDeskError(stored.because)
+        self._rev = stored.rev
+        self._book = self._read(stored.body)
+        self._stored = self._book if stored.body else None
+
+    @property
+    def _rules(self) -> Rules:
+        return Rules(self._tools.policy, self._plans)
+
+    def run(self, *, linger: bool) -> None:
+        """Rounds until nothing is due, and with `linger` until the shift ends or no incident is open."""
+        rounds, last = 0, None
+        while True:
+            now = self._clock.now()
+            rounds, last = (rounds + 1, last) if now == last else (0, now)
+            if rounds > IDLE_ROUNDS:
+                log.error("the desk goes in a circle: %s", [type(w).__name__ for w in self._due()])
+                break
+            acted = self._round()
+            if self._over():
+                break
+            if not acted and not (linger and self._waited()):
+                break
+        self._save()
+        self._after_save()
+        if self._stored != self._book:
+            # What was put on the timeline need not be put again by the next worker.
+            self._put()
+
+    def _round(self) -> bool:
+        """Take in, look, judge, save, act. Whether anything was done that may make more due."""
+        self._take_in()
+        self._fold(Tick())
+        looked = self._look()
+        self._judge()
+        acts = self._intend()
+        self._save()
+        self._after_save()
+        made = self._act(acts)
+        archived = self._archive()
+        return bool(looked or made or archived) or self._ask_alarms()
+
+    def _over(self) -> bool:
+        return self._clock.now() + RESERVE >= self._until
+
+    def _waited(self) -> bool:
+        """Lets time pass until something is due or comes in; False when nothing can be before the shift's end."""
+        if not self._book.incidents:
+            return False
+        end = self._until - RESERVE
+        wake = min(wake_at(self._book, rules=self._rules, now=self._clock.now()) or end, end)
+        while (now := self._clock.now()) < wake:
+            self._clock.sleep(min(POLL, wake - now).total_seconds())
+            if not self._store.inbox_empty():
+                return True
+        return wake < end
+
+    def _take_in(self) -> None:
+        for key, item in self._store.inbox():
+            if key in self._folded:
+                continue
+            try:
+                happened = codec.read(item)
+            except codec.ItemUnreadableError as error:
+                self._set_aside(key, str(item), str(error))
+            else:
+                self._fold_one(key, happened)
+            self._folded.append(key)
+
+    def _fold_one(self, key: str, happened: Signal | Command) -> None:
+        now = self._clock.now()
+        try:
+            self._fold(happened)
+        except IllegalCommandError as error:
+            if not isinstance(happened, Signal):
+                self._book = replied(self._book, happened, ok=False, because=str(error))
+                text = f"{happened.verb} by {happened.said.by} was refused: {error}"
+                self._book = note(self._book, PLATFORM, "refused", text, now)
+        except Exception as error:  # one poisoned event must not keep every other from being answered
+            log.exception("an event could not be folded")
+            self._set_aside(key, str(codec.dump(happened)), f"{type(error).__name__}: {error}")
+
+    def _set_aside(self, key: str, raw: str, reason: str) -> None:
+        now = self._clock.now()
+        kept = self._tools.keep(Unreadable(raw=raw, reason=reason, received_at=now, way="direct"))
+        self._book = note(self._book, PLATFORM, "dead-letter", f"{key} is kept as {kept}: {reason}", now)
+
+    def _fold(self, happened: Happened) -> None:
+        self._book = fold(self._book, happened, rules=self._rules, now=self._clock.now())
+
+    def _fold_all(self, answers: Iterable[Answer]) -> None:
+        for answer in answers:
+            self._fold(answer)
+
+    def _due(self) -> tuple[Work | Held, ...]:
+        return due(self._book, rules=self._rules, now=self._clock.now())
+
+    def _look(self) -> bool:
+        """Every look that is due, side by side; then what became due by them; each step once a round."""
+        seen: set[tuple[str, str]] = set()
+        while not self._over():
+            looks = [w for w in self._due() if isinstance(w, Look) and (w.incident, w.step.id) not in seen]
+            if not looks:
+                break
+            seen |= {(w.incident, w.step.id) for w in looks}
+            found = self._together([partial(self._look_once, w) for w in looks])
+            self._fold_all(found)
+        return bool(seen)
+
+    def _ask_alarms(self) -> bool:
+        """Only when nothing else is due: a region that does not answer may be asked, and recovery must not wait."""
+        asks = [w for w in self._due() if isinstance(w, AskAlarms)]
+        for ask in asks:
+            for signal in self._hands.alarm_states(ask.alarms):
+                self._fold(signal)
+            self._fold(AlarmsAsked(incident=ask.incident, because=ask.because))
+        return bool(asks)
+
+    def _look_once(self, work: Look) -> Answer:
+        try:
+            found = self._hands.look(work.step, self._book.incidents[work.incident], self._clock.now())
+        except Exception as error:  # a fault in one action must not stop the others
+            log.exception("the look of %s failed", work.step.id)
+            found = Stuck(because=f"looking at {work.step.title!r} failed: {type(error).__name__}: {error}")
+        return Looked(incident=work.incident, step=work.step.id, next=found)
+
+    def _judge(self) -> None:
+        """What is held back is written down where it is news; that may owe notices, so it comes before them."""
+        self._fold_all(w.answer for w in self._due() if isinstance(w, Held))
+
+    def _intend(self) -> list[Do | Tell]:
+        """The acts that fit into the time left, each already folded as intended."""
+        acts: list[Do | Tell] = []
+        for work in self._due():
+            match work:
+                case Do() if self._fits(work.call.timeout):
+                    self._fold(Decided(incident=work.incident, step=work.step.id, because=work.because))
+                    acts.append(work)
+                case Tell() if self._fits(TELL_TIMEOUT):
+                    self._fold(Telling(incident=work.incident, key=work.key, due_at=work.message.due_at))
+                    acts.append(work)
+                case _:
+                    pass
+        return acts
+
+    def _fits(self, timeout: timedelta) -> bool:
+        return self._clock.now() + timeout + RESERVE <= self._until
+
+    def _act(self, acts: list[Do | Tell]) -> int:
+        """Acts in small batches, each after a look at the inbox; what is not made is withdrawn."""
+        made = 0
+        while acts:
+            batch, rest = acts[: self._tools.side_by_side], acts[self._tools.side_by_side :]
+            fits = all(self._fits(w.call.timeout if isinstance(w, Do) else TELL_TIMEOUT) for w in batch)
+            if not fits or not self._store.inbox_empty():
+                self._fold_all(_withdrawn(w) for w in acts)
+                return made + int(fits)
+            self._fold_all(self._together([partial(self._act_once, w) for w in batch]))
+            made += len(batch)
+            acts = rest
+        return made
+
+    def _act_once(self, work: Do | Tell) -> Answer:
+        try:
+            if isinstance(work, Do):
+                return Called(incident=work.incident, step=work.step.id, outcome=self._hands.make(work.call))
+            shown = page(self._book, self._rules, self._clock.now())
+            return Told(incident=work.incident, key=work.key, outcome=self._hands.tell(work.message, shown))
+        except Exception as error:  # what it did is unknown, and that is an outcome of its own
+            log.exception("an act failed")
+            outcome = Doubtful(because=f"it failed on the way: {type(error).__name__}: {error}")
+            if isinstance(work, Do):
+                return Called(incident=work.incident, step=work.step.id, outcome=outcome)
+            return Told(incident=work.incident, key=work.key, outcome=outcome)
+
+    def _archive(self) -> int:
+        """The archive is written before the book forgets; the timeline before that."""
+        ended = [w for w in self._due() if isinstance(w, Archive)]
+        for work in ended:
+            self._store.put_document("closed", work.incident, dump_incident(self._book.incidents[work.incident]))
+            self._fold(Archived(incident=work.incident))
+        return len(ended)
+
+    def _together(self, jobs: Sequence[Callable[[], Answer]]) -> list[Answer]:
+        return self._tools.together(jobs)  # type: ignore[return-value] # what runs them does not look at them
+
+    def _read(self, body: str | None) -> Book:
+        policy = self._tools.policy
+        if body is None:
+            return Book(mode=policy.platform.responder.initial_mode, serving=policy.platform.regions.primary)
+        book, aside = read_book(body)
+        for incident in tuple(book.incidents.values()):
+            if why := self._plan_missing(incident):
+                aside[incident.id] = f"{why}: {dump_incident(incident)}"
+                book = replace(book, incidents={k: v for k, v in book.incidents.items() if k != incident.id})
+        for incident_id, why in aside.items():
+            unreadable = Unreadable(raw=why, reason=why[:300], received_at=self._clock.now(), way="direct")
+            kept = self._tools.keep(unreadable)
+            log.error("incident %s was set aside as %s: %s", incident_id, kept, why)
+            text = f"incident {incident_id} cannot be read and is set aside as {kept}; a person must look"
+            book = note(book, PLATFORM, "set-aside", text, self._clock.now())
+        return book
+
+    def _plan_missing(self, incident: Incident) -> str | None:
+        if incident.plan not in self._plans and (body := self._store.document("plan", incident.plan)) is not None:
+            self._plans[incident.plan] = read_plan(body)
+        try:
+            self._rules.plan_of(incident.plan, incident.scenario)
+        except (KeyError, PlanError) as error:
+            return f"its plan is gone: {error}"
+        return None
+
+    def _save(self) -> None:
+        """Saves what changed; entries that went to the timeline since are no change worth a write."""
+        if self._stored and replace(self._stored, outbox=()) == self._book:
+            return
+        self._put()
+
+    def _put(self) -> None:
+        for incident in self._book.incidents.values():
+            if incident.plan not in self._plans:
+                plan = self._rules.plan_of(incident.plan, incident.scenario)
+                self._store.put_document("plan", plan.hash, dump_plan(plan))
+                self._plans[plan.hash] = plan
+        saved = self._store.save(self._epoch, self._rev, dump_book(self._book))
+        if isinstance(saved, Superseded):
+            raise LostDeskError(saved.because)
+        self._rev, self._stored = saved.rev, self._book
+
+    def _after_save(self) -> None:
+        for entry in self._book.outbox:
+            self._store.put_timeline(entry.incident, entry.n, dump_entry(entry))
+            log.info(entry.text, extra={"incident": entry.incident, "n": entry.n, "kind": entry.kind})
+        self._book = replace(self._book, outbox=())
+        for key in self._folded:
+            self._store.delete_inbox(key)
+        self._folded.clear()
+
+
+def _withdrawn(work: Do | Tell) -> Withdrawn:
+    if isinstance(work, Do):
+        return Withdrawn(incident=work.incident, step=work.step.id)
+    return Withdrawn(incident=work.incident, key=work.key)
