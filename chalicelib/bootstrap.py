@@ -91,7 +91,7 @@ def channels(settings: Settings, policy: Policy, ports: Ports) -> Mapping[str, C
     def secret(name: str) -> Mapping[str, str]:
         found = read(ports.aws, "secretsmanager", region, "get_secret_value", {"SecretId": name})
         if isinstance(found, Refused | NoData):
-            raise LookupError(found.because)  # noqa: TRY004  # the secret is missing; no type is wrong
+            raise KeyError(found.because)  # noqa: TRY004  # the secret is missing; no type is wrong
         held: Mapping[str, str] = json.loads(found["SecretString"])
         return held
 

@@ -22,9 +22,9 @@ Where = Literal["standby", "primary"]
 class AwsOp:
     """A boto3 operation, e.g. `AwsOp(service="rds", operation="describe_db_instances", resources=(...))`.
 
-    `where` is the region it goes to, from policy. `resources` are the ARNs of its IAM statement, with the names that
-    deployment/names.py knows in braces, or `*` where the API knows no resource. `iam` is the IAM action (or actions)
-    where it is not the operation's own name.
+    `where` is the region it goes to, from policy. `resources` are the ARNs of its IAM statement, with the words of
+    drctl/deployment/permissions.py in braces, or `*` where the API knows no resource; then `condition`, an IAM
+    condition key and its value, may narrow it. `iam` is the IAM action where it is not the operation's own name.
     """
 
     service: str
@@ -32,6 +32,7 @@ class AwsOp:
     resources: tuple[str, ...]
     where: Where = "standby"
     iam: tuple[str, ...] = ()
+    condition: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,14 @@ class SwitchTraffic:
         AwsOp(service="cloudwatch", operation="get_metric_statistics", resources=("*",)),
     )
     # Neither knows a resource (CloudWatch's service authorization reference); the write has its namespace as condition.
-    calls: ClassVar[tuple[Op, ...]] = (AwsOp(service="cloudwatch", operation="put_metric_data", resources=("*",)),)
+    calls: ClassVar[tuple[Op, ...]] = (
+        AwsOp(
+            service="cloudwatch",
+            operation="put_metric_data",
+            resources=("*",),
+            condition=("cloudwatch:namespace", "{switch_namespace}"),
+        ),
+    )
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Switch | Refused | NoData | None:
         switch = _metric(policy)

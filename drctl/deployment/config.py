@@ -1,0 +1,44 @@
+"""`.chalice/config.json`: stages, timeouts and memory of each function, and which IAM policy it runs with."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from chalicelib import names
+from chalicelib.policy import Policy
+
+STAGES: Final = ("local", "prod")
+TIMEOUT_S: Final = 90
+"""A shift is at most 55 s, and every call that is under way at its end has a limit of its own."""
+MEMORY_MB: Final = 512
+
+
+def config(policy: Policy, *, reserved_concurrency: int | None = None) -> dict[str, Any]:
+    """The whole file. `reserved_concurrency` keeps capacity for the clock and for people in a busy account."""
+
+    def function(stage: str, name: str) -> dict[str, Any]:
+        row: dict[str, Any] = {
+            "autogen_policy": False,
+            "iam_policy_file": f"policy-{stage}-{name}.json",
+            "lambda_timeout": TIMEOUT_S,
+            "lambda_memory_size": MEMORY_MB,
+        }
+        if reserved_concurrency and name in ("tick", "command"):
+            row["reserved_concurrency"] = reserved_concurrency
+        return row
+
+    return {
+        "version": "2.0",
+        "app_name": names.app(policy),
+        "automatic_layer": False,
+        "stages": {
+            stage: {
+                "api_gateway_stage": "api",
+                "autogen_policy": False,
+                "iam_policy_file": f"policy-{stage}-tick.json",
+                "environment_variables": {"DR_STAGE": stage},
+                "lambda_functions": {name: function(stage, name) for name in names.FUNCTIONS},
+            }
+            for stage in STAGES
+        },
+    }

@@ -1,0 +1,63 @@
+"""Everything that is generated, as files: `.chalice/config.json`, an IAM policy a function, the templates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from chalicelib import names
+from chalicelib.policy import Policy
+from drctl.deployment.config import STAGES, config
+from drctl.deployment.permissions import document
+from drctl.deployment.primary import primary
+from drctl.deployment.resources import resources
+
+MERGED = "resources.json"
+PRIMARY = "primary.json"
+
+
+def generated(policy: Policy) -> dict[str, Any]:
+    """File name under `.chalice/` → its content."""
+    return {
+        "config.json": config(policy),
+        MERGED: resources(policy),
+        PRIMARY: primary(policy),
+        **{
+            f"policy-{stage}-{function}.json": document(policy, stage, function)
+            for stage in STAGES
+            for function in names.FUNCTIONS
+        },
+    }
+
+
+def text(content: Any) -> str:
+    """As it stands in the file."""
+    return json.dumps(content, indent=2, sort_keys=True) + "\n"
+
+
+def write(root: Path, policy: Policy) -> list[Path]:
+    """Writes what differs, and answers which files that were."""
+    changed = []
+    for name, content in generated(policy).items():
+        path = root / ".chalice" / name
+        if not path.exists() or path.read_text() != text(content):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text(content))
+            changed.append(path)
+    return changed
+
+
+def drift(root: Path, policy: Policy) -> list[str]:
+    """A sentence for each file that is not what policy and code give today."""
+    wanted = generated(policy)
+    folder = root / ".chalice"
+    found = []
+    for name, content in wanted.items():
+        path = folder / name
+        if not path.exists():
+            found.append(f".chalice/{name} is missing; `drctl generate` writes it")
+        elif path.read_text() != text(content):
+            found.append(f".chalice/{name} is not what policy and code give today; `drctl generate` writes it anew")
+    strangers = sorted(path.name for path in folder.glob("*.json") if path.name not in wanted)
+    return [*found, *(f".chalice/{name} belongs to nothing that is generated; remove it" for name in strangers)]

@@ -1,0 +1,97 @@
+"""The stack of the primary region: the alarms of policy and the topic by which they reach the responder.
+
+It must stand in us-east-1 where Route 53's metrics are. Nothing in recovery waits for it: when the region is gone, the
+standby's own probe and Route 53's verdict as last told are what is left, and that is the point of a quorum.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalicelib import names
+from chalicelib.policy import Policy
+from chalicelib.policy.signals import Alarm
+
+
+def primary(policy: Policy) -> dict[str, Any]:
+    """The template."""
+    region = policy.platform.regions.primary
+    check = policy.signals.health_check
+    found: dict[str, Any] = {
+        "AlarmTopic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": names.alarm_topic(policy)}},
+        "AlarmTopicPolicy": {
+            "Type": "AWS::SNS::TopicPolicy",
+            "Properties": {
+                "Topics": [{"Ref": "AlarmTopic"}],
+                "PolicyDocument": {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        {
+                            "Effect": "Allow",
+                            "Principal": {"Service": "cloudwatch.amazonaws.com"},
+                            "Action": "sns:Publish",
+                            "Resource": {"Ref": "AlarmTopic"},
+                            "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
+                        }
+                    ],
+                },
+            },
+        },
+        "EndpointCheck": {
+            "Type": "AWS::Route53::HealthCheck",
+            "Properties": {
+                "HealthCheckConfig": endpoint_check(policy),
+                "HealthCheckTags": [{"Key": "Name", "Value": check.alarm}],
+            },
+        },
+    }
+    for alarm in policy.signals.alarms:
+        if alarm.region == region:
+            found["".join(part.capitalize() for part in alarm.name.split("-")) + "Alarm"] = _alarm(alarm, policy)
+    return {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": f"{policy.platform.display_name}: alarms that wake the disaster-recovery responder",
+        "Resources": found,
+        "Outputs": {"AlarmTopicArn": {"Value": {"Ref": "AlarmTopic"}}},
+    }
+
+
+def endpoint_check(policy: Policy) -> dict[str, Any]:
+    """The HealthCheckConfig of the platform's public endpoint."""
+    check = policy.signals.health_check
+    scheme, _, rest = check.url.partition("://")
+    host, slash, path = rest.partition("/")
+    return {
+        "Type": scheme.upper(),
+        "FullyQualifiedDomainName": host,
+        "Port": 443 if scheme == "https" else 80,
+        "ResourcePath": slash + path,
+        # Policy's durations are divided by the speed; the template is what stands on AWS.
+        "RequestInterval": round((check.interval * policy.speed).total_seconds()),
+        "FailureThreshold": check.failures,
+        "Regions": list(check.regions),
+    } | ({"EnableSNI": True} if scheme == "https" else {})
+
+
+def _alarm(alarm: Alarm, policy: Policy) -> dict[str, Any]:
+    is_check = alarm.name == policy.signals.health_check.alarm
+    speak = [{"Ref": "AlarmTopic"}]
+    return {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "AlarmName": alarm.name,
+            "AlarmDescription": f"Published by {alarm.publisher}.",
+            "Namespace": alarm.namespace,
+            "MetricName": alarm.metric,
+            "Dimensions": [{"Name": "HealthCheckId", "Value": {"Ref": "EndpointCheck"}}] if is_check else [],
+            "Statistic": alarm.statistic,
+            "Period": round((alarm.period * policy.speed).total_seconds()),
+            "EvaluationPeriods": alarm.evaluation_periods,
+            "ComparisonOperator": alarm.comparison,
+            "Threshold": alarm.threshold,
+            "TreatMissingData": alarm.missing,
+            "AlarmActions": speak,
+            "OKActions": speak,
+            "InsufficientDataActions": speak,
+        },
+    }

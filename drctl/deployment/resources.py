@@ -1,0 +1,268 @@
+"""The template that `chalice package --merge-template` merges into Chalice's own: what Chalice has no words for.
+
+The table, the status page's bucket, queues for what failed, retry policies, permissions, the traffic switch, and the
+alarms on the responder itself. In a merge lists are replaced, and a logical id that is misspelled adds a resource: the
+check in generate.py compares the ids with those that Chalice makes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from chalicelib import names
+from chalicelib.policy import Policy
+from chalicelib.policy.platform import MetricSwitch
+
+HOUR_S: Final = 3600
+DAY_S: Final = 24 * HOUR_S
+# Chalice's logical ids: the handler's name in CamelCase; its event has a name of its own, by kind.
+EVENTS: Final = {
+    "on_alarm_sns": "OnAlarmSnsSnsSubscription",
+    "on_alarm_event": "OnAlarmEventEvent",
+    "tick": "TickEvent",
+    "probe": "ProbeEvent",
+}
+
+
+def logical(function: str) -> str:
+    """`on_alarm_sns` → `OnAlarmSns`, as Chalice names the function's resource."""
+    return "".join(part.capitalize() for part in function.split("_"))
+
+
+def resources(policy: Policy) -> dict[str, Any]:
+    """The template."""
+    found: dict[str, Any] = {}
+    for build in (_functions, _table, _status_bucket, _queues, _switch, _own_alarms):
+        found |= build(policy)
+    found["OnAlarmDirectPermission"] = _direct_permission()
+    return {"Resources": found, "Outputs": _outputs()}
+
+
+def _functions(policy: Policy) -> dict[str, Any]:
+    failed = {"Fn::GetAtt": ["FailedEvents", "Arn"]}
+    undelivered = {"Fn::GetAtt": ["UndeliveredEvents", "Arn"]}
+    found: dict[str, Any] = {}
+    for name in names.FUNCTIONS:
+        properties: dict[str, Any] = {
+            "EventInvokeConfig": {
+                "MaximumRetryAttempts": 2,
+                "MaximumEventAgeInSeconds": 6 * HOUR_S,
+                "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": failed}},
+            }
+        }
+        if name == "on_alarm_sns":
+            # The topic stands with the alarms, in the primary region; a subscription from another one must say so.
+            properties["Events"] = {
+                EVENTS[name]: {
+                    "Properties": {
+                        "Region": policy.platform.regions.primary,
+                        "RedrivePolicy": {"deadLetterTargetArn": undelivered},
+                    }
+                }
+            }
+        elif name in EVENTS:
+            properties["Events"] = {
+                EVENTS[name]: {
+                    "Properties": {
+                        "DeadLetterConfig": {"Arn": undelivered},
+                        # A minute's tick is worth nothing an hour later; an alarm is.
+                        "RetryPolicy": {
+                            "MaximumRetryAttempts": 185,
+                            "MaximumEventAgeInSeconds": DAY_S if name == "on_alarm_event" else 60,
+                        },
+                    }
+                }
+            }
+        found[logical(name)] = {"Properties": properties}
+    return found
+
+
+def _table(policy: Policy) -> dict[str, Any]:
+    return {
+        "Desk": {
+            "Type": "AWS::DynamoDB::Table",
+            "DeletionPolicy": "Retain",
+            "UpdateReplacePolicy": "Retain",
+            "Properties": {
+                "TableName": policy.platform.responder.table,
+                "BillingMode": "PAY_PER_REQUEST",
+                "AttributeDefinitions": [
+                    {"AttributeName": "pk", "AttributeType": "S"},
+                    {"AttributeName": "sk", "AttributeType": "S"},
+                ],
+                "KeySchema": [
+                    {"AttributeName": "pk", "KeyType": "HASH"},
+                    {"AttributeName": "sk", "KeyType": "RANGE"},
+                ],
+                "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+                "SSESpecification": {"SSEEnabled": True},
+            },
+        }
+    }
+
+
+def _status_bucket(policy: Policy) -> dict[str, Any]:
+    return {
+        "StatusBucket": {
+            "Type": "AWS::S3::Bucket",
+            "DeletionPolicy": "Retain",
+            "UpdateReplacePolicy": "Retain",
+            "Properties": {
+                "BucketName": policy.platform.responder.status_bucket,
+                "VersioningConfiguration": {"Status": "Enabled"},
+                "PublicAccessBlockConfiguration": {
+                    "BlockPublicAcls": True,
+                    "BlockPublicPolicy": True,
+                    "IgnorePublicAcls": True,
+                    "RestrictPublicBuckets": True,
+                },
+            },
+        }
+    }
+
+
+def _queues(policy: Policy) -> dict[str, Any]:
+    kept = {"MessageRetentionPeriod": 14 * DAY_S, "SqsManagedSseEnabled": True}
+    app = names.app(policy)
+    return {
+        "FailedEvents": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": f"{app}-failed", **kept}},
+        "UndeliveredEvents": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": f"{app}-undelivered", **kept}},
+        "UndeliveredEventsPolicy": {
+            "Type": "AWS::SQS::QueuePolicy",
+            "Properties": {
+                "Queues": [{"Ref": "UndeliveredEvents"}],
+                "PolicyDocument": {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        {
+                            "Effect": "Allow",
+                            "Principal": {"Service": ["sns.amazonaws.com", "events.amazonaws.com"]},
+                            "Action": "sqs:SendMessage",
+                            "Resource": {"Fn::GetAtt": ["UndeliveredEvents", "Arn"]},
+                            "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
+                        }
+                    ],
+                },
+            },
+        },
+    }
+
+
+def _direct_permission() -> dict[str, Any]:
+    return {
+        "Type": "AWS::Lambda::Permission",
+        "Properties": {
+            "FunctionName": {"Ref": "OnAlarmDirect"},
+            "Action": "lambda:InvokeFunction",
+            "Principal": "lambda.alarms.cloudwatch.amazonaws.com",
+            "SourceAccount": {"Ref": "AWS::AccountId"},
+        },
+    }
+
+
+def _switch(policy: Policy) -> dict[str, Any]:
+    switch = policy.platform.traffic.switch
+    if not isinstance(switch, MetricSwitch):
+        return {}
+    return {
+        "TrafficSwitch": {
+            "Type": "AWS::CloudWatch::Alarm",
+            "Properties": {
+                "AlarmName": switch.alarm,
+                "AlarmDescription": "In ALARM the standby has the traffic. Nobody is told: it is a switch, no alarm.",
+                "Namespace": switch.namespace,
+                "MetricName": switch.metric,
+                "Statistic": "Maximum",
+                "Period": 60,
+                "EvaluationPeriods": 1,
+                "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+                "Threshold": 1,
+                # Silence moves nothing, in either direction.
+                "TreatMissingData": "ignore",
+            },
+        },
+        "TrafficSwitchCheck": {
+            "Type": "AWS::Route53::HealthCheck",
+            "DeletionPolicy": "Retain",
+            "UpdateReplacePolicy": "Retain",
+            "Properties": {
+                "HealthCheckConfig": {
+                    "Type": "CLOUDWATCH_METRIC",
+                    "AlarmIdentifier": {"Name": {"Ref": "TrafficSwitch"}, "Region": {"Ref": "AWS::Region"}},
+                    "InsufficientDataHealthStatus": switch.insufficient_data,
+                },
+                "HealthCheckTags": [{"Key": "Name", "Value": switch.health_check}],
+            },
+        },
+    }
+
+
+def _own_alarms(policy: Policy) -> dict[str, Any]:
+    """Who watches the watcher: errors, a clock that stands still, events that could not be handled."""
+    app, speak = names.app(policy), [{"Ref": "ResponderTrouble"}]
+
+    def alarm(name: str, **properties: Any) -> dict[str, Any]:
+        return {
+            "Type": "AWS::CloudWatch::Alarm",
+            "Properties": {"AlarmName": f"{app}-{name}", "AlarmActions": speak, "OKActions": speak, **properties},
+        }
+
+    def of_function(function: str, metric: str) -> dict[str, Any]:
+        return {
+            "Namespace": "AWS/Lambda",
+            "MetricName": metric,
+            "Dimensions": [{"Name": "FunctionName", "Value": {"Ref": logical(function)}}],
+            "Statistic": "Sum",
+            "Period": 60,
+            "EvaluationPeriods": 1,
+        }
+
+    above: dict[str, Any] = {
+        "ComparisonOperator": "GreaterThanThreshold",
+        "Threshold": 0,
+        "TreatMissingData": "notBreaching",
+    }
+    found: dict[str, Any] = {
+        "ResponderTrouble": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": f"{app}-trouble"}}
+    }
+    for function in names.FUNCTIONS:
+        found[f"{logical(function)}Errors"] = alarm(f"{function}-errors", **of_function(function, "Errors"), **above)
+    found["TickStandsStill"] = alarm(
+        "tick-stands-still",
+        **of_function("tick", "Invocations") | {"EvaluationPeriods": 3},
+        ComparisonOperator="LessThanThreshold",
+        Threshold=1,
+        TreatMissingData="breaching",
+    )
+    for queue in ("FailedEvents", "UndeliveredEvents"):
+        found[f"{queue}There"] = alarm(
+            f"{queue}-there",
+            Namespace="AWS/SQS",
+            MetricName="ApproximateNumberOfMessagesVisible",
+            Dimensions=[{"Name": "QueueName", "Value": {"Fn::GetAtt": [queue, "QueueName"]}}],
+            Statistic="Maximum",
+            Period=60,
+            EvaluationPeriods=1,
+            **above,
+        )
+    found["DeadLettersThere"] = alarm(
+        "dead-letters-there",
+        Namespace=names.metrics_namespace(policy),
+        MetricName="DeadLetters",
+        Dimensions=[{"Name": "service", "Value": "responder"}],
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        **above,
+    )
+    return found
+
+
+def _outputs() -> dict[str, Any]:
+    return {
+        "CommandFunction": {"Description": "What a person invokes", "Value": {"Ref": "Command"}},
+        "OnAlarmDirectArn": {
+            "Description": "An alarm's action, in this region",
+            "Value": {"Fn::GetAtt": ["OnAlarmDirect", "Arn"]},
+        },
+    }
