@@ -13,6 +13,7 @@ from uuid import uuid4
 from chalicelib.actions.reader import Ports
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.channels.contract import Channel
+from chalicelib.channels.registry import SecretSilentError
 from chalicelib.channels.registry import build as build_channels
 from chalicelib.clients.aws import AwsClients, read
 from chalicelib.clients.database import DatabaseClients
@@ -90,8 +91,10 @@ def channels(settings: Settings, policy: Policy, ports: Ports) -> Mapping[str, C
 
     def secret(name: str) -> Mapping[str, str]:
         found = read(ports.aws, "secretsmanager", region, "get_secret_value", {"SecretId": name})
-        if isinstance(found, Refused | NoData):
-            raise KeyError(found.because)  # noqa: TRY004  # the secret is missing; no type is wrong
+        if isinstance(found, NoData):
+            raise SecretSilentError(found.because)
+        if isinstance(found, Refused):
+            raise KeyError(found.because)  # the secret is missing; no type is wrong
         held: Mapping[str, str] = json.loads(found["SecretString"])
         return held
 

@@ -20,7 +20,8 @@ class Message:
 
     `id` is `<incident>/<event>[/<n>]/<channel>`; `incident` groups the messages of one incident (PagerDuty's
     dedup_key, Slack's thread). `lines` are whole sentences, most important first. `asks` are the steps a person must
-    answer now, as (step id, what it will do, why it asks). `due_at` is its deadline from the matrix.
+    answer now, as (step id, what it will do, why it asks). `due_at` is its deadline from the matrix. `keys` are the ids
+    of the incident's earlier messages that this channel may have delivered: what a closing message must resolve.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Message:
     lines: tuple[str, ...]
     asks: tuple[tuple[str, str, str], ...] = ()
     closes: bool = False
+    keys: tuple[str, ...] = ()
     opened_at: datetime
     due_at: datetime
     at: datetime

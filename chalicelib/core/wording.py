@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from chalicelib.core.book import Book, Incident, StepState
+from chalicelib.core.book import Book, Incident, NoticeState, StepState
 from chalicelib.core.message import Message
 from chalicelib.core.notices import Owed
 from chalicelib.core.plan import Rules, Step
@@ -37,6 +37,7 @@ def message(book: Book, incident: Incident, owed: Owed, rules: Rules, at: dateti
         lines=lines,
         asks=() if external else asks(incident, rules),
         closes=incident.state is IncidentState.CLOSING,
+        keys=_earlier(incident, owed.channel),
         opened_at=incident.opened_at,
         due_at=owed.due_at,
         at=at,
@@ -59,6 +60,15 @@ def progress(incident: Incident, rules: Rules) -> str:
     done = [s for s in plan.steps if incident.step(s.id).state is StepState.DONE]
     running = [s.id for s in plan.steps if incident.step(s.id).state not in (StepState.DONE, StepState.PENDING)]
     return f"{len(done)} of {len(plan.steps)} steps done" + (f"; under way: {', '.join(running)}" if running else "")
+
+
+def _earlier(incident: Incident, channel: str) -> tuple[str, ...]:
+    """What this channel may have delivered of the incident: its key ends in the channel, or in a fallback to it."""
+    return tuple(
+        f"{incident.id}/{key}"
+        for key, record in incident.notices.items()
+        if key.replace(">", "/").rsplit("/", 1)[-1] == channel and record.state is not NoticeState.FAILED
+    )
 
 
 def _external(incident: Incident, rules: Rules) -> tuple[str, tuple[str, ...]]:

@@ -42,6 +42,7 @@ DETAIL_TYPE: Final = "CloudWatch Alarm State Change"
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:cloudwatch:([a-z]{2}(?:-[a-z]+)+-[0-9]):([0-9]{12}):alarm:(.+)", re.DOTALL)
 _TOPIC: Final = re.compile(r"arn:(aws[a-z-]*):sns:([a-z]{2}(?:-[a-z]+)+-[0-9]):[0-9]{12}:.+", re.DOTALL)
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _HEALTH_CHECK: Final = ("AWS/Route53", "HealthCheckStatus")
 
 
@@ -263,8 +264,8 @@ def _signal(
     match = _ARN.fullmatch(arn) if isinstance(arn, str) else None
     if match is None:
         raise CannotReadError(f"{arn_where} is {found(arn)}, expected an alarm's ARN")
-    if len(name) > NAME_MAX or not name.isprintable():
-        raise CannotReadError(f"{name_where} is {found(name)}, expected at most {NAME_MAX} printable characters")
+    if len(name) > NAME_MAX or _CONTROL.search(name):
+        raise CannotReadError(f"{name_where} is {found(name)}, expected 1 to {NAME_MAX} characters, none of control")
     if match[3] != name:
         raise CannotReadError(f"{arn_where} is {found(arn)}, which is not of the alarm {found(name)} in {name_where}")
     if account not in (MISSING, None, match[2]):

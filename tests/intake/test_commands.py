@@ -1,0 +1,183 @@
+"""What a person may send, and what is said to one who sent something else."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
+
+import pytest
+
+from chalicelib.core.happened import Approve, Command, Said, SetMode
+from chalicelib.intake.commands import CommandError, describe, parse_command, unreadable
+from chalicelib.policy.platform import Mode
+
+NOW = datetime(2026, 3, 4, 6, 0, tzinfo=UTC)
+FULL: dict[str, Any] = {
+    "scenario": "region-failure",
+    "scope": "us-east-1",
+    "incident": "inc-1",
+    "plan": "abc123",
+    "step": "promote",
+    "mode": "approve",
+    "by": "ana",
+    "note": "I saw it",
+    "id": "0b5e",
+    "at": "2026-03-04T05:59:00Z",
+}
+
+
+def payload(verb: str, **changed: Any) -> dict[str, Any]:
+    described = describe()[verb]
+    return {"command": verb} | {n: FULL[n] for n in (*described.required, *described.optional)} | changed
+
+
+def refusal(given: object) -> str:
+    with pytest.raises(CommandError) as refused:
+        parse_command(given, now=NOW)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("verb", describe())
+def test_every_verb_with_all_its_fields_becomes_its_command(verb: str) -> None:
+    command = parse_command(payload(verb), now=NOW)
+    assert command.verb == verb
+    assert command.said == Said(id="0b5e", by="ana", at=datetime(2026, 3, 4, 5, 59, tzinfo=UTC), note="I saw it")
+    for own in fields(command):
+        if own.name not in ("said", "verb"):
+            assert getattr(command, own.name) == FULL[own.name]
+
+
+@pytest.mark.parametrize("verb", describe())
+def test_every_verb_is_content_with_its_required_fields_and_an_id(verb: str) -> None:
+    given = {"command": verb, "id": "7"} | {n: FULL[n] for n in describe()[verb].required}
+    command = parse_command(given, now=NOW)
+    assert command.said == Said(id="7", by="ana", at=NOW, note="")
+
+
+@pytest.mark.parametrize("verb", describe())
+def test_a_missing_field_is_named_with_what_the_verb_takes(verb: str) -> None:
+    for name in describe()[verb].required:
+        given = payload(verb)
+        del given[name]
+        assert f"{name} is missing" in refusal(given)
+        assert f"allowed: {describe()[verb].usage}" in refusal(given)
+        assert f"{name} is missing" in refusal(payload(verb, **{name: None}))
+
+
+@pytest.mark.parametrize("verb", describe())
+def test_a_field_of_another_verb_is_refused_with_those_of_this_one(verb: str) -> None:
+    text = refusal(payload(verb, colour="red"))
+    assert "there is no field 'colour'" in text
+    assert describe()[verb].usage in text
+
+
+def test_every_command_of_the_core_is_described_and_has_a_sentence() -> None:
+    assert len(describe()) == len(get_args(Command)) == 11
+    for verb in describe().values():
+        assert verb.help.endswith(".")
+        assert verb.required[-1] == "by"
+    assert describe()["set-mode"].allowed == {"mode": tuple(Mode)}
+    assert describe()["approve"].usage == "approve: incident, plan, by; optional: step, note, id, at"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "guess"),
+    [("aprove", "approve"), ("Approve", "approve"), ("set_mode", "set-mode"), ("acknowlege", "acknowledge")],
+)
+def test_a_misspelled_verb_is_answered_with_a_guess_and_the_list(wrong: str, guess: str) -> None:
+    text = refusal({"command": wrong, "by": "ana"})
+    assert f"the command is {wrong!r}, did you mean {guess!r}?" in text
+    assert all(f"  {v.usage}" in text for v in describe().values())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "shown"), [(None, "null"), (5, "5"), (["approve"], "a list of 1"), ("fly", "'fly'"), ("\ud800", "ud800")]
+)
+def test_what_is_no_verb_at_all_is_answered_with_the_list(wrong: object, shown: str) -> None:
+    assert shown in refusal({"command": wrong})
+    assert "did you mean" not in refusal({"command": wrong})
+
+
+def test_a_misspelled_field_is_answered_with_a_guess() -> None:
+    assert "there is no field 'incidnet', did you mean 'incident'?" in refusal(payload("abort", incidnet="inc-1"))
+
+
+def test_all_faults_are_told_at_once() -> None:
+    text = refusal({"command": "approve", "by": "", "plan": 5, "stp": "x"})
+    for fault in ("by is ''", "plan is 5", "no field 'stp'", "incident is missing", "id and at are both missing"):
+        assert fault in text
+
+
+@pytest.mark.parametrize(
+    "by", ["", "  ", "a" * 129, "ana\n", "a\x00b", "\ud800", "\u202eana", 5, ["ana"], {"name": "ana"}]
+)
+def test_who_says_it_must_be_told_in_printable_characters(by: object) -> None:
+    given = payload("pause", by=by)
+    if by == "ana\n":
+        assert parse_command(given, now=NOW).said.by == "ana"
+    else:
+        assert "by is " in refusal(given)
+
+
+def test_a_note_has_room_for_a_thousand_characters_and_for_lines() -> None:
+    assert parse_command(payload("pause", note="a\nb" * 333), now=NOW).said.note == "a\nb" * 333
+    assert "note has 1001 characters, allowed: 1000" in refusal(payload("pause", note="x" * 1001))
+    assert parse_command(payload("pause", note="\ud800"), now=NOW).said.note == "\\ud800"
+
+
+def test_a_mode_is_one_of_three() -> None:
+    command = parse_command(payload("set-mode", mode="observe"), now=NOW)
+    assert isinstance(command, SetMode)
+    assert command.mode is Mode.OBSERVE
+    text = refusal(payload("set-mode", mode="automatc"))
+    assert "mode is 'automatc', did you mean 'automatic'?, allowed: observe, approve, automatic" in text
+
+
+@pytest.mark.parametrize(
+    "at", ["2026-03-04T05:59:00", "noon", 5, "9999-12-31T23:59:59Z", "0001-01-01T00:00:00+23:00", ""]
+)
+def test_a_time_without_a_zone_or_out_of_all_bounds_is_refused(at: object) -> None:
+    assert "at is " in refusal(payload("status", at=at))
+
+
+def test_the_same_payload_delivered_again_is_one_command() -> None:
+    given = payload("approve")
+    del given["id"]
+    first = parse_command(given, now=NOW)
+    retried = parse_command(dict(reversed(given.items())), now=NOW + timedelta(hours=6))
+    assert first == retried
+    assert isinstance(first, Approve)
+    assert len(first.said.id) == 64
+
+
+def test_the_same_words_an_hour_later_are_another_command() -> None:
+    given = payload("approve", id=None)
+    later = {**given, "at": "2026-03-04T04:59:00Z"}
+    assert parse_command(given, now=NOW).said.id != parse_command(later, now=NOW).said.id
+
+
+@pytest.mark.parametrize("name", ["by", "note", "step", "plan", "incident"])
+def test_a_derived_id_depends_on_every_field(name: str) -> None:
+    given = payload("approve", id=None)
+    assert parse_command(given, now=NOW).said.id != parse_command({**given, name: "other"}, now=NOW).said.id
+
+
+def test_a_command_with_neither_id_nor_time_is_refused_and_told_how() -> None:
+    text = refusal(payload("approve", id=None, at=None))
+    assert "id and at are both missing" in text
+    assert "like 2026-03-04T06:00:00Z" in text
+
+
+@pytest.mark.parametrize("given", [None, [], "pause", 5, b"{}"])
+def test_a_payload_that_is_no_object_is_refused(given: object) -> None:
+    assert refusal(given).startswith("the payload is ")
+
+
+def test_a_refused_payload_can_be_kept_as_a_dead_letter() -> None:
+    given = {"command": "fly"}
+    with pytest.raises(CommandError) as refused:
+        parse_command(given, now=NOW)
+    letter = unreadable(given, refused.value, received_at=NOW)
+    assert (letter.way, letter.raw) == ("command", '{"command": "fly"}')
+    assert "the command is 'fly'" in letter.reason
