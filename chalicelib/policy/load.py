@@ -28,7 +28,7 @@ def read_raw(folder: Path) -> dict[str, Any]:
             raw[name] = yaml.load(path.read_bytes(), Loader=_Loader)  # noqa: S506 (a SafeLoader)
         except FileNotFoundError as error:
             raise PolicyUnreadableError(f"{path}: no such file; a policy folder holds {', '.join(FILES)}") from error
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError) as error:  # an impossible date is a ValueError
             raise PolicyUnreadableError(f"{path}: not YAML: {error}") from error
     return raw
 

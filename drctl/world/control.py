@@ -1,7 +1,7 @@
 """The gate's control: plain JSON over HTTP on a port of its own, for `drctl break`, `drctl mend` and `drctl ledger`.
 
 GET    /faults            the faults there are now
-POST   /faults            one more: {kind, region?, service?, operation?, times?, seconds?, phase?} -> it, with its id
+POST   /faults            one more: {kind, region?, service?, operation?, times?, seconds?, phase?, silent?} -> it
 DELETE /faults            all of them
 DELETE /faults/{id}       one of them
 GET    /ledger?service=…  the calls with these values; `since` (ISO 8601) and `last` (how many) narrow it further
@@ -20,16 +20,22 @@ from aiohttp import web
 from drctl.world.faults import Fault
 from drctl.world.gate import Gate
 
-Darken = Callable[[frozenset[str]], Awaitable[None]]
+Darken = Callable[[frozenset[str], frozenset[str]], Awaitable[None]]
 
 
 def control(gate: Gate, darken: Darken | None = None) -> web.Application:
-    """The control app. `darken` is told the set of wholly lost regions whenever it may have changed."""
+    """The control app. `darken` is told which regions are wholly lost, and which of them are silent too, whenever
+    that may have changed.
+    """
     settable = {field.name for field in fields(Fault)} - {"id"}
 
     async def changed() -> None:
         if darken is not None:
-            await darken(frozenset(fault.darkens for fault in gate.faults if fault.darkens))
+            lost = [fault for fault in gate.faults if fault.darkens]
+            await darken(
+                frozenset(str(fault.darkens) for fault in lost),
+                frozenset(str(fault.darkens) for fault in lost if fault.silent),
+            )
 
     async def listed(_: web.Request) -> web.Response:
         return web.json_response([asdict(fault) for fault in gate.faults])

@@ -46,7 +46,8 @@ class Fault:
     `lose` closes the connection without an answer; `slow` waits `seconds` and passes; `throttle` and `error`
     answer with the service's own words. `phase='after'` lets the call take effect and spoils only its answer.
     A region is matched by where the call goes *and* by where the function that makes it runs: a dark region
-    neither answers nor asks.
+    neither answers nor asks. A region that is wholly lost is `silent` too: its alarms, topics and schedules tell
+    nobody. `silent` False leaves them working, as when a region's services fail and its monitoring still speaks.
     """
 
     kind: Kind
@@ -56,6 +57,7 @@ class Fault:
     times: int | None = None
     seconds: float = 0.0
     phase: Phase = "before"
+    silent: bool = True
     id: int = field(default=0)
 
     def __post_init__(self) -> None:

@@ -14,7 +14,8 @@ import fcntl
 import json
 import os
 import signal
-from collections.abc import Iterable, Mapping
+import ssl
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -40,16 +41,18 @@ class Neighbour:
     name: str
     app: web.Application
     port: int = 0
+    tls: ssl.SSLContext | None = None
 
     @property
     def url(self) -> str:
-        return f"http://{LOOPBACK}:{self.port}"
+        return f"{'https' if self.tls else 'http'}://{LOOPBACK}:{self.port}"
 
 
 @dataclass
 class World:
     """`routes` maps a service, or `service:Operation`, to a neighbour's name: what the gate sends there.
-    `local` is where the world writes its state, `root/.local` unless given.
+    `local` is where the world writes its state, `root/.local` unless given; `says` are further lines of it.
+    `on_dark` is told which regions are wholly lost, before their AWS is.
     """
 
     root: Path
@@ -60,6 +63,8 @@ class World:
     gate_port: int = 0
     control_port: int = 0
     local: Path | None = None
+    says: Mapping[str, object] = field(default_factory=dict)
+    on_dark: Callable[[frozenset[str]], None] = lambda _: None
     _left: AsyncExitStack = field(default_factory=AsyncExitStack, init=False)
     _stop: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _waited_for: bool = field(default=False, init=False)
@@ -94,7 +99,7 @@ class World:
         await self.ministack.start()
         urls: dict[str, str] = {}
         for neighbour in self.neighbours:
-            neighbour.port = await self._serve(neighbour.app, neighbour.port)
+            neighbour.port = await self._serve(neighbour.app, neighbour.port, neighbour.tls)
             urls[neighbour.name] = neighbour.url
         if unknown := sorted(set(self.routes.values()) - set(urls)):
             raise WorldError(
@@ -109,12 +114,12 @@ class World:
         self.control_port = await self._serve(control(self.gate, self.darken), self.control_port)
         self._write_down(urls)
 
-    async def _serve(self, app: web.Application, port: int) -> int:
+    async def _serve(self, app: web.Application, port: int, tls: ssl.SSLContext | None = None) -> int:
         # Ctrl-C must not wait for a caller that hangs, such as a function in the middle of a slow call.
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await runner.setup()
         self._left.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, LOOPBACK, port)
+        site = web.TCPSite(runner, LOOPBACK, port, ssl_context=tls)
         try:
             await site.start()
         except OSError as taken:
@@ -147,6 +152,7 @@ class World:
             "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "speed": self.speed,
             "account": self.account,
+            **self.says,
         }
         temporary = self.state_path.with_suffix(".new")
         temporary.write_text(json.dumps(state, indent=2) + "\n")
@@ -167,13 +173,16 @@ class World:
                 loop.add_signal_handler(number, asked_to_stop)
                 self._left.callback(loop.remove_signal_handler, number)
 
-    async def darken(self, regions: frozenset[str]) -> None:
-        """Makes exactly these regions silent inside MiniStack: their alarms, topics, schedules and functions."""
-        for region in regions - self._dark:
+    async def darken(self, regions: frozenset[str], silent: frozenset[str]) -> None:
+        """Makes the neighbours of exactly these regions dark; those that are `silent` fall silent inside MiniStack
+        too: their alarms, topics, schedules and functions.
+        """
+        await asyncio.to_thread(self.on_dark, regions)
+        for region in silent - self._dark:
             await self.ministack.tell(region, dark=True)
-        for region in self._dark - regions:
+        for region in self._dark - silent:
             await self.ministack.tell(region, dark=False)
-        self._dark = regions
+        self._dark = silent
 
     async def stopped(self) -> None:
         """Waits for Ctrl-C or SIGTERM."""

@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from drctl.neighbours.aws import AwsError
 
+from drctl.neighbours.aws import AwsError
 from drctl.neighbours.healthchecks import CHECKERS, Evaluation, HealthCheckers, http_fetch, run_checkers
 
 ENDPOINT = {

@@ -204,7 +204,7 @@ async def test_a_call_to_nobody_gets_no_answer() -> None:
 async def test_control_sets_lists_and_mends_faults_and_tells_which_regions_are_dark() -> None:
     dark: list[frozenset[str]] = []
 
-    async def darken(regions: frozenset[str]) -> None:
+    async def darken(regions: frozenset[str], _: frozenset[str]) -> None:
         dark.append(regions)
 
     async with standing() as setup, TestServer(control(setup.gate, darken)) as server, aiohttp.ClientSession() as http:

@@ -1,0 +1,43 @@
+# The two that matter: `make run` (the local world, with the deployed responder in it) and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+POLICIES ?= policies
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: run demo test check package install clean
+
+run: $(STAMP)
+	$(BIN)/drctl run
+
+demo: $(STAMP)
+	$(BIN)/drctl demo
+
+test: $(STAMP)
+	$(BIN)/drctl setup
+	$(BIN)/pytest -q
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/drctl lint --quiet --policies $(POLICIES)
+	$(BIN)/drctl schema --check
+	$(BIN)/drctl generate --check
+	$(BIN)/drctl package --stage prod --lint
+
+package: $(STAMP)
+	$(BIN)/drctl package --stage prod --lint
+
+install: $(STAMP)
+
+$(STAMP): requirements.txt requirements-dev.txt constraints.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt -c constraints.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) .local out build *.egg-info .mypy_cache .ruff_cache

@@ -1,0 +1,267 @@
+"""status, show, dead letters: looking at the desk. Reads the store only."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from chalicelib.core.book import Book, Incident, StepState
+from chalicelib.core.plan import Plan, Rules
+from chalicelib.core.report import clocks
+from chalicelib.core.wording import progress
+from chalicelib.intake import codec
+from chalicelib.policy.base import show_duration
+from chalicelib.store.codec import read_book, read_incident, read_plan
+from drctl.cli.places import JsonOption, Place, StageName, StageOption, fail, out, place, show_json
+
+PANEL = "Looking"
+COLOURS = {
+    StepState.DONE: "green",
+    StepState.RUNNING: "cyan",
+    StepState.ACTING: "cyan",
+    StepState.ASKING: "yellow",
+    StepState.HELD: "yellow",
+    StepState.STUCK: "red",
+    StepState.PENDING: "dim",
+}
+FUNCTIONS = {"sns": "on_alarm_sns", "eventbridge": "on_alarm_event", "direct": "on_alarm_direct", "command": "command"}
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command(rich_help_panel=PANEL)(status)
+    app.command(rich_help_panel=PANEL)(show)
+    dead = typer.Typer(help="Events that could not be read: list them, replay them.", no_args_is_help=True)
+    dead.command(name="list")(dead_list)
+    dead.command(name="replay")(dead_replay)
+    app.add_typer(dead, name="dead", rich_help_panel=PANEL)
+
+
+def book_of(where: Place) -> Book | None:
+    """The book as it is stored now, None when nothing was ever saved."""
+    body = where.store.read_book().body
+    return read_book(body)[0] if body else None
+
+
+def rules_of(where: Place, incidents: Sequence[Incident]) -> Rules:
+    """The policy, and the plans these incidents follow."""
+    plans: dict[str, Plan] = {}
+    for incident in incidents:
+        if body := where.store.document("plan", incident.plan):
+            plans[incident.plan] = read_plan(body)
+    return Rules(where.policy, plans)
+
+
+def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) -> None:
+    """What is open, in which mode, who holds the desk, what is owed."""
+    where = place(stage)
+    book, lock = book_of(where), where.store.read_lock()
+    dead = len(where.store.documents("dead"))
+    if book is None:
+        if json:
+            show_json({"stage": stage, "open": [], "book": None})
+        else:
+            out.print(f"stage {stage}: nothing has ever happened here; mode will be the policy's initial one")
+        return
+    if json:
+        show_json(
+            {
+                "stage": stage,
+                "mode": book.mode,
+                "serving": book.serving,
+                "paused": book.paused and book.paused.because,
+                "open": [{"incident": i.id, "state": i.state, "because": i.because} for i in book.incidents.values()],
+                "blocks": [b.because for b in book.blocks],
+                "debts": [d.because for d in book.debts],
+                "dead_letters": dead,
+                "desk_held_until": lock and lock.until.isoformat(),
+            }
+        )
+        return
+    platform = where.policy.platform
+    out.print(f"[bold]{platform.display_name}[/bold]  stage {stage}, responder in {where.region}")
+    paused = f"  [red]PAUSED[/red] by {book.paused.by}: {book.paused.because}" if book.paused else ""
+    out.print(f"mode [bold]{book.mode}[/bold], traffic goes to [bold]{book.serving}[/bold]{paused}")
+    for block in book.blocks:
+        out.print(f"[yellow]blocked[/yellow] {block.because}  [dim](drctl acknowledge --block)[/dim]")
+    for debt in book.debts:
+        out.print(f"[yellow]owed[/yellow] {debt.because}")
+    if dead:
+        out.print(f"[yellow]{dead} events could not be read[/yellow]  [dim](drctl dead list)[/dim]")
+    if not book.incidents:
+        out.print("[green]no incident is open[/green]")
+        closed = where.store.documents("closed")
+        for incident_id, body in closed[-3:]:
+            ended = read_incident(body)
+            out.print(f"  [dim]{incident_id}: {ended.ending} at {ended.ended_at:%Y-%m-%d %H:%M:%S} UTC[/dim]")
+        return
+    rules = rules_of(where, list(book.incidents.values()))
+    for incident in book.incidents.values():
+        out.print(f"\n[bold]{incident.id}[/bold]  {incident.severity}, [bold]{incident.state}[/bold]")
+        out.print(f"  {incident.because}")
+        out.print(f"  {progress(incident, rules)}")
+        for step_id, record in incident.steps.items():
+            if record.state in (StepState.ASKING, StepState.STUCK):
+                out.print(f"  [yellow]{record.state}[/yellow] {step_id}: {record.because}")
+
+
+def show(
+    incident: Annotated[str | None, typer.Argument(help="Open or closed; the newest when left out.")] = None,
+    stage: StageOption = StageName.LOCAL,
+    *,
+    json: JsonOption = False,
+) -> None:
+    """One incident: its steps, clocks, notices and timeline."""
+    where = place(stage)
+    found = find_incident(where, incident)
+    rules = rules_of(where, [found])
+    timeline = where.store.timeline(found.id)
+    if json:
+        show_json(incident_json(found, rules, timeline))
+        return
+    speed = where.policy.speed
+    out.print(
+        f"[bold]{found.id}[/bold]  {found.severity}, [bold]{found.ending or found.state}[/bold], plan {found.plan}"
+    )
+    out.print(f"{found.because}\n")
+    print_steps(found, rules)
+    print_clocks(found, rules, speed)
+    late = [k for k, n in found.notices.items() if n.at > n.due_at]
+    sent = sum(n.state == "sent" for n in found.notices.values())
+    out.print(f"\n[bold]Notices[/bold]  {sent} sent, {len(found.notices) - sent} not, {len(late)} after their deadline")
+    for key, notice in found.notices.items():
+        if notice.state != "sent":
+            out.print(f"  [yellow]{notice.state}[/yellow] {key}: {notice.because}")
+    out.print("\n[bold]Timeline[/bold] (UTC)")
+    for entry in timeline:
+        at = datetime.fromisoformat(str(entry["at"]))
+        out.print(f"  [dim]{at:%H:%M:%S}[/dim] {entry['kind']:<12} {entry['text']}", soft_wrap=True)
+
+
+def print_steps(incident: Incident, rules: Rules) -> None:
+    """The steps as a table."""
+    table = Table(box=None, pad_edge=False, header_style="bold dim")
+    for column in ("step", "state", "took", "because"):
+        table.add_column(column, overflow="fold")
+    for step in rules.plan_of(incident.plan, incident.scenario).steps:
+        record = incident.step(step.id)
+        took = ""
+        if record.started_at and record.first_done_at:
+            took = show_duration(_rounded((record.first_done_at - record.started_at) * rules.policy.speed))
+        colour = COLOURS[record.state]
+        table.add_row(step.id, f"[{colour}]{record.state}[/{colour}]", took, record.because)
+    out.print(table)
+
+
+def print_clocks(incident: Incident, rules: Rules, speed: float) -> None:
+    """Each service's recovery time against its RTO, in real time."""
+    found = clocks(incident, rules, incident.ended_at or datetime.now(UTC))
+    if not found:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold dim", title_justify="left")
+    for column in ("service", "tier", "recovery time", "RTO", ""):
+        table.add_column(column)
+    for clock in found:
+        taken = show_duration(_rounded(clock.recovery_time * speed)) if clock.recovery_time else "not back"
+        verdict = {True: "[green]met[/green]", False: "[red]missed[/red]", None: "[dim]running[/dim]"}[clock.met]
+        rto = show_duration(_rounded(clock.rto * speed)) + (" (inherited)" if clock.inherited else "")
+        table.add_row(clock.display, str(clock.tier), taken, rto, verdict)
+    note = f" [dim](times are {speed:g} times what was measured here: what they are in real time)[/dim]"
+    out.print("\n[bold]Recovery[/bold]" + (note if speed > 1 else ""))
+    out.print(table)
+
+
+def incident_json(incident: Incident, rules: Rules, timeline: Sequence[Any]) -> dict[str, Any]:
+    """Everything about an incident as JSON; recovery times in real seconds."""
+    speed = rules.policy.speed
+    return {
+        "incident": incident.id,
+        "scenario": incident.scenario,
+        "scope": incident.scope,
+        "state": incident.state,
+        "ending": incident.ending or None,
+        "because": incident.because,
+        "plan": incident.plan,
+        "opened_at": incident.opened_at.isoformat(),
+        "ended_at": incident.ended_at and incident.ended_at.isoformat(),
+        "steps": {
+            s.id: {"state": (r := incident.step(s.id)).state, "because": r.because, "calls": r.calls}
+            for s in rules.plan_of(incident.plan, incident.scenario).steps
+        },
+        "services": [
+            {
+                "service": c.service,
+                "tier": c.tier,
+                "recovery_time_s": c.recovery_time and round(c.recovery_time.total_seconds() * speed, 1),
+                "rto_s": c.rto.total_seconds() * speed,
+                "inherited": c.inherited,
+                "met": c.met,
+            }
+            for c in clocks(incident, rules, incident.ended_at or datetime.now(UTC))
+        ],
+        "notices": {k: {"state": n.state, "because": n.because} for k, n in incident.notices.items()},
+        "timeline": list(timeline),
+    }
+
+
+def find_incident(where: Place, named: str | None) -> Incident:
+    """An open or closed incident; the newest when none is named. Ends clearly when there is none."""
+    book = book_of(where)
+    open_ones = list(book.incidents.values()) if book else []
+    closed = [read_incident(body) for _, body in where.store.documents("closed")]
+    known = sorted([*closed, *open_ones], key=lambda i: i.opened_at)
+    for incident in reversed(known):
+        if named in (None, incident.id):
+            return incident
+    return fail(f"there is no incident {named or 'at all'}; known: {', '.join(i.id for i in known) or 'none'}")
+
+
+def dead_list(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) -> None:
+    """What could not be read, why, and by which way it came."""
+    letters = [(key, codec.read_dead(body)) for key, body in place(stage).store.documents("dead")]
+    if json:
+        show_json(
+            [
+                {"key": k, "reason": u.reason, "way": u.way, "at": u.received_at.isoformat(), "raw": u.raw}
+                for k, u in letters
+            ]
+        )
+        return
+    for key, letter in letters:
+        out.print(
+            f"[bold]{key[:16]}[/bold]  {letter.received_at:%Y-%m-%d %H:%M:%S} UTC by {letter.way}: {letter.reason}"
+        )
+    if not letters:
+        out.print("everything that came in could be read")
+
+
+def dead_replay(
+    key: Annotated[str, typer.Argument(help="The first digits of its key.")], stage: StageOption = StageName.LOCAL
+) -> None:
+    """Sends a dead letter through the same way in again; when it is read this time, it is taken off the list."""
+    where = place(stage)
+    found = [(k, codec.read_dead(body)) for k, body in where.store.documents("dead") if k.startswith(key)]
+    if len(found) != 1:
+        fail(f"{len(found)} dead letters begin with {key!r}, expected one; see `drctl dead list`")
+    whole, letter = found[0]
+    try:
+        payload = jsonlib.loads(letter.raw)
+    except ValueError:
+        fail(f"{whole[:16]} is no JSON and cannot come in again: {letter.reason}")
+    if letter.way == "sns" and "Records" not in payload:
+        payload = {"Records": [payload]}
+    answer = where.invoke(FUNCTIONS[letter.way], payload)
+    if isinstance(answer, dict) and (answer.get("signals") or answer.get("ok")):
+        where.store.delete_document("dead", whole)
+        out.print(f"[green]✓[/green] it was read this time, and is off the list: {answer}")
+    else:
+        fail(f"it still cannot be read, and stays: {answer}")
+
+
+def _rounded(value: timedelta) -> timedelta:
+    return timedelta(seconds=round(value.total_seconds()))

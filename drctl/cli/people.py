@@ -1,0 +1,176 @@
+"""What people say to the responder: each command invokes one function of the named stage, with a typed payload."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Annotated, Any
+from uuid import uuid4
+
+import typer
+
+from chalicelib.policy.platform import Mode
+from chalicelib.store.codec import read_book
+from drctl.cli.places import JsonOption, Place, StageName, StageOption, err, fail, out, place, show_json
+
+By = Annotated[str, typer.Option("--by", help="Who says so.", envvar="DR_BY")]
+Note = Annotated[str, typer.Option("--note", help="Why; it goes on the timeline.")]
+IncidentArgument = Annotated[str | None, typer.Argument(help="The incident; may be left out when only one is open.")]
+PANEL = "People"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    for command in (declare, approve, reject, escalate, acknowledge, abort, resolve, pause, resume):
+        app.command(rich_help_panel=PANEL)(command)
+    app.command(name="set-mode", rich_help_panel=PANEL)(set_mode)
+
+
+def say(stage: StageName, payload: dict[str, Any], *, by: str, note: str, json: bool) -> None:
+    """Sends a command and shows what became of it; exit 1 when it was refused."""
+    where = place(stage)
+    whole = {"id": f"cli-{uuid4().hex}", "by": by or getpass.getuser(), **payload}
+    if note:
+        whole["note"] = note
+    err.print(f"[dim]stage {stage}, {where.policy.platform.name}, {where.region}[/dim]")
+    answer = where.invoke("command", whole)
+    if json:
+        show_json(answer)
+    elif answer["ok"]:
+        out.print(f"[green]✓[/green] {answer['because']}")
+    else:
+        fail(str(answer["because"]))
+    raise typer.Exit(0 if answer["ok"] else 1)
+
+
+def the_incident(where: Place, named: str | None) -> str:
+    """The named incident, or the only open one; ends clearly when that is not one."""
+    if named:
+        return named
+    body = where.store.read_book().body
+    known = list(read_book(body)[0].incidents) if body else []
+    if len(known) == 1:
+        return known[0]
+    return fail(f"name the incident; open: {', '.join(known) or 'none'}")
+
+
+def declare(
+    scenario: Annotated[str, typer.Argument(help="Such as region-failure.")],
+    scope: Annotated[str, typer.Argument(help="Such as us-east-1.")],
+    stage: StageOption = StageName.LOCAL,
+    by: By = "",
+    note: Note = "",
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Open an incident that no alarm has opened, or confirm a suspected one."""
+    say(stage, {"command": "declare", "scenario": scenario, "scope": scope}, by=by, note=note, json=json)
+
+
+def approve(
+    incident: IncidentArgument = None,
+    stage: StageOption = StageName.LOCAL,
+    by: By = "",
+    note: Note = "",
+    *,
+    step: Annotated[str | None, typer.Option("--step", help="Only this step; otherwise all that ask.")] = None,
+    plan: Annotated[str | None, typer.Option("--plan", help="The hash of the plan you saw.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Allow what asks. Without --plan, the plan that the incident follows now is shown and meant."""
+    where = place(stage)
+    incident = the_incident(where, incident)
+    body = where.store.read_book().body
+    known = read_book(body)[0].incidents.get(incident) if body else None
+    payload = {"command": "approve", "incident": incident, "plan": plan or (known.plan if known else "unknown")}
+    say(stage, payload | ({"step": step} if step else {}), by=by, note=note, json=json)
+
+
+def reject(
+    step: Annotated[str, typer.Argument(help="The step that asks.")],
+    incident: IncidentArgument = None,
+    stage: StageOption = StageName.LOCAL,
+    by: By = "",
+    note: Note = "",
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Refuse a step; the incident waits there until somebody approves, aborts or resolves."""
+    named = the_incident(place(stage), incident)
+    say(stage, {"command": "reject", "incident": named, "step": step}, by=by, note=note, json=json)
+
+
+def escalate(
+    incident: IncidentArgument = None,
+    stage: StageOption = StageName.LOCAL,
+    by: By = "",
+    note: Note = "",
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Page the next rung of the ladder now."""
+    named = the_incident(place(stage), incident)
+    say(stage, {"command": "escalate", "incident": named}, by=by, note=note, json=json)
+
+
+def acknowledge(
+    incident: IncidentArgument = None,
+    stage: StageOption = StageName.LOCAL,
+    by: By = "",
+    note: Note = "",
+    *,
+    block: Annotated[bool, typer.Option("--block", help="End the block windows instead.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Say that you are on it: the ladder stops climbing. With --block: the block windows end."""
+    payload = {"command": "acknowledge"}
+    if not block:
+        payload["incident"] = the_incident(place(stage), incident)
+    say(stage, payload, by=by, note=note, json=json)
+
+
+def abort(
+    incident: IncidentArgument = None,
+    stage: StageOption = StageName.LOCAL,
+    by: By = "",
+    note: Note = "",
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Start no further step. What is done stays done."""
+    named = the_incident(place(stage), incident)
+    say(stage, {"command": "abort", "incident": named}, by=by, note=note, json=json)
+
+
+def resolve(
+    incident: IncidentArgument = None,
+    stage: StageOption = StageName.LOCAL,
+    by: By = "",
+    note: Note = "",
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Say that it is over."""
+    named = the_incident(place(stage), incident)
+    say(stage, {"command": "resolve", "incident": named}, by=by, note=note, json=json)
+
+
+def pause(stage: StageOption = StageName.LOCAL, by: By = "", note: Note = "", *, json: JsonOption = False) -> None:
+    """Stop every call that changes something, until `resume`."""
+    say(stage, {"command": "pause"}, by=by, note=note, json=json)
+
+
+def resume(stage: StageOption = StageName.LOCAL, by: By = "", note: Note = "", *, json: JsonOption = False) -> None:
+    """End a pause."""
+    say(stage, {"command": "resume"}, by=by, note=note, json=json)
+
+
+def set_mode(
+    mode: Annotated[Mode, typer.Argument(help="observe touches nothing; approve asks for everything.")],
+    stage: StageOption = StageName.LOCAL,
+    by: By = "",
+    note: Note = "",
+    *,
+    json: JsonOption = False,
+) -> None:
+    """How much the responder does without a person."""
+    say(stage, {"command": "set-mode", "mode": mode.value}, by=by, note=note, json=json)

@@ -1,0 +1,186 @@
+"""lint, plan, schema, generate: what the policies say."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from chalicelib.actions.contract import AwsOp, Op
+from chalicelib.actions.registry import ACTIONS
+from chalicelib.core.plan import Plan, PlanError, Step
+from chalicelib.core.plan import plan as make_plan
+from chalicelib.policy import Policy
+from chalicelib.policy.base import show_duration
+from chalicelib.policy.lint import ActionFacts
+from chalicelib.policy.lint import lint as find
+from chalicelib.policy.scenarios import Automation
+from chalicelib.policy.schema import drift as schema_drift
+from chalicelib.policy.schema import write as write_schemas
+from drctl.cli.places import POLICIES, ROOT, JsonOption, PoliciesOption, fail, out, read_policies, show_json
+from drctl.deployment import generate
+
+COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command(rich_help_panel="Policies")(lint)
+    app.command(rich_help_panel="Policies")(plan)
+    app.command(rich_help_panel="Policies")(schema)
+    app.command(name="generate", rich_help_panel="Policies")(generate_files)
+
+
+def lint(policies: PoliciesOption = POLICIES, *, json: JsonOption = False) -> None:
+    """Judges all policy files together. Exit 1 when there is an error."""
+    findings = find(policies, actions={name: ActionFacts.of(action) for name, action in ACTIONS.items()})
+    errors = [f for f in findings if f.severity == "error"]
+    if json:
+        show_json([asdict(f) for f in findings])
+    else:
+        for f in findings:
+            colour = COLOURS[f.severity]
+            out.print(
+                f"[{colour}]{f.severity}[/{colour}] [bold]{f.file}:{f.line}[/bold] {f.field}  [dim]{f.rule}[/dim]"
+            )
+            out.print(f"  {f.because}")
+            out.print(f"  [dim]allowed:[/dim] {f.allowed}")
+            out.print(f"  [dim]found:  [/dim] {f.found}\n")
+        counts = ", ".join(f"{sum(f.severity == s for f in findings)} {s}s" for s in COLOURS)
+        out.print(f"{policies}: {counts}")
+    raise typer.Exit(1 if errors else 0)
+
+
+def plan(
+    scenario: Annotated[str, typer.Argument(help="A scenario of scenarios.yaml, such as region-failure.")],
+    policies: PoliciesOption = POLICIES,
+    *,
+    json: JsonOption = False,
+) -> None:
+    """The steps of a scenario: order, times, what asks and why, the calls each will make."""
+    policy = read_policies(policies)
+    try:
+        made = make_plan(scenario, policy=policy)
+    except PlanError as error:
+        fail(str(error), 2)
+    times = schedule(made, policy)
+    if json:
+        show_json(
+            {
+                "scenario": scenario,
+                "title": made.title,
+                "hash": made.hash,
+                "steps": [_step_json(s, scenario, policy, times[s.id]) for s in made.steps],
+            }
+        )
+        return
+    row = policy.scenario(scenario)
+    out.print(f"[bold]{row.display}[/bold]: {made.title}")
+    out.print(f"severity {row.severity}, automatic: {row.automatic}, plan {made.hash}\n")
+    table = Table(box=None, pad_edge=False, header_style="bold dim")
+    for column in ("at", "step", "what", "needs", "who", "limit"):
+        table.add_column(column, justify="right" if column in ("at", "limit") else "left")
+    for step in made.steps:
+        asks = why_it_asks(step, scenario, policy)
+        table.add_row(
+            "+" + show_duration(times[step.id][0]),
+            step.id,
+            step.title,
+            ", ".join(step.needs) or "-",
+            "[yellow]asks[/yellow]" if asks else "[green]by itself[/green]",
+            show_duration(step.deadline),
+        )
+    out.print(table)
+    out.print("\n[bold]Asks a person[/bold]")
+    for step in made.steps:
+        if asks := why_it_asks(step, scenario, policy):
+            out.print(f"  {step.id}: {asks}")
+    out.print("\n[bold]Calls that change something[/bold] (each by the one executor, tried once)")
+    for step in made.steps:
+        for call in calls(step, policy):
+            out.print(f"  {step.id}: {call}")
+    end = max(t[1] for t in times.values())
+    out.print(f"\nAbout {show_duration(end)} when every expected time is kept and people answer as policy expects.")
+
+
+def schedule(made: Plan, policy: Policy) -> dict[str, tuple[timedelta, timedelta]]:
+    """Step id → (earliest start, end), by expected times and the time in which a person answers."""
+    times: dict[str, tuple[timedelta, timedelta]] = {}
+    for step in made.steps:
+        start = max((times[n][1] for n in step.needs), default=timedelta())
+        asks = policy.platform.responder.answer_time if why_it_asks(step, made.scenario, policy) else timedelta()
+        times[step.id] = (start, start + asks + step.expected)
+    return times
+
+
+def why_it_asks(step: Step, scenario: str, policy: Policy) -> str:
+    """Why a person is asked before this step, empty when nobody is, as far as policy alone can say."""
+    if policy.scenario(scenario).automatic is Automation.NO:
+        return f"policy allows nothing automatic for {scenario}"
+    return "" if step.automatic else step.asks_because or "policy says that a person decides this step"
+
+
+def calls(step: Step, policy: Policy) -> list[str]:
+    """The kinds of call that the step's action declares, as far as one can say before looking."""
+    place = policy.platform.regions.standby
+    named = [_named(op, place) for op in ACTIONS[step.action].calls]
+    if step.action == "verify-write":
+        named.append(f"postgres write-heartbeat at the database's own address in {place}")
+    return [n for n in named if n]
+
+
+def _named(op: Op, place: str) -> str:
+    if isinstance(op, AwsOp):
+        return "" if op.operation.startswith("get_") else f"aws {op.service} {op.operation} in {place}"
+    return f"kubernetes {op.verb} {op.named} in {place}"
+
+
+def _step_json(step: Step, scenario: str, policy: Policy, times: tuple[timedelta, timedelta]) -> dict[str, Any]:
+    return {
+        "id": step.id,
+        "title": step.title,
+        "action": step.action,
+        "needs": list(step.needs),
+        "asks": why_it_asks(step, scenario, policy) or None,
+        "reversible": step.reversible,
+        "starts_s": times[0].total_seconds(),
+        "ends_s": times[1].total_seconds(),
+        "deadline_s": step.deadline.total_seconds(),
+        "calls": calls(step, policy),
+    }
+
+
+def schema(
+    folder: Annotated[Path, typer.Option("--out", help="Where the schemas go.")] = POLICIES / "schemas",
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Only say what differs; exit 1 when something does.")] = False,
+) -> None:
+    """JSON Schemas of the policy files, for editors."""
+    differs = schema_drift(folder)
+    if not check:
+        write_schemas(folder)
+        out.print(f"{folder}: {len(differs)} written")
+        return
+    for sentence in differs:
+        out.print(sentence)
+    raise typer.Exit(1 if differs else 0)
+
+
+def generate_files(
+    policies: PoliciesOption = POLICIES,
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Only say what differs; exit 1 when something does.")] = False,
+) -> None:
+    """Chalice's configuration, IAM policies and templates, from policy and code."""
+    policy = read_policies(policies)
+    if check:
+        differs = generate.drift(ROOT, policy)
+        for sentence in differs:
+            out.print(sentence)
+        raise typer.Exit(1 if differs else 0)
+    for path in generate.write(ROOT, policy):
+        out.print(f"{path.relative_to(ROOT)} written")

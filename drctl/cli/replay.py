@@ -1,0 +1,125 @@
+"""replay: saved events through the real intake and core, with the clock at each event's own time. Nothing is done."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from chalicelib.core.book import Book
+from chalicelib.core.due import Held, Work, due
+from chalicelib.core.fold import fold
+from chalicelib.core.happened import Signal, Unreadable
+from chalicelib.core.plan import Rules
+from chalicelib.core.states import IncidentState
+from chalicelib.intake import alarms
+from chalicelib.policy.platform import Mode
+from drctl.cli.places import POLICIES, PoliciesOption, fail, out, read_policies
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this command."""
+    app.command(rich_help_panel="Policies")(replay)
+
+
+def replay(
+    files: Annotated[list[Path], typer.Argument(help="JSON or JSON lines; SNS, EventBridge or direct events.")],
+    policies: PoliciesOption = POLICIES,
+    *,
+    mode: Annotated[Mode, typer.Option("--mode", help="As if in this mode.")] = Mode.AUTOMATIC,
+    json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
+) -> None:
+    """What the responder would decide on saved events. Nothing outside is asked or changed."""
+    policy = read_policies(policies)
+    rules = Rules(policy)
+    book = Book(mode=mode, serving=policy.platform.regions.primary)
+    at = datetime.min.replace(tzinfo=UTC)
+    for event in (e for f in files for e in events(f)):
+        for found in read(event):
+            if isinstance(found, Unreadable):
+                _print({"at": None, "incident": None, "unreadable": found.reason}, json=json)
+                continue
+            # Late events do not turn the clock back.
+            at = max(at, found.changed_at)
+            book = fold(book, found, rules=rules, now=at)
+            for line in lines(book, rules, at, found):
+                _print(line, json=json)
+
+
+def events(file: Path) -> Iterator[Any]:
+    """The events of a file: one JSON value, a list of them, or one a line."""
+    try:
+        text = file.read_text()
+    except OSError as error:
+        fail(f"{file}: {error.strerror}", 2)
+    try:
+        whole = jsonlib.loads(text)
+    except ValueError:
+        for n, line in enumerate(text.splitlines(), 1):
+            if line.strip():
+                try:
+                    yield jsonlib.loads(line)
+                except ValueError as error:
+                    fail(f"{file}:{n}: neither the file nor this line is JSON: {error}", 2)
+        return
+    yield from whole if isinstance(whole, list) else [whole]
+
+
+def read(event: Any) -> tuple[Signal | Unreadable, ...]:
+    """Through the intake that fits the event's shape."""
+    now = datetime.now(UTC)
+    if isinstance(event, Mapping) and "Records" in event:
+        return alarms.from_sns(event, received_at=now)
+    if isinstance(event, Mapping) and "alarmData" in event:
+        return alarms.from_direct(event, received_at=now)
+    return alarms.from_eventbridge(event, received_at=now)
+
+
+def lines(book: Book, rules: Rules, at: datetime, signal: Signal) -> Iterator[dict[str, Any]]:
+    """One object an incident, or one that says why there is none."""
+    if not book.incidents:
+        why = (
+            book.outbox[-1].text if book.outbox else f"{signal.name} is {signal.state}: no rule makes that an incident"
+        )
+        yield {
+            "at": at.isoformat(),
+            "incident": None,
+            "scope": None,
+            "scenario": None,
+            "state": None,
+            "because": why,
+            "work": [],
+        }
+        return
+    work = due(book, rules=rules, now=at)
+    for incident in book.incidents.values():
+        yield {
+            "at": at.isoformat(),
+            "incident": incident.id,
+            "scope": incident.scope,
+            "scenario": incident.scenario,
+            "state": IncidentState(incident.state).value,
+            "because": incident.because,
+            "work": [f"{type(w).__name__.lower()}: {_about(w)}" for w in work if w.incident == incident.id],
+        }
+
+
+def _about(work: Work | Held) -> str:
+    return work.because
+
+
+def _print(line: Mapping[str, Any], *, json: bool) -> None:
+    if json:
+        typer.echo(jsonlib.dumps(line, ensure_ascii=False))
+        return
+    if "unreadable" in line:
+        out.print(f"[red]unreadable[/red] {line['unreadable']}")
+        return
+    head = f"[bold]{line['incident']}[/bold] {line['state']}" if line["incident"] else "[dim]no incident[/dim]"
+    out.print(f"[dim]{line['at']}[/dim] {head}\n  {line['because']}")
+    for work in line["work"]:
+        out.print(f"  [cyan]→[/cyan] {work}")

@@ -1,0 +1,168 @@
+"""What runs behind RDS: the databases themselves. RDS decides when something happens to one, an engine makes it so.
+
+Two engines. `InMemoryEngine` here knows who may be written to, what was written, and how far a replica has followed;
+it has no I/O and can be copied, for tests that stop the world between any two calls. `PostgresEngine`
+(postgres.py) is the real thing.
+
+Engines know a database by its resource id, which a rename does not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple, Protocol
+
+# SQLSTATE codes: www.postgresql.org/docs/current/errcodes-appendix.html.
+READ_ONLY: Final = "25006"
+UNDEFINED_TABLE: Final = "42P01"
+
+
+class Address(NamedTuple):
+    """Where a database listens."""
+
+    host: str
+    port: int
+
+
+class SqlError(Exception):
+    """PostgreSQL refuses a statement; `sqlstate` says why."""
+
+    def __init__(self, sqlstate: str, message: str) -> None:
+        super().__init__(f"{sqlstate}: {message}")
+        self.sqlstate = sqlstate
+
+
+class Engine(Protocol):
+    """What RDS asks of the databases. Each call is done when it returns; repeating one changes nothing."""
+
+    def create(self, database: str, *, source: str | None = None) -> Address:
+        """A new empty database, or one that follows `source` and is read-only."""
+
+    def restore(self, database: str, *, source: str, at: datetime) -> Address:
+        """A new database that holds what `source` held at `at`."""
+
+    def promote(self, database: str) -> None:
+        """Ends recovery: from here it takes writes and follows nobody. Cannot be undone."""
+
+    def set_reachable(self, database: str, reachable: bool) -> None:
+        """Whether connections to its address come through. Behind it the database goes on, and so does
+        whoever is connected to it from inside its region: unreachable is not fenced.
+        """
+
+    def delete(self, database: str) -> None:
+        """The database and everything in it is gone."""
+
+
+class Beat(NamedTuple):
+    """One row of the heartbeat table."""
+
+    source: str
+    written_at: datetime
+
+
+@dataclass(slots=True)
+class _Database:
+    address: Address
+    follows: str | None = None
+    reachable: bool = True
+    beats: list[Beat] | None = None
+
+
+class InMemoryEngine:
+    """Databases that hold one thing: the heartbeat table, once somebody has prepared it. Replication is immediate while
+    both ends can be reached, and stands still while one cannot.
+    """
+
+    def __init__(self, clock: Callable[[], datetime], *, host: str = "127.0.0.1", first_port: int = 5432) -> None:
+        self.clock = clock
+        self._host = host
+        self._next_port = first_port
+        self._databases: dict[str, _Database] = {}
+
+    def create(self, database: str, *, source: str | None = None) -> Address:
+        if database not in self._databases:
+            self._databases[database] = _Database(Address(self._host, self._next_port), source)
+            self._next_port += 1
+            self._follow(database)
+        return self._databases[database].address
+
+    def restore(self, database: str, *, source: str, at: datetime) -> Address:
+        if database in self._databases:
+            return self._databases[database].address
+        address = self.create(database)
+        origin, copy = self._databases[source], self._databases[database]
+        copy.beats = None if origin.beats is None else [beat for beat in origin.beats if beat.written_at <= at]
+        return address
+
+    def promote(self, database: str) -> None:
+        self._databases[database].follows = None
+
+    def set_reachable(self, database: str, reachable: bool) -> None:
+        self._databases[database].reachable = reachable
+        self._follow(database)
+        for follower, kept in self._databases.items():
+            if kept.follows == database:
+                self._follow(follower)
+
+    def delete(self, database: str) -> None:
+        self._databases.pop(database, None)
+
+    def run(self, host: str, port: int, statement: str, arguments: Sequence[Any] = ()) -> list[list[Any]]:
+        """Rows of one of the responder's named statements, as a client at this address would get them:
+        `role` → [[in recovery]], `proof` (source) → [[seconds since its newest row]] or [], `prepare-heartbeat`,
+        `write-heartbeat` (source); and `heartbeats` → every row, for tests.
+        ConnectionRefusedError when nothing answers there, `SqlError` when the database refuses.
+        """
+        name = next((n for n, d in self._databases.items() if d.address == (host, port)), None)
+        if name is None or not self._databases[name].reachable:
+            raise ConnectionRefusedError(f"nothing answers at {host}:{port}")
+        return self.run_inside(name, statement, arguments)
+
+    def run_inside(self, database: str, statement: str, arguments: Sequence[Any] = ()) -> list[list[Any]]:
+        """As `run`, for a client inside the database's own region, whom no outage of the way there concerns."""
+        kept = self._databases[database]
+        match statement:
+            case "role":
+                return [[kept.follows is not None]]
+            case "heartbeats":
+                return [list(beat) for beat in _table(kept)]
+            case "proof":
+                at = [beat.written_at for beat in _table(kept) if beat.source == arguments[0]]
+                return [[(self.clock() - at[-1]).total_seconds()]] if at else []
+            case "prepare-heartbeat":
+                _refuse_in_recovery(kept, "CREATE TABLE")
+                kept.beats = kept.beats if kept.beats is not None else []
+            case "write-heartbeat":
+                table = _table(kept)
+                _refuse_in_recovery(kept, "INSERT")
+                table.append(Beat(str(arguments[0]), self.clock()))
+            case _:
+                raise ValueError(f"statement is {statement!r}, which is none that this engine knows")
+        for follower, other in self._databases.items():
+            if other.follows == database:
+                self._follow(follower)
+        return []
+
+    def _follow(self, follower: str) -> None:
+        """Takes in what the source has committed, if both can be reached; then its own followers do."""
+        copy = self._databases[follower]
+        origin = self._databases.get(copy.follows) if copy.follows is not None else None
+        if origin is None or not (origin.reachable and copy.reachable):
+            return
+        copy.beats = None if origin.beats is None else list(origin.beats)
+        for name, other in self._databases.items():
+            if other.follows == follower:
+                self._follow(name)
+
+
+def _table(kept: _Database) -> list[Beat]:
+    if kept.beats is None:
+        raise SqlError(UNDEFINED_TABLE, 'relation "dr_heartbeat" does not exist')
+    return kept.beats
+
+
+def _refuse_in_recovery(kept: _Database, command: str) -> None:
+    if kept.follows is not None:
+        raise SqlError(READ_ONLY, f"cannot execute {command} in a read-only transaction")

@@ -1,0 +1,129 @@
+"""What RDS refuses, as small functions over one instance and one request.
+
+Codes and constraints are the API reference's (docs.aws.amazon.com/AmazonRDS/latest/APIReference, the operation of each
+function). Messages are those of real answers where service.py's *observed* has them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from drctl.neighbours.aws import AwsError
+from drctl.neighbours.rds.instance import Instance
+
+FIELDS: Final = {
+    "NewDBInstanceIdentifier": "identifier",
+    "DBInstanceClass": "instance_class",
+    "AllocatedStorage": "storage",
+    "MultiAZ": "multi_az",
+    "BackupRetentionPeriod": "backup_retention",
+    "PreferredBackupWindow": "backup_window",
+    "DeletionProtection": "deletion_protection",
+    "VpcSecurityGroupIds": "security_groups",
+}
+"""ModifyDBInstance's parameters that are kept here → the instance's field."""
+AT_ONCE: Final = frozenset({"DeletionProtection", "VpcSecurityGroupIds", "PreferredBackupWindow"})
+"""Applied at once whatever `ApplyImmediately` says (…/UserGuide/Overview.DBInstance.Modifying.html, settings table)."""
+PENDING: Final = {"NewDBInstanceIdentifier": "DBInstanceIdentifier"}
+"""Names that PendingModifiedValues has for parameters, where they differ."""
+
+
+def refuse_unless_available(instance: Instance) -> None:
+    """InvalidDBInstanceState in any other status, `backing-up` among them."""
+    if instance.status != "available":
+        message = f"Instance {instance.identifier} is not in available state; it is {instance.status}."
+        raise AwsError("InvalidDBInstanceState", message)
+
+
+def refuse_malformed(identifier: str) -> None:
+    """1 to 63 letters, digits and hyphens; a letter first, no hyphen last, no two in a row."""
+    if not re.fullmatch(r"[A-Za-z](?:-?[A-Za-z0-9])*", identifier) or len(identifier) > 63:
+        raise AwsError("InvalidParameterValue", f"The parameter DBInstanceIdentifier is not valid: {identifier!r}.")
+
+
+def required(params: Mapping[str, Any], name: str) -> str:
+    """A parameter that the description leaves optional and the operation needs."""
+    if not params.get(name):
+        raise AwsError("MissingParameter", f"The request must contain the parameter {name}.")
+    return str(params[name])
+
+
+def retention(days: int, instance: Instance) -> int:
+    """0 to 35 days, and not 0 for the source of a replica."""
+    if not 0 <= days <= 35:
+        raise AwsError("InvalidParameterValue", f"Invalid backup retention period: {days}. It must be from 0 to 35.")
+    if days == 0 and instance.replicas:
+        message = f"{instance.identifier} is the source of {', '.join(instance.replicas)}: backups cannot be disabled."
+        raise AwsError("InvalidDBInstanceState", message)
+    return days
+
+
+def restore_time(params: Mapping[str, Any], source: Instance, latest: datetime) -> datetime:
+    """When to restore to: one of RestoreTime and UseLatestRestorableTime, not after the latest restorable time."""
+    at, use_latest = params.get("RestoreTime"), bool(params.get("UseLatestRestorableTime"))
+    if (at is None) is not use_latest:
+        message = "Exactly one of RestoreTime and UseLatestRestorableTime must be specified."
+        raise AwsError("InvalidParameterCombination", message)
+    if at is None:
+        return latest
+    if not source.restorable_from <= at <= latest:
+        message = (
+            f"{source.identifier} cannot be restored to {at.isoformat()}: "
+            f"it is restorable from {source.restorable_from.isoformat()} to {latest.isoformat()}."
+        )
+        raise AwsError("InvalidParameterValue", message)
+    return datetime.fromisoformat(at.isoformat())
+
+
+def refuse_deletion(instance: Instance, params: Mapping[str, Any]) -> None:
+    """Deletion protection, a final snapshot that is neither named nor waived or is of a replica, a deletion on its
+    way.
+    """
+    named, waived = params.get("FinalDBSnapshotIdentifier"), bool(params.get("SkipFinalSnapshot"))
+    if instance.status == "deleting":
+        raise AwsError("InvalidDBInstanceState", f"Instance {instance.identifier} is already being deleted.")
+    if instance.deletion_protection:
+        message = "Cannot delete protected DB Instance, please disable deletion protection and try again."
+        raise AwsError("InvalidParameterCombination", message)
+    if named and waived:
+        message = "FinalDBSnapshotIdentifier cannot be specified when SkipFinalSnapshot is."
+        raise AwsError("InvalidParameterCombination", message)
+    if not named and not waived:
+        message = "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."
+        raise AwsError("InvalidParameterCombination", message)
+    if named and instance.source is not None:
+        raise AwsError("InvalidParameterCombination", "A read replica is deleted without a final snapshot.")
+
+
+def settings(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a new instance that the request sets; the rest is the source's."""
+    found = {FIELDS[name]: params[name] for name in FIELDS if name in params}
+    if "security_groups" in found:
+        found["security_groups"] = tuple(found["security_groups"])
+    if "Tags" in params:
+        found["tags"] = tags(params["Tags"])
+    return found
+
+
+def tags(given: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """[{Key, Value}] as a dict."""
+    return {tag["Key"]: tag.get("Value", "") for tag in given}
+
+
+def filters(given: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """DescribeDBInstances' filters by name, or InvalidParameterValue for one that is not kept here."""
+    found = {f["Name"]: list(f["Values"]) for f in given}
+    for name in found:
+        if name not in ("db-instance-id", "engine"):
+            raise AwsError("InvalidParameterValue", f"Unrecognized filter name: {name}")
+    return found
+
+
+def matches(instance: Instance, wanted: Mapping[str, list[str]]) -> bool:
+    """Whether the instance passes every filter."""
+    names = wanted.get("db-instance-id")
+    by_name = names is None or any(n in (instance.identifier, instance.arn) for n in names)
+    return by_name and "postgres" in wanted.get("engine", ["postgres"])

@@ -1,0 +1,52 @@
+"""What goes on in the platform while nobody looks: its monitoring agents publish, Route 53's checkers ask.
+
+They speak to MiniStack directly and not through the gate: they stand inside AWS and inside the platform, and are
+silent when their own region is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.policy import Policy
+from drctl.neighbours.healthchecks import METRICS_NAMESPACE
+
+log = logging.getLogger(__name__)
+GOOD: Mapping[str, float] = {"LessThanThreshold": 1.0, "GreaterThanThreshold": -1.0}
+EVERY_S = 30.0
+"""Real seconds between two datapoints of the platform's agents."""
+
+
+def healthy_values(policy: Policy) -> dict[str, list[tuple[str, float]]]:
+    """Namespace → (metric, a value that is on the good side of its alarm's threshold), Route 53's own left out."""
+    found: dict[str, list[tuple[str, float]]] = {}
+    for alarm in policy.signals.alarms:
+        if alarm.namespace == METRICS_NAMESPACE:
+            continue
+        step = GOOD[alarm.comparison.replace("OrEqualTo", "")]
+        value = alarm.threshold if step < 0 and "OrEqual" not in alarm.comparison else alarm.threshold + step
+        found.setdefault(alarm.namespace, []).append((alarm.metric, max(value, 0.0)))
+    return found
+
+
+async def publish_health(policy: Policy, client: Any, is_up: Callable[[], bool], stop: asyncio.Event) -> None:
+    """The primary's agents say that all is well, for as long as their region is up; lost, they say nothing."""
+    values = healthy_values(policy)
+    while not stop.is_set():
+        if is_up():
+            for namespace, metrics in values.items():
+                data = [{"MetricName": name, "Value": value, "Timestamp": datetime.now(UTC)} for name, value in metrics]
+                try:
+                    await asyncio.to_thread(client.put_metric_data, Namespace=namespace, MetricData=data)
+                except (BotoCoreError, ClientError) as error:
+                    log.warning("the platform's agents could not publish %s: %s", namespace, error)
+        try:
+            await asyncio.wait_for(stop.wait(), timeout=EVERY_S / policy.speed)
+        except TimeoutError:
+            continue

@@ -1,0 +1,109 @@
+"""What stands in the platform's AWS account before anything goes wrong: secrets, mail identities, the zone, the checks.
+
+MiniStack's CloudFormation knows no `AWS::Route53::HealthCheck`, so the checks of the templates are made here through
+the API, and the templates are deployed without them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from chalicelib.policy import Policy
+from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
+from drctl.deployment.primary import endpoint_check
+
+Clients = Callable[[str, str], Any]
+"""`clients(service, region)` is a boto3 client."""
+CHECK: Final = "AWS::Route53::HealthCheck"
+ROUTING_KEY: Final = "0123456789abcdef0123456789abcdef"
+BOT_TOKEN: Final = "xoxb-local-responder"  # noqa: S105  # known to the local Slack only
+DATABASE_USER: Final = "responder"
+DATABASE_PASSWORD: Final = "local"  # noqa: S105  # of a database on loopback that lives as long as the world
+TTL_S: Final = 10
+
+
+def secrets(clients: Clients, policy: Policy, *, host: str, port: int) -> None:
+    """The channels' keys, the responder's database user, and where the applications find their database."""
+    platform = policy.platform
+    region, application = platform.responder.region, platform.application_secret
+    user = {"username": DATABASE_USER, "password": DATABASE_PASSWORD}
+    wanted: dict[tuple[str, str], Mapping[str, Any]] = {
+        (region, platform.database.credentials_secret): user,
+        (application.region, application.name): {
+            **user,
+            application.host_key: host,
+            application.port_key: port,
+        },
+    }
+    for channel in policy.notifications.channels:
+        match channel:
+            case PagerDutyChannel(secret=name):
+                wanted[region, name] = {"routing_key": ROUTING_KEY}
+            case SlackChannel(secret=name):
+                wanted[region, name] = {"bot_token": BOT_TOKEN}
+            case _:
+                pass
+    for (where, name), value in wanted.items():
+        clients("secretsmanager", where).create_secret(Name=name, SecretString=json.dumps(value))
+
+
+def mail(clients: Clients, policy: Policy) -> None:
+    """The senders' identities in SES."""
+    senders = {c.sender for c in policy.notifications.channels if isinstance(c, EmailChannel)}
+    client = clients("sesv2", policy.platform.responder.region)
+    for sender in sorted(senders):
+        client.create_email_identity(EmailIdentity=sender)
+
+
+def zone(clients: Clients, policy: Policy, checks: Mapping[str, str], addresses: Mapping[str, str]) -> str:
+    """The hosted zone and its failover pair; `checks` are the ids by policy's name, `addresses` region → host.
+
+    Answers the zone's id.
+    """
+    traffic = policy.platform.traffic
+    client = clients("route53", policy.platform.regions.primary)
+    made = client.create_hosted_zone(Name=traffic.zone, CallerReference="seed")["HostedZone"]["Id"]
+    changes = []
+    for record in traffic.records:
+        region = policy.platform.regions.primary if record.role == "PRIMARY" else policy.platform.regions.standby
+        row: dict[str, Any] = {
+            "Name": traffic.record,
+            "Type": "CNAME",
+            "TTL": TTL_S,
+            "SetIdentifier": record.identifier,
+            "Failover": record.role,
+            "ResourceRecords": [{"Value": addresses[region]}],
+        }
+        if record.health_check:
+            row["HealthCheckId"] = checks[record.health_check]
+        changes.append({"Action": "CREATE", "ResourceRecordSet": row})
+    client.change_resource_record_sets(HostedZoneId=made, ChangeBatch={"Changes": changes})
+    return str(made)
+
+
+def checks(clients: Clients, policy: Policy, responder: Mapping[str, Any]) -> dict[str, str]:
+    """Both health checks, made as the templates say: `endpoint` and `switch` → id."""
+    client = clients("route53", policy.platform.regions.primary)
+    switch = responder["Resources"]["TrafficSwitchCheck"]["Properties"]["HealthCheckConfig"]
+    alarm = responder["Resources"]["TrafficSwitch"]["Properties"]["AlarmName"]
+    region = policy.platform.responder.region
+    configs = {
+        "endpoint": endpoint_check(policy),
+        "switch": {**switch, "AlarmIdentifier": {"Name": alarm, "Region": region}},
+    }
+    return {
+        name: client.create_health_check(CallerReference=name, HealthCheckConfig=config)["HealthCheck"]["Id"]
+        for name, config in configs.items()
+    }
+
+
+def without_checks(template: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
+    """The template without its health checks; `ids` (logical id → id) stand where they were referred to."""
+    kept = {name: r for name, r in template["Resources"].items() if r.get("Type") != CHECK}
+    text = json.dumps({**template, "Resources": kept})
+    for name, known in ids.items():
+        text = text.replace(json.dumps({"Ref": name}), json.dumps(known))
+    found: dict[str, Any] = json.loads(text)
+    return found
