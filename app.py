@@ -37,7 +37,7 @@ app.register_middleware(ConvertToMiddleware(metrics.log_metrics))
 @cache
 def responder() -> Responder:
     """Built once an execution environment, when first needed."""
-    return build(SETTINGS)
+    return build(SETTINGS, POLICY)
 
 
 def shift(context: Any) -> datetime:
@@ -61,7 +61,14 @@ def on_alarm_sns(event: Any) -> Mapping[str, Any]:
     return received(ways_in.alarms(responder(), found, until=shift(event.context)))
 
 
-@app.on_cw_event({"source": ["aws.cloudwatch"], "detail-type": ["CloudWatch Alarm State Change"]})
+@app.on_cw_event(
+    {
+        "source": ["aws.cloudwatch"],
+        "detail-type": ["CloudWatch Alarm State Change"],
+        # The responder's own alarms come by here too, and would wake it for nothing.
+        "detail": {"alarmName": [alarm.name for alarm in POLICY.signals.alarms]},
+    }
+)
 def on_alarm_event(event: Any) -> Mapping[str, Any]:
     """Alarms by way of EventBridge."""
     found = alarms.from_eventbridge(event.to_dict(), received_at=datetime.now(UTC))

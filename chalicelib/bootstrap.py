@@ -23,7 +23,6 @@ from chalicelib.core.outcome import NoData, Refused
 from chalicelib.desk import Desk
 from chalicelib.executor import Executor
 from chalicelib.policy import Policy
-from chalicelib.policy.load import load
 from chalicelib.settings import Settings
 from chalicelib.shift import Tools
 from chalicelib.store.contract import Store
@@ -60,9 +59,8 @@ class Responder:
         return uuid4().hex
 
 
-def responder(settings: Settings) -> Responder:
-    """The real thing. PolicyUnreadableError when the policies cannot be read."""
-    policy = load(settings.policies, speed=settings.speed)
+def responder(settings: Settings, policy: Policy) -> Responder:
+    """The real thing; nothing is connected yet."""
     region = policy.platform.responder.region
     clock, aws = WallClock(), AwsClients()
     clusters = policy.platform.clusters

@@ -16,9 +16,9 @@ def app(policy: Policy) -> str:
     return f"{policy.platform.name}-dr"
 
 
-def function(policy: Policy, stage: str, name: str) -> str:
-    """A deployed function: Chalice joins app, stage and handler with hyphens."""
-    return f"{app(policy)}-{stage}-{name}"
+def function(policy: Policy, name: str) -> str:
+    """A deployed function; people invoke `command` by this name."""
+    return f"{app(policy)}-{name}"
 
 
 def alarm_topic(policy: Policy) -> str:

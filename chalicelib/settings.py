@@ -33,7 +33,7 @@ class Settings:
         """How long one invocation works before it leaves the desk to the next: most of a tick, but never so short
         that a call's time limit does not fit into it.
         """
-        return max(timedelta(seconds=12), timedelta(seconds=55) / self.speed)
+        return max(timedelta(seconds=20), timedelta(seconds=55) / self.speed)
 
     @staticmethod
     def read(environment: Mapping[str, str], *, root: Path) -> Settings:

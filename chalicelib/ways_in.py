@@ -50,11 +50,14 @@ def alarms(responder: Responder, found: Iterable[Signal | Unreadable], *, until:
 
 
 def tick(responder: Responder, *, until: datetime) -> Worked:
-    """Resumes the desk. While another worker holds it, waits for it, so that no gap opens between two shifts."""
+    """Resumes the desk. While another worker holds it, waits for it as long as the next tick is away, so that no gap
+    opens between two shifts.
+    """
     clock = responder.clock
+    next_tick_at = clock.now() + timedelta(minutes=1) / responder.policy.speed
     while True:
         worked = responder.desk.work(responder.nonce(), until=until)
-        if not worked.busy or clock.now() + RESERVE * 2 >= until:
+        if not worked.busy or clock.now() + RESERVE >= min(until, next_tick_at):
             return worked
         clock.sleep(RETRY_S * 2)
 

@@ -17,7 +17,6 @@ from chalicelib.actions.contract import KubeOp, Op, Reader, Target
 from chalicelib.actions.places import cluster_of, namespace_of, service_of, token_of
 from chalicelib.core.outcome import Act, Call, Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
-from chalicelib.policy.base import show_duration
 
 BACKUPS: Final = "velero.io/v1 backups"
 RESTORES: Final = "velero.io/v1 restores"
@@ -117,8 +116,7 @@ class VeleroRestore:
             why = "; ".join(facts.passed_over[:5]) or "there is none at all"
             return Stuck(because=f"{because}, and there is no good backup to take ({why})")
         age = now - backup.completed_at
-        # Policy's durations are already divided by the speed; a backup's age is told in the same measure.
-        too_old = f", older than the RPO of {show_duration(policy.backups.rpo)}" if age > policy.backups.rpo else ""
+        too_old = f", older than the RPO of {policy.real(policy.backups.rpo)}" if age > policy.backups.rpo else ""
         number = len(facts.attempts) + 1
         name = f"dr-{service.name[:40]}-{token_of(target)[:10]}-{number}"
         key, _, value = service.label.partition("=")
@@ -152,8 +150,7 @@ class VeleroRestore:
             reversible=True,
         )
         return Act(
-            because=f"{because}; backup {backup.name!r} is {show_duration(timedelta(seconds=int(age.total_seconds())))}"
-            f" old{too_old}",
+            because=f"{because}; backup {backup.name!r} is {policy.real(age)} old{too_old}",
             call=call,
         )
 

@@ -11,8 +11,6 @@ import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import pg8000.dbapi
-
 from chalicelib.clients.aws import AwsClients, read
 from chalicelib.core.outcome import Doubtful, Made, NoData, Outcome, Refused
 from chalicelib.policy.platform import Database
@@ -65,6 +63,9 @@ class DatabaseClients:
     def _run(
         self, host: str, port: int, statements: Sequence[str], arguments: Sequence[Any]
     ) -> list[list[Any]] | Refused | NoData | Doubtful:
+        # Here, since most invocations never ask the database, and its driver is a fifth of a cold start.
+        import pg8000.dbapi
+
         where = f"database {host}:{port}"
         credentials = self._credentials()
         if not isinstance(credentials, Mapping):
@@ -85,11 +86,11 @@ class DatabaseClients:
         except (OSError, pg8000.exceptions.InterfaceError) as error:
             return NoData(because=f"{where} was not reached: {error}")
         try:
-            with connection.cursor() as cursor:
-                for statement in statements[:-1]:
-                    cursor.execute(self._text(statement))
-                cursor.execute(self._text(statements[-1]), tuple(arguments))
-                rows = [list(row) for row in cursor.fetchall()] if cursor.description else []
+            cursor = connection.cursor()
+            for statement in statements[:-1]:
+                cursor.execute(self._text(statement))
+            cursor.execute(self._text(statements[-1]), tuple(arguments))
+            rows = [list(row) for row in cursor.fetchall()] if cursor.description else []
             connection.commit()
         except pg8000.dbapi.DatabaseError as error:
             return _failed(where, statements[-1], error)
@@ -122,7 +123,7 @@ class DatabaseClients:
         return context
 
 
-def _failed(where: str, doing: str, error: pg8000.dbapi.DatabaseError) -> Refused | NoData:
+def _failed(where: str, doing: str, error: Exception) -> Refused | NoData:
     said = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
     code, text = str(said.get("C", "")), str(said.get("M", error))
     if code.startswith(("57P", "08")) or not code:

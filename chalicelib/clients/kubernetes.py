@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from threading import Lock
 from typing import Any, Final
 
@@ -40,6 +41,7 @@ _KINDS: Final = {
     "v1 nodes": "Node",
     "v1 pods": "Pod",
 }
+_REGISTERING: Final = Lock()
 _CLUSTER_WIDE: Final = frozenset({"v1 nodes"})
 
 
@@ -160,6 +162,8 @@ def look(
             return _plain(client.get(kind, name=name, namespace=namespace))
         # lightkube's own selector is a mapping; ours is policy's text.
         labels: Any = dict(part.split("=", 1) for part in label.split(",")) if label else None
+        if resource in _CLUSTER_WIDE:
+            return [_plain(found) for found in client.list(kind, labels=labels)]
         return [_plain(found) for found in client.list(kind, namespace=namespace or "*", labels=labels)]
     except ApiError as error:
         return None if error.status.code == 404 and name is not None else _read_failed(cluster, resource, error)
@@ -211,11 +215,18 @@ def change(clients: KubeClients, cluster: str, operation: str, params: Mapping[s
     return Made(because=f"{name} was accepted; done when {until}")
 
 
-def _resource(resource: str) -> Any:
+@cache
+def _registered(resource: str) -> Any:
     version, plural = resource.split(" ")
     group, _, name = version.rpartition("/")
     make = create_global_resource if resource in _CLUSTER_WIDE else create_namespaced_resource
     return make(group, name, _KINDS[resource], plural)
+
+
+def _resource(resource: str) -> Any:
+    # lightkube registers each kind once, and refuses a second; looks run side by side.
+    with _REGISTERING:
+        return _registered(resource)
 
 
 def _plain(found: Any) -> Mapping[str, Any]:

@@ -182,7 +182,7 @@ def _deadlines(book: Book, incident_id: str, rules: Rules, now: datetime) -> Boo
         if record.started_at is None or record.state is StepState.DONE or record.late_at or record.first_done_at:
             continue
         if now - record.started_at > step.deadline:
-            late = f"{step.title} is late: allowed {step.deadline.total_seconds():.0f} s, now {record.because}"
+            late = f"{step.title} is late: allowed {rules.policy.real(step.deadline)}, now {record.because}"
             book = put_step(book, incident_id, step.id, replace(record, late_at=now))
             book = note(book, incident_id, "late", late, now)
             book = paged(book, incident_id, late, rules, now)
@@ -197,5 +197,5 @@ def _climb(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
     highest = max((p.rung for p in incident.pagings), default=0)
     for n, rung in enumerate(rules.policy.notifications.ladder):
         if n > highest and now - incident.opened_at >= rung.after:
-            return paged(book, incident_id, f"nobody acknowledged for {rung.after.total_seconds():.0f} s", rules, now)
+            return paged(book, incident_id, f"nobody acknowledged for {rules.policy.real(rung.after)}", rules, now)
     return book

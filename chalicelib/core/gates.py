@@ -143,10 +143,8 @@ def order(work: Wanted, _: Book, rules: Rules, now: datetime) -> Verdict:
             return Refuse(f"it needs {need}, which is {record.state}: {record.because}")
         fresh_for = rules.plan_of(work.incident.plan, work.incident.scenario).step(need).fresh_for
         if fresh_for and now - record.done_at > fresh_for:
-            age = (now - record.done_at).total_seconds()
-            return Refuse(
-                f"{need} was verified {age:.0f} s ago, allowed are {fresh_for.total_seconds():.0f} s; again first"
-            )
+            age = rules.policy.real(now - record.done_at)
+            return Refuse(f"{need} was verified {age} ago, allowed are {rules.policy.real(fresh_for)}; again first")
     return Pass("everything it needs is done")
 
 

@@ -102,10 +102,10 @@ def moved(book: Book, incident_id: str, event: Event, because: str, now: datetim
 
 
 def paged(book: Book, incident_id: str, because: str, rules: Rules, now: datetime) -> Book:
-    """The next rung of the ladder is paged; at its top, the top again."""
+    """The next rung of the ladder is paged; at its top, the top again. Its foot was paged by the detection."""
     incident = book.incidents[incident_id]
     ladder = rules.policy.notifications.ladder
-    rung = min(max((p.rung for p in incident.pagings), default=-1) + 1, len(ladder) - 1)
+    rung = min(max((p.rung for p in incident.pagings), default=0) + 1, len(ladder) - 1)
     paging = Paging(rung=rung, at=now, because=because)
     book = put(book, replace(incident, pagings=(*incident.pagings, paging)))
     return note(book, incident_id, "escalated", f"paging {ladder[rung].who}: {because}", now)

@@ -33,7 +33,7 @@ class Call:
     params: Mapping[str, Any] = field(default_factory=dict)
     until: str
     reversible: bool
-    timeout: timedelta = timedelta(seconds=10)
+    timeout: timedelta = timedelta(seconds=6)
 
     def sentence(self) -> str:
         """`aws rds promote_read_replica in us-west-2 (DBInstanceIdentifier=pg-west)`: what a person reads."""

@@ -6,7 +6,7 @@ ones are made of policy's customer words alone. A retry says the same, because `
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from chalicelib.core.book import Book, Incident, NoticeState, StepState
 from chalicelib.core.message import Message
@@ -15,7 +15,6 @@ from chalicelib.core.plan import Rules, Step
 from chalicelib.core.public import public
 from chalicelib.core.report import clocks
 from chalicelib.core.states import IncidentState
-from chalicelib.policy.base import show_duration
 from chalicelib.policy.notifications import NoticeEvent
 
 
@@ -114,11 +113,7 @@ def _step(steps: tuple[Step, ...], about: str) -> Step:
 
 
 def _clock_lines(incident: Incident, rules: Rules, at: datetime) -> tuple[str, ...]:
-    speed = rules.policy.speed
-
-    def real(value: timedelta) -> str:
-        return show_duration(timedelta(seconds=round((value * speed).total_seconds())))
-
+    real = rules.policy.real
     lines = []
     for clock in clocks(incident, rules, at):
         if clock.recovery_time is None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cached_property
 
 from chalicelib.policy.backups import Backups
-from chalicelib.policy.base import Row
+from chalicelib.policy.base import Row, show_duration
 from chalicelib.policy.notifications import Notifications
 from chalicelib.policy.platform import Platform
 from chalicelib.policy.runbooks import Runbook, Runbooks
@@ -26,6 +27,10 @@ class Policy(Row):
     backups: Backups
     digest: str = ""
     speed: float = 1.0
+
+    def real(self, value: timedelta) -> str:
+        """A measured or scaled duration as a person would write it in real time."""
+        return show_duration(timedelta(seconds=round((value * self.speed).total_seconds())))
 
     @cached_property
     def _scenario(self) -> dict[str, Scenario]:

@@ -94,7 +94,7 @@ class Place:
 
     def invoke(self, function: str, payload: object) -> Any:
         """Invokes a deployed function and answers its result; ends clearly when it fails."""
-        name = names.function(self.policy, self.stage, function)
+        name = names.function(self.policy, function)
         try:
             answer = self.client("lambda").invoke(FunctionName=name, Payload=json.dumps(payload).encode())
         except (BotoCoreError, ClientError) as error:

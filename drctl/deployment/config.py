@@ -16,10 +16,10 @@ MEMORY_MB: Final = 512
 def config(policy: Policy, *, reserved_concurrency: int | None = None) -> dict[str, Any]:
     """The whole file. `reserved_concurrency` keeps capacity for the clock and for people in a busy account."""
 
-    def function(stage: str, name: str) -> dict[str, Any]:
+    def function(name: str) -> dict[str, Any]:
         row: dict[str, Any] = {
             "autogen_policy": False,
-            "iam_policy_file": f"policy-{stage}-{name}.json",
+            "iam_policy_file": f"policy-{name}.json",
             "lambda_timeout": TIMEOUT_S,
             "lambda_memory_size": MEMORY_MB,
         }
@@ -35,9 +35,9 @@ def config(policy: Policy, *, reserved_concurrency: int | None = None) -> dict[s
             stage: {
                 "api_gateway_stage": "api",
                 "autogen_policy": False,
-                "iam_policy_file": f"policy-{stage}-tick.json",
+                "iam_policy_file": "policy-tick.json",
                 "environment_variables": {"DR_STAGE": stage},
-                "lambda_functions": {name: function(stage, name) for name in names.FUNCTIONS},
+                "lambda_functions": {name: function(name) for name in names.FUNCTIONS},
             }
             for stage in STAGES
         },

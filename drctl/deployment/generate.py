@@ -8,7 +8,7 @@ from typing import Any
 
 from chalicelib import names
 from chalicelib.policy import Policy
-from drctl.deployment.config import STAGES, config
+from drctl.deployment.config import config
 from drctl.deployment.permissions import document
 from drctl.deployment.primary import primary
 from drctl.deployment.resources import resources
@@ -23,11 +23,7 @@ def generated(policy: Policy) -> dict[str, Any]:
         "config.json": config(policy),
         MERGED: resources(policy),
         PRIMARY: primary(policy),
-        **{
-            f"policy-{stage}-{function}.json": document(policy, stage, function)
-            for stage in STAGES
-            for function in names.FUNCTIONS
-        },
+        **{f"policy-{function}.json": document(policy, function) for function in names.FUNCTIONS},
     }
 
 

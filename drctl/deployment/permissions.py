@@ -85,7 +85,7 @@ def _channel_operations(policy: Policy) -> Iterable[AwsOp]:
                 pass
 
 
-def document(policy: Policy, stage: str, function: str) -> dict[str, Any]:
+def document(policy: Policy, function: str) -> dict[str, Any]:
     """The IAM policy document of one function."""
     filled = words(policy)
     grants: dict[tuple[tuple[str, ...], tuple[str, str] | None], set[str]] = defaultdict(set)
@@ -94,7 +94,7 @@ def document(policy: Policy, stage: str, function: str) -> dict[str, Any]:
         condition = (op.condition[0], op.condition[1].format(**filled)) if op.condition else None
         grants[(resources, condition)].update(op.iam or (iam_action(op.service, op.operation),))
     region, account = filled["standby"], filled["account"]
-    group = f"arn:aws:logs:{region}:{account}:log-group:/aws/lambda/{names.function(policy, stage, function)}"
+    group = f"arn:aws:logs:{region}:{account}:log-group:/aws/lambda/{names.function(policy, function)}"
     statements = [
         {"Effect": "Allow", "Action": ["logs:CreateLogGroup"], "Resource": [group]},
         {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": [f"{group}:*"]},

@@ -44,11 +44,12 @@ def _functions(policy: Policy) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in names.FUNCTIONS:
         properties: dict[str, Any] = {
+            "FunctionName": names.function(policy, name),
             "EventInvokeConfig": {
                 "MaximumRetryAttempts": 2,
                 "MaximumEventAgeInSeconds": 6 * HOUR_S,
                 "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": failed}},
-            }
+            },
         }
         if name == "on_alarm_sns":
             # The topic stands with the alarms, in the primary region; a subscription from another one must say so.

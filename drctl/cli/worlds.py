@@ -1,0 +1,244 @@
+"""run, demo, break, mend, ledger: the local world. And package, which makes what is deployed."""
+
+from __future__ import annotations
+
+import asyncio
+import json as jsonlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx2
+import typer
+from rich.panel import Panel
+from rich.table import Table
+
+from drctl.cli.demo import demo as run_demo
+from drctl.cli.places import POLICIES, ROOT, JsonOption, PoliciesOption, fail, out, read_policies, show_json
+from drctl.deployment import generate
+from drctl.world.ministack import WorldError, install
+from drctl.world.package import package as make_package
+from drctl.world.supervisor import running
+
+PANEL = "Local world"
+Speed = Annotated[float, typer.Option("--speed", min=1, max=100, help="Divides every duration; the clock stays true.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.command(rich_help_panel=PANEL)(run)
+    app.command(rich_help_panel=PANEL)(demo)
+    broken = typer.Typer(help="Break something in the local world.", no_args_is_help=True)
+    broken.command(name="region")(break_region)
+    broken.command(name="service")(break_service)
+    app.add_typer(broken, name="break", rich_help_panel=PANEL)
+    app.command(rich_help_panel=PANEL)(mend)
+    app.command(rich_help_panel=PANEL)(ledger)
+    app.command(rich_help_panel="Deployment")(package)
+    app.command(rich_help_panel="Deployment")(setup)
+
+
+def run(policies: PoliciesOption = POLICIES, speed: Speed = 10.0) -> None:
+    """Start the local world with the responder deployed in it, and stay until Ctrl-C."""
+    from drctl.world.local import LocalWorld
+
+    read_policies(policies)
+
+    async def stay() -> None:
+        with out.status("installing what the local world runs on (half a minute the first time)") as status:
+            world = LocalWorld(ROOT, policies, speed=speed, told=status.update)
+            await world.__aenter__()
+        try:
+            out.print(screen(world))
+            await world.stopped()
+            out.print("\nstopping; nothing is left running")
+        finally:
+            await world.__aexit__(None, None, None)
+
+    try:
+        asyncio.run(stay())
+    except WorldError as error:
+        fail(str(error))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        out.print("\nstopped")
+
+
+def screen(world: Any) -> Panel:
+    """What is up, where the pages are, how to break and mend things."""
+    policy = world.policy
+    regions = policy.platform.regions
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
+    grid.add_row("primary", f"{regions.primary}: {world.world_url(regions.primary)}/health")
+    grid.add_row("standby", f"{regions.standby}: {world.world_url(regions.standby)}/health")
+    grid.add_row("AWS", f"{world.world.gate_url}  (any AWS client: --endpoint-url, key {policy.platform.account})")
+    grid.add_row("status page", f"{world.world.gate_url}/{policy.platform.responder.status_bucket}/index.html")
+    for name in ("pagerduty", "slack"):
+        url = next(n.url for n in world.world.neighbours if n.name == name)
+        grid.add_row(name, f"{url}/_seen")
+    grid.add_row("speed", f"durations are divided by {policy.speed:g}")
+    grid.add_row("", "")
+    grid.add_row("let it act", ".venv/bin/drctl set-mode automatic   (it starts in observe, and touches nothing)")
+    grid.add_row("break", f".venv/bin/drctl break region {regions.primary}")
+    grid.add_row("watch", ".venv/bin/drctl status      .venv/bin/drctl show")
+    grid.add_row("answer", ".venv/bin/drctl approve     .venv/bin/drctl --help")
+    grid.add_row("mend", ".venv/bin/drctl mend")
+    title = f"{policy.platform.display_name}: local world, ready in {world.ready_in:.1f} s"
+    return Panel(grid, title=title, subtitle="Ctrl-C stops everything", border_style="green")
+
+
+def demo(
+    policies: PoliciesOption = POLICIES,
+    speed: Speed = 10.0,
+    folder: Annotated[Path, typer.Option("--out", help="Where the report goes.")] = ROOT / "out",
+) -> None:
+    """Break the primary region, let a scripted person approve, wait for the end, print and write the report."""
+    read_policies(policies)
+    try:
+        raise typer.Exit(asyncio.run(run_demo(ROOT, policies, speed=speed, folder=folder)))
+    except WorldError as error:
+        fail(str(error))
+
+
+def _world() -> dict[str, Any]:
+    state = running(ROOT / ".local" / "world.json")
+    if state is None:
+        fail("the local world is not up; start it with `make run`. Only the local world can be broken.")
+    return dict(state)
+
+
+def _control(method: str, path: str, **more: Any) -> Any:
+    url = f"{_world()['control']}{path}"
+    answer = httpx2.request(method, url, timeout=10, trust_env=False, **more)
+    body = answer.json()
+    if answer.status_code >= 400:
+        fail(body["error"])
+    return body
+
+
+def break_region(
+    region: Annotated[str, typer.Argument(help="Such as us-east-1.")],
+    *,
+    silent: Annotated[bool, typer.Option("--silent", help="Its alarms and topics fall silent too.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """A region is gone: its APIs, clusters, databases and services answer nobody."""
+    fault = _control("POST", "/faults", json={"kind": "lose", "region": region, "silent": silent})
+    _broken(fault, f"{region} answers nobody any more" + (", and its alarms are silent" if silent else ""), json=json)
+
+
+def break_service(
+    service: Annotated[str, typer.Argument(help="By its signing name, such as dynamodb, rds, route53.")],
+    *,
+    region: Annotated[str | None, typer.Option("--region")] = None,
+    operation: Annotated[str | None, typer.Option("--operation", help="Such as PromoteReadReplica.")] = None,
+    kind: Annotated[str, typer.Option("--kind", help="lose, slow, throttle or error.")] = "error",
+    seconds: Annotated[float, typer.Option("--seconds", help="For slow.")] = 0.0,
+    times: Annotated[int | None, typer.Option("--times", help="So often; until mended when left out.")] = None,
+    after: Annotated[bool, typer.Option("--after", help="The call takes effect, and only its answer is lost.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """One AWS service is lost, slow, throttled or broken."""
+    wanted = {
+        "kind": kind,
+        "service": service,
+        "region": region,
+        "operation": operation,
+        "seconds": seconds,
+        "times": times,
+        "phase": "after" if after else "before",
+    }
+    fault = _control("POST", "/faults", json={k: v for k, v in wanted.items() if v is not None})
+    _broken(fault, f"{service} {operation or ''} in {region or 'every region'}: {kind}", json=json)
+
+
+def _broken(fault: dict[str, Any], sentence: str, *, json: bool) -> None:
+    if json:
+        show_json(fault)
+    else:
+        out.print(f"[red]broken[/red] {sentence}  [dim](fault {fault['id']}; `drctl mend` ends it)[/dim]")
+
+
+def mend(
+    fault: Annotated[int | None, typer.Argument(help="Only this fault; all when left out.")] = None,
+    *,
+    json: JsonOption = False,
+) -> None:
+    """End what `break` began."""
+    gone = _control("DELETE", f"/faults/{fault}" if fault else "/faults")
+    if json:
+        show_json(gone)
+    else:
+        count = 1 if fault else len(gone)
+        out.print(f"[green]mended[/green] {count} fault{'' if count == 1 else 's'}")
+
+
+def ledger(
+    service: Annotated[str | None, typer.Option("--service")] = None,
+    region: Annotated[str | None, typer.Option("--region")] = None,
+    operation: Annotated[str | None, typer.Option("--operation")] = None,
+    function: Annotated[str | None, typer.Option("--function", help="Such as Tick.")] = None,
+    last: Annotated[int, typer.Option("--last", help="The newest so many.")] = 40,
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Every AWS call that passed the gate."""
+    wanted = {"service": service, "region": region, "operation": operation, "function": function, "last": last}
+    calls = _control("GET", "/ledger", params={k: v for k, v in wanted.items() if v is not None})
+    if json:
+        for call in calls:
+            typer.echo(jsonlib.dumps(call))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold dim")
+    for column in ("at", "function", "region", "service", "operation", "status", "ms", "fault"):
+        table.add_column(column)
+    for call in calls:
+        colour = "red" if call["status"] == 0 or call["status"] >= 500 else "yellow" if call["status"] >= 400 else ""
+        status = str(call["status"]) if call["status"] else "no answer"
+        table.add_row(
+            call["at"][11:23],
+            call["function"] or "-",
+            call["region"],
+            call["service"],
+            call["operation"],
+            f"[{colour}]{status}[/{colour}]" if colour else status,
+            f"{call['ms']:.0f}",
+            call["fault"],
+        )
+    out.print(table)
+
+
+def package(
+    policies: PoliciesOption = POLICIES,
+    stage: Annotated[str, typer.Option("--stage")] = "prod",
+    *,
+    lint: Annotated[bool, typer.Option("--lint", help="Let cfn-lint judge the templates.")] = False,
+) -> None:
+    """The deployment package and its template, by Chalice; at most 8 MB, without boto3."""
+    differs = generate.drift(ROOT, read_policies(policies))
+    if differs:
+        fail("\n".join(differs))
+    try:
+        made = make_package(ROOT, stage, merge=ROOT / ".chalice" / generate.MERGED)
+    except WorldError as error:
+        fail(str(error))
+    template = made.zip.parent / "template.json"
+    out.print(f"{made.zip.relative_to(ROOT)}  {made.zip.stat().st_size / 1e6:.1f} MB")
+    out.print(f"{template.relative_to(ROOT)}  {len(made.template['Resources'])} resources")
+    if lint:
+        targets = [str(template), str(ROOT / ".chalice" / generate.PRIMARY)]
+        command = [str(Path(sys.executable).with_name("cfn-lint")), "--non-zero-exit-code", "warning", *targets]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode:
+            fail(done.stdout + done.stderr)
+        out.print(f"cfn-lint finds nothing in {len(targets)} templates")
+
+
+def setup() -> None:
+    """Install what the local world runs on, if it is not there yet."""
+    try:
+        install(ROOT)
+    except WorldError as error:
+        fail(str(error))

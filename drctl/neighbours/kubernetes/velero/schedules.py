@@ -1,0 +1,104 @@
+"""Schedules: cron lines that make Backups (*recorded*, 07-schema/schedule and bad-cron; *docs*, "Schedule API type").
+
+Cron runs by the clock, which is never scaled; only the moment until a new schedule is noticed is.
+"""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime
+from typing import Final
+
+import croniter
+
+from drctl.neighbours.kubernetes.kinds import Resource, by_key
+from drctl.neighbours.kubernetes.objects import Obj, instant, stamp
+from drctl.neighbours.kubernetes.velero.shared import BACKUPS, NAMESPACE, SCHEDULES, Velero, mine, phase
+
+NOTICE: Final = 0.2
+_BUSY: Final = ("", "New", "Queued", "ReadyToStart", "InProgress")
+
+
+class Schedules:
+    """absent -> Enabled or FailedValidation. A paused schedule makes nothing; nor does one whose last backup runs."""
+
+    name = "schedules"
+
+    def __init__(self, velero: Velero) -> None:
+        self.velero = velero
+
+    def changed(self, resource: Resource, obj: Obj, *, gone: bool) -> None:
+        if mine(resource, obj, SCHEDULES) and not gone:
+            if phase(obj) in ("", "New"):
+                self.velero.cluster.after(NOTICE, self.name, "validate", obj["metadata"]["name"])
+            elif phase(obj) == "Enabled":
+                self._next(obj)
+
+    def wake(self, what: str, key: tuple[str, ...]) -> None:
+        schedule = self.velero.get(SCHEDULES, key[0])
+        if schedule is None:
+            return
+        if what == "validate" and phase(schedule) in ("", "New"):
+            self._validate(schedule)
+        elif what == "run" and self._is_due(schedule, key[1]):
+            self._run(schedule)
+
+    def _validate(self, schedule: Obj) -> None:
+        new = copy.deepcopy(schedule)
+        new["spec"] = {"skipImmediately": False, **(new.get("spec") or {})}
+        wrong = _cron_error(_line(new))
+        if wrong:
+            self.velero.save(new, phase="FailedValidation", validationErrors=[wrong])
+        else:
+            self.velero.save(new, phase="Enabled")
+
+    def _due(self, schedule: Obj) -> datetime:
+        last = (schedule.get("status") or {}).get("lastBackup") or schedule["metadata"]["creationTimestamp"]
+        start = instant(last)
+        found: datetime = croniter.croniter(_line(schedule), start).get_next(datetime)
+        return found.astimezone(UTC)
+
+    def _is_due(self, schedule: Obj, at: str) -> bool:
+        return phase(schedule) == "Enabled" and not _cron_error(_line(schedule)) and at == stamp(self._due(schedule))
+
+    def _next(self, schedule: Obj) -> None:
+        if not (schedule.get("spec") or {}).get("paused") and not _cron_error(_line(schedule)):
+            due = self._due(schedule)
+            when = max(due, self.velero.cluster.now)
+            self.velero.cluster.at(when, self.name, "run", schedule["metadata"]["name"], stamp(due))
+
+    def _run(self, schedule: Obj) -> None:
+        velero, name = self.velero, schedule["metadata"]["name"]
+        if schedule["spec"].get("paused") or velero.poisoned(SCHEDULES):
+            return
+        own = [
+            b for b in velero.all(BACKUPS) if (b["metadata"].get("labels") or {}).get("velero.io/schedule-name") == name
+        ]
+        now = velero.cluster.now
+        if not any(phase(b) in _BUSY for b in own):
+            meta = {
+                "name": f"{name}-{now:%Y%m%d%H%M%S}",
+                "namespace": NAMESPACE,
+                "labels": {**(schedule["metadata"].get("labels") or {}), "velero.io/schedule-name": name},
+            }
+            spec = {"hooks": {}, "metadata": {}, **copy.deepcopy(schedule["spec"]["template"])}
+            if velero.get(BACKUPS, str(meta["name"])) is None:
+                velero.cluster.create(by_key(BACKUPS), {"metadata": meta, "spec": spec})
+        velero.save(schedule, lastBackup=stamp(now))
+
+
+def _line(schedule: Obj) -> str:
+    return str((schedule.get("spec") or {}).get("schedule", ""))
+
+
+def _cron_error(text: str) -> str:
+    """Why robfig/cron would refuse the line, or "". The count of fields is its own text (*recorded*)."""
+    if text.startswith("@"):
+        known = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
+        return "" if text in known else f"invalid schedule: unrecognized descriptor: {text}"
+    if not text:
+        return "Schedule must be a non-empty valid Cron expression"
+    fields = text.split()
+    if len(fields) != 5:
+        return f"invalid schedule: expected exactly 5 fields, found {len(fields)}: [{text}]"
+    return "" if croniter.croniter.is_valid(text) else f"invalid schedule: failed to parse: {text}"

@@ -1,0 +1,359 @@
+"""Nodes, the pods of Deployments, and disruption budgets: what kube-scheduler, kubelet and the controllers would do.
+
+Conditions, counts and their texts are recorded (13-native/deployment-get, -get-available, pdb-get). Simplified: a
+Deployment has no ReplicaSet objects.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from drctl.neighbours.kubernetes.kinds import Resource, by_key
+from drctl.neighbours.kubernetes.objects import Cluster, Obj, instant, stamp
+from drctl.neighbours.kubernetes.selectors import selects
+
+READY: Final = 20.0
+"""Seconds from a pod's node until it serves: image pull, start, probes."""
+NODES: Final = "nodes"
+PODS: Final = "pods"
+DEPLOYMENTS: Final = "deployments.apps"
+BUDGETS: Final = "poddisruptionbudgets.policy"
+_HASH: Final = "pod-template-hash"
+_CAPACITY: Final = {"cpu": "4", "memory": "16Gi"}
+
+
+class Workloads:
+    """One controller for all of it; it settles the whole cluster whenever something it cares for changes."""
+
+    name = "workloads"
+
+    def __init__(self, cluster: Cluster, pods_per_node: int) -> None:
+        """`node_labels` are put on every node made from then on."""
+        self.cluster = cluster
+        self.pods_per_node = pods_per_node
+        self.node_labels: dict[str, str] = {}
+        self._templates: dict[str, list[str]] = {}
+
+    def set_nodes(self, count: int) -> None:
+        """Makes the cluster have `count` nodes, Ready at once; pods on a node that goes are made anew elsewhere."""
+        have = self.cluster.every_object(NODES)
+        for number in range(len(have) + 1, count + 1):
+            self.cluster.create(by_key(NODES), self._node(number))
+        numbered = sorted(have, key=lambda n: int(n["metadata"]["name"].rpartition("-")[2]))
+        for node in numbered[count:]:
+            for pod in self.cluster.every_object(PODS):
+                if pod["spec"].get("nodeName") == node["metadata"]["name"]:
+                    self.cluster.remove(by_key(PODS), pod)
+            self.cluster.remove(by_key(NODES), node)
+
+    def _node(self, number: int) -> Obj:
+        now = stamp(self.cluster.now)
+        ready = {
+            "type": "Ready",
+            "status": "True",
+            "lastHeartbeatTime": now,
+            "lastTransitionTime": now,
+            "reason": "KubeletReady",
+            "message": "kubelet is posting ready status",
+        }
+        name = f"{self.cluster.name}-node-{number}"
+        room = {**_CAPACITY, "pods": str(self.pods_per_node)}
+        labels = {"kubernetes.io/hostname": name, **self.node_labels}
+        return {
+            "metadata": {"name": name, "labels": labels},
+            "spec": {},
+            "status": {"capacity": room, "allocatable": room, "conditions": [ready]},
+        }
+
+    def ready(self, namespace: str, name: str) -> bool:
+        """Whether the Deployment is Available and has a pod that serves."""
+        found = self.cluster.get(DEPLOYMENTS, namespace, name)
+        status = (found or {}).get("status") or {}
+        available = any(c["type"] == "Available" and c["status"] == "True" for c in status.get("conditions") or ())
+        return available and status.get("readyReplicas", 0) > 0
+
+    # --- reacting
+
+    def changed(self, resource: Resource, obj: Obj, *, gone: bool) -> None:  # noqa: ARG002
+        if resource.key in (NODES, PODS, DEPLOYMENTS, BUDGETS):
+            self.cluster.unsettled.add(self.name)
+
+    def wake(self, what: str, key: tuple[str, ...]) -> None:
+        if what == "ready":
+            pod = self.cluster.get(PODS, key[0], key[1])
+            if pod is not None and pod["metadata"]["uid"] == key[2]:
+                self.cluster.write(by_key(PODS), _running(pod, stamp(self.cluster.now)))
+        else:
+            self._settle()
+
+    def _settle(self) -> None:
+        """One round over everything. What it writes makes one more round due, until nothing changes."""
+        owned = self._by_owner()
+        for deployment in self.cluster.every_object(DEPLOYMENTS):
+            self._scale(deployment, owned.get(deployment["metadata"]["uid"], []))
+        self._drop_orphans()
+        self._schedule()
+        owned = self._by_owner()
+        for deployment in self.cluster.every_object(DEPLOYMENTS):
+            self._report(deployment, owned.get(deployment["metadata"]["uid"], []))
+        for budget in self.cluster.every_object(BUDGETS):
+            self._report_budget(budget)
+
+    def _by_owner(self) -> dict[str, list[Obj]]:
+        found: dict[str, list[Obj]] = {}
+        for pod in self.cluster.every_object(PODS):
+            for owner in pod["metadata"].get("ownerReferences") or ():
+                found.setdefault(owner["uid"], []).append(pod)
+        return found
+
+    def _scale(self, deployment: Obj, own: list[Obj]) -> None:
+        if "deletionTimestamp" in deployment["metadata"]:
+            return
+        wanted, mark = deployment["spec"].get("replicas", 1), template_hash(deployment)
+        current = [p for p in own if p["metadata"]["labels"].get(_HASH) == mark]
+        old = [p for p in own if p not in current]
+        surplus = sorted(current, key=_is_ready)[: max(0, len(current) - wanted)]
+        for pod in surplus:
+            self.cluster.remove(by_key(PODS), pod)
+        if (deployment["spec"].get("strategy") or {}).get("type") == "Recreate":
+            doomed, room = old, wanted if not old else 0
+        else:
+            doomed = self._outdated(deployment, wanted, current, old)
+            room = wanted + _surge(deployment, wanted) - len(old)
+        for pod in doomed:
+            self.cluster.remove(by_key(PODS), pod)
+        for _ in range(min(wanted, room) - len(current)):
+            self.cluster.create(by_key(PODS), self._pod(deployment, mark))
+
+    @staticmethod
+    def _outdated(deployment: Obj, wanted: int, current: list[Obj], old: list[Obj]) -> list[Obj]:
+        """The pods of older templates that may go now, unready ones first, so that enough stay available."""
+        least = wanted - _most_unavailable(deployment, wanted)
+        unready = sum(not _is_ready(p) for p in current)
+        spare = max(0, len(current) + len(old) - least - unready)
+        return sorted(old, key=_is_ready)[:spare]
+
+    def _pod(self, deployment: Obj, mark: str) -> Obj:
+        meta, template = deployment["metadata"], copy.deepcopy(deployment["spec"]["template"])
+        owner = {
+            "apiVersion": "apps/v1",
+            "kind": "ReplicaSet",
+            "name": f"{meta['name']}-{mark}",
+            "uid": meta["uid"],
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+        labels = {**((template.get("metadata") or {}).get("labels") or {}), _HASH: mark}
+        return {
+            "metadata": {
+                "generateName": f"{meta['name']}-{mark}-",
+                "namespace": meta["namespace"],
+                "labels": labels,
+                "ownerReferences": [owner],
+            },
+            "spec": template["spec"],
+            "status": {"phase": "Pending", "qosClass": "BestEffort"},
+        }
+
+    def _drop_orphans(self) -> None:
+        """Background garbage collection: pods go with their Deployment."""
+        kept = {d["metadata"]["uid"] for d in self.cluster.every_object(DEPLOYMENTS)}
+        for pod in self.cluster.every_object(PODS):
+            owners = pod["metadata"].get("ownerReferences") or ()
+            if owners and not any(o["uid"] in kept for o in owners):
+                self.cluster.remove(by_key(PODS), pod)
+
+    def _schedule(self) -> None:
+        pods = self.cluster.every_object(PODS)
+        taken = [p["spec"]["nodeName"] for p in pods if p["spec"].get("nodeName")]
+        room = {
+            n["metadata"]["name"]: self.pods_per_node - taken.count(n["metadata"]["name"])
+            for n in self.cluster.every_object(NODES)
+            if not n["spec"].get("unschedulable")
+        }
+        waiting = [p for p in pods if not p["spec"].get("nodeName")]
+        for pod in sorted(waiting, key=lambda p: int(p["metadata"]["resourceVersion"])):
+            node = max(room, key=lambda name: room[name], default="")
+            new = copy.deepcopy(pod)
+            if node and room[node] > 0:
+                room[node] -= 1
+                new["spec"]["nodeName"] = node
+                new["status"]["conditions"] = [_condition("PodScheduled", "True", stamp(self.cluster.now))]
+                meta = new["metadata"]
+                self.cluster.after(READY, self.name, "ready", meta["namespace"], meta["name"], meta["uid"])
+            elif not new["status"].get("conditions"):
+                text = (
+                    f"0/{len(room)} nodes are available: {len(room)} Too many pods."
+                    if room
+                    else "no nodes available to schedule pods"
+                )
+                unscheduled = _condition("PodScheduled", "False", stamp(self.cluster.now))
+                new["status"]["conditions"] = [{**unscheduled, "reason": "Unschedulable", "message": text}]
+            self.cluster.write(by_key(PODS), new)
+
+    # --- telling
+
+    def _report(self, deployment: Obj, own: list[Obj]) -> None:
+        mark, now = template_hash(deployment), stamp(self.cluster.now)
+        wanted = deployment["spec"].get("replicas", 1)
+        ready = sum(_is_ready(p) for p in own)
+        updated = sum(p["metadata"]["labels"].get(_HASH) == mark for p in own)
+        status: dict[str, Any] = {"observedGeneration": deployment["metadata"]["generation"]}
+        counts = {
+            "replicas": len(own),
+            "updatedReplicas": updated,
+            "readyReplicas": ready,
+            "availableReplicas": ready,
+            "unavailableReplicas": len(own) - ready,
+        }
+        status.update({k: v for k, v in counts.items() if v})
+        status["terminatingReplicas"] = 0
+        before = {c["type"]: c for c in (deployment.get("status") or {}).get("conditions") or ()}
+        enough = ready >= wanted - _most_unavailable(deployment, wanted)
+        text = "Deployment has minimum availability." if enough else "Deployment does not have minimum availability."
+        reason = "MinimumReplicasAvailable" if enough else "MinimumReplicasUnavailable"
+        name = f'ReplicaSet "{deployment["metadata"]["name"]}-{mark}"'
+        done = updated == len(own) == ready == wanted
+        late = not done and self._late(deployment, before.get("Progressing"), mark)
+        progress = (
+            ("True", "NewReplicaSetAvailable", f"{name} has successfully progressed.")
+            if done
+            else ("False", "ProgressDeadlineExceeded", f"{name} has timed out progressing.")
+            if late
+            else ("True", "ReplicaSetUpdated", f"{name} is progressing.")
+        )
+        status["conditions"] = [
+            _kept(before.get("Available"), "Available", str(enough), reason, text, now),
+            _kept(before.get("Progressing"), "Progressing", *progress, now),
+        ]
+        new = copy.deepcopy(deployment)
+        new["status"] = status
+        new["metadata"].setdefault("annotations", {})["deployment.kubernetes.io/revision"] = self._revision(
+            deployment, mark
+        )
+        self.cluster.write(by_key(DEPLOYMENTS), new)
+
+    def _revision(self, deployment: Obj, mark: str) -> str:
+        """How many templates this Deployment has had."""
+        marks = self._templates.setdefault(deployment["metadata"]["uid"], [])
+        if marks[-1:] != [mark]:
+            marks.append(mark)
+        return str(len(marks))
+
+    def _late(self, deployment: Obj, before: Mapping[str, Any] | None, mark: str) -> bool:
+        """Whether the rollout has made no progress for progressDeadlineSeconds; sets the alarm for the moment it has
+        not.
+        """
+        if before is None or mark not in before["message"] or before["reason"] == "NewReplicaSetAvailable":
+            start = self.cluster.now
+        elif before["reason"] == "ProgressDeadlineExceeded":
+            return True
+        else:
+            start = instant(before["lastUpdateTime"])
+        seconds = deployment["spec"].get("progressDeadlineSeconds", 600) / self.cluster.speed
+        until = start + timedelta(seconds=seconds)
+        if self.cluster.now >= until:
+            return True
+        if before is None or before["reason"] == "NewReplicaSetAvailable":
+            self.cluster.at(until + timedelta(seconds=1), self.name, "deadline")
+        return False
+
+    def _owners(self, pods: list[Obj]) -> list[Obj]:
+        uids = {o["uid"] for p in pods for o in p["metadata"].get("ownerReferences") or ()}
+        return [d for d in self.cluster.every_object(DEPLOYMENTS) if d["metadata"]["uid"] in uids]
+
+    def _report_budget(self, budget: Obj) -> None:
+        spec, meta = budget["spec"], budget["metadata"]
+        pods = [
+            p
+            for p in self.cluster.every_object(PODS, meta["namespace"])
+            if selects(spec.get("selector"), p["metadata"].get("labels") or {})
+        ]
+        expected, healthy = len(pods), sum(_is_ready(p) for p in pods)
+        if spec.get("maxUnavailable") is not None or isinstance(spec.get("minAvailable"), str):
+            expected = sum(d["spec"].get("replicas", 1) for d in self._owners(pods))
+        if spec.get("maxUnavailable") is not None:
+            desired = max(0, expected - _share(spec["maxUnavailable"], expected, up=True))
+        else:
+            desired = _share(spec.get("minAvailable", 1), expected, up=True)
+        allowed = max(0, healthy - desired) if expected else 0
+        reason = "SufficientPods" if allowed else "InsufficientPods"
+        before = {c["type"]: c for c in (budget.get("status") or {}).get("conditions") or ()}.get("DisruptionAllowed")
+        same = before is not None and before["reason"] == reason
+        condition = {
+            "type": "DisruptionAllowed",
+            "status": str(bool(allowed)),
+            "observedGeneration": meta["generation"],
+            "lastTransitionTime": before["lastTransitionTime"] if before and same else stamp(self.cluster.now),
+            "reason": reason,
+            "message": "",
+        }
+        new = copy.deepcopy(budget)
+        new["status"] = {
+            "observedGeneration": meta["generation"],
+            "disruptionsAllowed": allowed,
+            "currentHealthy": healthy,
+            "desiredHealthy": desired,
+            "expectedPods": expected,
+            "conditions": [condition],
+        }
+        self.cluster.write(by_key(BUDGETS), new)
+
+
+def template_hash(deployment: Obj) -> str:
+    text = json.dumps(deployment["spec"].get("template"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def _is_ready(pod: Obj) -> bool:
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions") or ())
+
+
+def _condition(kind: str, status: str, now: str) -> dict[str, Any]:
+    return {"type": kind, "status": status, "lastProbeTime": None, "lastTransitionTime": now}
+
+
+def _running(pod: Obj, now: str) -> Obj:
+    new = copy.deepcopy(pod)
+    scheduled = [c for c in new["status"].get("conditions") or () if c["type"] == "PodScheduled"]
+    more = [_condition(kind, "True", now) for kind in ("Initialized", "ContainersReady", "Ready")]
+    new["status"] = {**new["status"], "phase": "Running", "startTime": now, "conditions": [*scheduled, *more]}
+    return new
+
+
+def _kept(
+    before: Mapping[str, Any] | None, kind: str, status: str, reason: str, message: str, now: str
+) -> dict[str, Any]:
+    """A condition; its times change with its status, or with its reason."""
+    said = {"reason": reason, "message": message}
+    if before is not None and before["status"] == status:
+        same = before["reason"] == reason and before["message"] == message
+        times = {
+            "lastUpdateTime": before["lastUpdateTime"] if same else now,
+            "lastTransitionTime": before["lastTransitionTime"],
+        }
+        return {"type": kind, "status": status, **times, **said}
+    return {"type": kind, "status": status, "lastUpdateTime": now, "lastTransitionTime": now, **said}
+
+
+def _surge(deployment: Obj, wanted: int) -> int:
+    rolling = (deployment["spec"].get("strategy") or {}).get("rollingUpdate") or {}
+    return _share(rolling.get("maxSurge", 1), wanted, up=True)
+
+
+def _most_unavailable(deployment: Obj, wanted: int) -> int:
+    rolling = (deployment["spec"].get("strategy") or {}).get("rollingUpdate") or {}
+    return _share(rolling.get("maxUnavailable", 0), wanted, up=False)
+
+
+def _share(value: int | str, whole: int, *, up: bool) -> int:
+    if isinstance(value, int):
+        return value
+    exact = whole * int(value.rstrip("%")) / 100
+    return math.ceil(exact) if up else math.floor(exact)

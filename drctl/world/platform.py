@@ -1,0 +1,296 @@
+"""The platform of the policies, as it stands in the local world: its databases, clusters, services, DNS, channels.
+
+Everything is a model of drctl/neighbours with the world's clock and speed. Here they are only put together: which
+cluster holds which workloads, which region's services ask which database, what a dark region takes with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+import ssl
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import pg8000.dbapi
+import trustme
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from chalicelib.policy import Policy
+from chalicelib.policy.notifications import SlackChannel
+from chalicelib.policy.platform import Cluster
+from drctl.neighbours import aws, pagerduty, services, slack
+from drctl.neighbours.aws import Aws
+from drctl.neighbours.eks import Eks
+from drctl.neighbours.healthchecks import Evaluation, HealthCheckers
+from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
+from drctl.neighbours.kubernetes.app import make_app as kubernetes_app
+from drctl.neighbours.kubernetes.rbac import User
+from drctl.neighbours.kubernetes.status import Answer
+from drctl.neighbours.kubernetes.velero.store import BackupStore
+from drctl.neighbours.pagerduty import PagerDuty
+from drctl.neighbours.rds.postgres import PostgresEngine
+from drctl.neighbours.rds.service import Rds
+from drctl.neighbours.services import RegionServices
+from drctl.neighbours.slack import Channel, Slack
+from drctl.neighbours.sts_token import Unauthorized, Verifier
+from drctl.world import workloads
+from drctl.world.deploy import client
+from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
+from drctl.world.supervisor import LOOPBACK, Neighbour
+
+ROUTES: Final[Mapping[str, str]] = {
+    "rds": "aws",
+    "eks": "aws",
+    **{f"route53:{operation}HealthCheck": "aws" for operation in ("Create", "Get", "Update", "Delete")},
+    "route53:ListHealthChecks": "aws",
+    "route53:GetHealthCheckStatus": "aws",
+}
+"""What the gate sends to our neighbours instead of MiniStack."""
+STANDBY_NODES: Final = 1
+BACKUPS_THERE: Final = (
+    ("daily", timedelta(hours=9), "Completed"),
+    ("hourly", timedelta(minutes=95), "Completed"),
+    ("hourly", timedelta(minutes=35), "Completed"),
+    # The newest one is no good: a responder that takes the newest without looking restores half a platform.
+    ("hourly", timedelta(minutes=5), "PartiallyFailed"),
+)
+"""Schedule, age in real time, phase."""
+
+log = logging.getLogger(__name__)
+
+
+class SharedKubeApi(KubeApi):
+    """A cluster that is asked from several threads: its own server, EKS, and the services that run in it."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        self._turn = threading.RLock()
+        super().__init__(*arguments, **named)
+
+    def request(self, *arguments: Any) -> Answer:
+        with self._turn:
+            return super().request(*arguments)
+
+    def set_nodes(self, count: int) -> None:
+        with self._turn:
+            super().set_nodes(count)
+
+    def ready_deployment(self, namespace: str, name: str) -> bool:
+        with self._turn:
+            return super().ready_deployment(namespace, name)
+
+
+class LocalPlatform:
+    """All models, put together. `gate_url` and the ports are known once the world is up (`connect`)."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.dark: frozenset[str] = frozenset()
+        self.gate_url = self.ministack_url = ""
+        self.authority = trustme.CA()
+        speed, platform = policy.speed, policy.platform
+        self.engine = PostgresEngine(username=DATABASE_USER, password=DATABASE_PASSWORD, db_name=platform.database.name)
+        self.rds = Rds(now, speed, engine=self.engine)
+        self.eks = Eks(now, speed, on_nodes=lambda cluster, nodes: self.clusters[cluster].set_nodes(nodes))
+        self.checks = HealthCheckers(now, speed, alarm=self._alarm)
+        self.aws = Aws({"rds": self.rds, "eks": self.eks, "route53": self.checks})
+        self.pagerduty = PagerDuty(now, speed, routing_keys=[ROUTING_KEY])
+        names = [c.channel.removeprefix("#") for c in policy.notifications.channels if isinstance(c, SlackChannel)]
+        channels = [Channel(id=f"C{n:08d}", name=name) for n, name in enumerate(names)]
+        self.slack = Slack(now, speed, tokens={BOT_TOKEN: "U00000001"}, channels=channels, burst=5)
+        self._users: dict[str, User] = {}
+        self.store = BackupStore(*(bucket for r in policy.backups.replication for bucket in (r.source, r.destination)))
+        self.clusters = {c.name: self._cluster(c) for c in (platform.clusters.primary, platform.clusters.standby)}
+        self.services = {e.region: self._services(e.region) for e in platform.endpoints}
+
+    def _cluster(self, row: Cluster) -> KubeApi:
+        replication = self.policy.backups.replication[0]
+        is_primary = row is self.policy.platform.clusters.primary
+        return SharedKubeApi(
+            now,
+            self.policy.speed,
+            name=row.name,
+            location=self.store,
+            bucket=replication.source if is_primary else replication.destination,
+            authenticate=self._users.get,
+        )
+
+    def _services(self, region: str) -> RegionServices:
+        database = self.policy.platform.database.service
+        table = self.policy.services
+        workloads_ = [s for s in table.in_order() if s.kind == "workload"]
+        return RegionServices(
+            region=region,
+            services={s.name: table.leans_on(s.name, database) for s in workloads_},
+            gateway=workloads_[0].name,
+            region_up=lambda name: name not in self.dark,
+            deployment_ready=self._ready,
+            database_write=self._write,
+        )
+
+    def neighbours(self) -> list[Neighbour]:
+        """Everything that the world serves, each on a port of its own."""
+        found = [
+            Neighbour("aws", aws.make_app(self.aws)),
+            Neighbour("pagerduty", pagerduty.make_app(self.pagerduty)),
+            Neighbour("slack", slack.make_app(self.slack)),
+        ]
+        found += [Neighbour(f"services-{region}", services.make_app(model)) for region, model in self.services.items()]
+        certificate = self.authority.issue_cert(LOOPBACK)
+        for name, api in self.clusters.items():
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            certificate.configure_cert(tls)
+            app = kubernetes_app(api)
+            app.middlewares.append(self._knows_callers(name))
+            found.append(Neighbour(f"kubernetes-{name}", app, tls=tls))
+        return found
+
+    def connect(self, *, gate_url: str, ministack_url: str, neighbours: Mapping[str, str]) -> None:
+        """Tells the models where things are, and puts the platform's databases, clusters and workloads there."""
+        self.gate_url, self.ministack_url = gate_url, ministack_url
+        platform, account = self.policy.platform, self.policy.platform.account
+        database = platform.database
+        primary = self.rds.add(
+            database.primary.region, database.primary.instance, account=account, db_name=database.name, multi_az=True
+        )
+        self.rds.add(
+            database.replica.region, database.replica.instance, source=primary, account=account, db_name=database.name
+        )
+        authority = base64.b64encode(self.authority.cert_pem.bytes()).decode()
+        for row in self._rows():
+            group = row.node_group
+            size = (group.failover_size if row is platform.clusters.primary else STANDBY_NODES) if group else 0
+            self.eks.add(
+                row.region,
+                row.name,
+                endpoint=neighbours[f"kubernetes-{row.name}"],
+                certificate=authority,
+                nodegroups={group.name: (1, size, group.max_size)} if group else {},
+                account=account,
+            )
+            self.clusters[row.name].url = neighbours[f"kubernetes-{row.name}"]
+            self._furnish(row, size)
+
+    def _furnish(self, row: Cluster, nodes: int) -> None:
+        """The primary runs the workloads; the standby has a Velero on the replicated bucket and little else."""
+        api = self.clusters[row.name]
+        if row.node_group:
+            # https://docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html: the label that EKS puts there
+            api.workloads.node_labels["eks.amazonaws.com/nodegroup"] = row.node_group.name
+        api.set_nodes(nodes)
+        if row is not self.policy.platform.clusters.primary:
+            return
+        seed(api, workloads.objects(self.policy))
+        for schedule, age, phase in BACKUPS_THERE:
+            at = now() - age / self.policy.speed
+            take_backup(api, f"{schedule}-{at:%Y%m%d%H%M%S}", at=at, schedule=schedule, phase=phase)
+
+    def darken(self, regions: frozenset[str]) -> None:
+        """What stands in these regions, and is no AWS API, answers nobody."""
+        self.dark = regions
+        self.rds.darken(regions)
+        for row in self._rows():
+            self.clusters[row.name].reachable = row.region not in regions
+
+    def stop(self) -> None:
+        """Ends the databases."""
+        self.engine.stop()
+
+    # What the models ask of one another
+
+    def _knows_callers(self, cluster: str) -> Middleware:
+        """Asks STS who a new token is, beside the event loop: the question goes through the gate, which is on it."""
+        row = next(c for c in self._rows() if c.name == cluster)
+        verifier = Verifier(cluster, clock=now, fetch=self._fetch, hosts=[f"sts.{row.region}.amazonaws.com"])
+
+        @web.middleware
+        async def known(request: web.Request, handler: Handler) -> web.StreamResponse:
+            token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+            if token and token not in self._users:
+                try:
+                    identity = await asyncio.to_thread(verifier.verify, token)
+                except Unauthorized as refused:
+                    log.warning("cluster %s refuses a token: %s", cluster, refused)
+                else:
+                    # One access entry: whoever the platform's account vouches for. What that may do is RBAC's.
+                    self._users[token] = User(name=identity.arn, groups=("system:masters",))
+            return await handler(request)
+
+        return known
+
+    def _fetch(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        parts = urlsplit(url)
+        request = urllib.request.Request(f"{self.gate_url}{parts.path}?{parts.query}", headers=dict(headers))  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  # it is the gate, on loopback
+                return int(answer.status), answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    def _ready(self, region: str, service: str) -> bool:
+        row = self.policy.service(service)
+        cluster = next(c for c in self._rows() if c.region == region)
+        api = self.clusters[cluster.name]
+        return all(api.ready_deployment(row.namespace or "", name) for name in row.deployments)
+
+    def _write(self, region: str, service: str) -> str:
+        """A real write with the address that the region's applications are configured with."""
+        host, port = self._configured(region)
+        try:
+            connection = pg8000.dbapi.connect(
+                user=DATABASE_USER,
+                password=DATABASE_PASSWORD,
+                host=host,
+                port=port,
+                database=self.policy.platform.database.name,
+                timeout=2,
+            )
+            try:
+                cursor = connection.cursor()
+                cursor.execute("CREATE TABLE IF NOT EXISTS visits (service text, at timestamptz DEFAULT now())")
+                cursor.execute("INSERT INTO visits (service) VALUES (%s)", (service,))
+                connection.commit()
+            finally:
+                connection.close()
+        except (pg8000.dbapi.Error, OSError) as error:
+            return str(error)[:200]
+        return "ok"
+
+    def _configured(self, region: str) -> tuple[str, int]:
+        """The primary region's applications ask their own primary; the standby's what their secret says."""
+        platform = self.policy.platform
+        if region == platform.regions.primary:
+            address = self.rds.instance(region, platform.database.primary.instance, platform.account).address
+            return address.host, address.port
+        secret = platform.application_secret
+        held = json.loads(
+            self.client("secretsmanager", secret.region).get_secret_value(SecretId=secret.name)["SecretString"]
+        )
+        return str(held[secret.host_key]), int(held[secret.port_key])
+
+    def _alarm(self, region: str, name: str) -> Evaluation | None:
+        """What the metric under an alarm says. In MiniStack that is the alarm's state, unless somebody set it."""
+        alarms = self.client("cloudwatch", region).describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        state: Evaluation | None = alarms[0]["StateValue"] if alarms else None
+        return state
+
+    def client(self, service: str, region: str) -> Any:
+        """A boto3 client that speaks to MiniStack itself: what happens inside AWS passes no gate."""
+        return client(self.ministack_url, service, region, self.policy.platform.account)
+
+    def _rows(self) -> tuple[Cluster, ...]:
+        clusters = self.policy.platform.clusters
+        return (clusters.primary, clusters.standby)
+
+
+def now() -> datetime:
+    """The world's clock is the wall clock; only durations are scaled."""
+    return datetime.now(UTC)
