@@ -21,6 +21,12 @@ def function(policy: Policy, name: str) -> str:
     return f"{app(policy)}-{name}"
 
 
+def function_arn(policy: Policy, name: str) -> str:
+    """Its ARN, in the responder's region."""
+    platform = policy.platform
+    return f"arn:aws:lambda:{platform.responder.region}:{platform.account}:function:{function(policy, name)}"
+
+
 def alarm_topic(policy: Policy) -> str:
     """The topic that the platform's alarms speak to."""
     return f"{app(policy)}-alarms"

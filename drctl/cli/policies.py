@@ -35,14 +35,19 @@ def register(app: typer.Typer) -> None:
     app.command(name="generate", rich_help_panel="Policies")(generate_files)
 
 
-def lint(policies: PoliciesOption = POLICIES, *, json: JsonOption = False) -> None:
+def lint(
+    policies: PoliciesOption = POLICIES,
+    *,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Errors only.")] = False,
+    json: JsonOption = False,
+) -> None:
     """Judges all policy files together. Exit 1 when there is an error."""
     findings = find(policies, actions={name: ActionFacts.of(action) for name, action in ACTIONS.items()})
     errors = [f for f in findings if f.severity == "error"]
     if json:
         show_json([asdict(f) for f in findings])
     else:
-        for f in findings:
+        for f in errors if quiet else findings:
             colour = COLOURS[f.severity]
             out.print(
                 f"[{colour}]{f.severity}[/{colour}] [bold]{f.file}:{f.line}[/bold] {f.field}  [dim]{f.rule}[/dim]"

@@ -6,11 +6,13 @@ standby's own probe and Route 53's verdict as last told are what is left, and th
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from chalicelib import names
 from chalicelib.policy import Policy
 from chalicelib.policy.signals import Alarm
+
+FORTNIGHT_S: Final = 14 * 24 * 3600
 
 
 def primary(policy: Policy) -> dict[str, Any]:
@@ -35,6 +37,42 @@ def primary(policy: Policy) -> dict[str, Any]:
                         }
                     ],
                 },
+            },
+        },
+        # What the topic cannot deliver is kept beside it: a dead-letter queue stands in its subscription's region.
+        "UndeliveredAlarms": {
+            "Type": "AWS::SQS::Queue",
+            "Properties": {
+                "QueueName": f"{names.app(policy)}-undelivered-alarms",
+                "MessageRetentionPeriod": FORTNIGHT_S,
+                "SqsManagedSseEnabled": True,
+            },
+        },
+        "UndeliveredAlarmsPolicy": {
+            "Type": "AWS::SQS::QueuePolicy",
+            "Properties": {
+                "Queues": [{"Ref": "UndeliveredAlarms"}],
+                "PolicyDocument": {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        {
+                            "Effect": "Allow",
+                            "Principal": {"Service": "sns.amazonaws.com"},
+                            "Action": "sqs:SendMessage",
+                            "Resource": {"Fn::GetAtt": ["UndeliveredAlarms", "Arn"]},
+                            "Condition": {"ArnEquals": {"aws:SourceArn": {"Ref": "AlarmTopic"}}},
+                        }
+                    ],
+                },
+            },
+        },
+        "ToTheResponder": {
+            "Type": "AWS::SNS::Subscription",
+            "Properties": {
+                "TopicArn": {"Ref": "AlarmTopic"},
+                "Protocol": "lambda",
+                "Endpoint": names.function_arn(policy, "on_alarm_sns"),
+                "RedrivePolicy": {"deadLetterTargetArn": {"Fn::GetAtt": ["UndeliveredAlarms", "Arn"]}},
             },
         },
         "EndpointCheck": {

@@ -17,7 +17,6 @@ HOUR_S: Final = 3600
 DAY_S: Final = 24 * HOUR_S
 # Chalice's logical ids: the handler's name in CamelCase; its event has a name of its own, by kind.
 EVENTS: Final = {
-    "on_alarm_sns": "OnAlarmSnsSnsSubscription",
     "on_alarm_event": "OnAlarmEventEvent",
     "tick": "TickEvent",
     "probe": "ProbeEvent",
@@ -34,7 +33,7 @@ def resources(policy: Policy) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for build in (_functions, _table, _status_bucket, _queues, _switch, _own_alarms):
         found |= build(policy)
-    found["OnAlarmDirectPermission"] = _direct_permission()
+    found |= _permissions(policy)
     return {"Resources": found, "Outputs": _outputs()}
 
 
@@ -51,17 +50,7 @@ def _functions(policy: Policy) -> dict[str, Any]:
                 "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": failed}},
             },
         }
-        if name == "on_alarm_sns":
-            # The topic stands with the alarms, in the primary region; a subscription from another one must say so.
-            properties["Events"] = {
-                EVENTS[name]: {
-                    "Properties": {
-                        "Region": policy.platform.regions.primary,
-                        "RedrivePolicy": {"deadLetterTargetArn": undelivered},
-                    }
-                }
-            }
-        elif name in EVENTS:
+        if name in EVENTS:
             properties["Events"] = {
                 EVENTS[name]: {
                     "Properties": {
@@ -137,7 +126,7 @@ def _queues(policy: Policy) -> dict[str, Any]:
                     "Statement": [
                         {
                             "Effect": "Allow",
-                            "Principal": {"Service": ["sns.amazonaws.com", "events.amazonaws.com"]},
+                            "Principal": {"Service": "events.amazonaws.com"},
                             "Action": "sqs:SendMessage",
                             "Resource": {"Fn::GetAtt": ["UndeliveredEvents", "Arn"]},
                             "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
@@ -149,15 +138,18 @@ def _queues(policy: Policy) -> dict[str, Any]:
     }
 
 
-def _direct_permission() -> dict[str, Any]:
+def _permissions(policy: Policy) -> dict[str, Any]:
+    """Who may invoke what Chalice wires to nothing: the primary region's topic, and CloudWatch's alarms."""
+
+    def invoked_by(function: str, principal: str, **source: Any) -> dict[str, Any]:
+        properties = {"FunctionName": {"Ref": function}, "Action": "lambda:InvokeFunction", "Principal": principal}
+        return {"Type": "AWS::Lambda::Permission", "Properties": properties | source}
+
     return {
-        "Type": "AWS::Lambda::Permission",
-        "Properties": {
-            "FunctionName": {"Ref": "OnAlarmDirect"},
-            "Action": "lambda:InvokeFunction",
-            "Principal": "lambda.alarms.cloudwatch.amazonaws.com",
-            "SourceAccount": {"Ref": "AWS::AccountId"},
-        },
+        "OnAlarmSnsPermission": invoked_by("OnAlarmSns", "sns.amazonaws.com", SourceArn=names.alarm_topic_arn(policy)),
+        "OnAlarmDirectPermission": invoked_by(
+            "OnAlarmDirect", "lambda.alarms.cloudwatch.amazonaws.com", SourceAccount={"Ref": "AWS::AccountId"}
+        ),
     }
 
 

@@ -31,7 +31,7 @@ LOST: Final = Doubtful(because="no answer within 10 s")
 
 @dataclass
 class LittleWorld:
-    """`answer_call` and `answer_message` choose what becomes of an act; a `Doubtful` call has its effect when `lands`."""
+    """`answer_call` and `answer_message` choose what an act becomes; a `Doubtful` call has an effect when `lands`."""
 
     answer_call: Callable[[Step], Outcome] = lambda _: MADE
     answer_message: Callable[[Message], Outcome] = lambda _: MADE

@@ -195,29 +195,6 @@ def test_silence_raises_an_alarm_after_its_periods(cloud: Cloud) -> None:
     eventually(lambda: cloud.state("silent") == "ALARM")
 
 
-def subscriptions_by_stack(cloud: Cloud, name: str) -> list[Any]:
-    """What a topic of us-east-1 has after a stack of us-west-2 has subscribed a queue to it."""
-    topics = cloud.client("sns", "us-east-1")
-    topic = topics.create_topic(Name=name)["TopicArn"]
-    _, queue = cloud.queue(f"{name}-queue")
-    subscription = {"TopicArn": topic, "Region": "us-east-1", "Protocol": "sqs", "Endpoint": queue}
-    template = {"Resources": {"There": {"Type": "AWS::SNS::Subscription", "Properties": subscription}}}
-    stacks = cloud.client("cloudformation")
-    stacks.create_stack(StackName=name, TemplateBody=json.dumps(template))
-    eventually(lambda: stacks.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE")
-    found: list[Any] = topics.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
-    return found
-
-
-def test_stacks_subscribe_to_no_topic_elsewhere_unmended(unmended: Cloud) -> None:
-    assert subscriptions_by_stack(unmended, "elsewhere") == []
-
-
-def test_stacks_subscribe_to_a_topic_elsewhere(cloud: Cloud) -> None:
-    (found,) = subscriptions_by_stack(cloud, "elsewhere")
-    assert found["Protocol"] == "sqs"
-
-
 def imported(cloud: Cloud, module: str) -> dict[str, Any]:
     if module == "ministack":
         cloud.function("importing")

@@ -197,25 +197,6 @@ def alarms_are_judged(setting: Setting) -> None:
     threading.Thread(target=watch, daemon=True, name="alarms").start()
 
 
-def stacks_subscribe_elsewhere(_: Setting) -> None:
-    handlers = Service("services.cloudformation.provisioners").module._RESOURCE_HANDLERS["AWS::SNS::Subscription"]
-    responses = importlib.import_module("ministack.core.responses")
-    for verb in ("create", "delete"):
-        handlers[verb] = _in_the_topic_s_region(handlers[verb], responses)
-
-
-def _in_the_topic_s_region(original: Callable[..., Any], responses: Any) -> Callable[..., Any]:
-    def handle(*arguments: Any) -> Any:
-        properties = next(a for a in arguments if isinstance(a, dict))
-        parts = str(properties.get("TopicArn", "")).split(":")
-        if len(parts) < 6:
-            return original(*arguments)
-        with responses.request_scope(responses.get_account_id(), parts[3]):
-            return original(*arguments)
-
-    return handle
-
-
 MENDS = (
     Mend(
         "functions run bare",
@@ -256,11 +237,5 @@ MENDS = (
         "MiniStack mixes all dimensions of a metric into one alarm, ignores TreatMissingData and DatapointsToAlarm, "
         "and looks only when a datapoint arrives, so silence never raises an alarm",
         alarms_are_judged,
-    ),
-    Mend(
-        "stacks subscribe elsewhere",
-        "MiniStack's CloudFormation looks for a subscription's topic in the stack's own region, does not find it and "
-        "says CREATE_COMPLETE; CloudFormation subscribes in the region that `Region` names",
-        stacks_subscribe_elsewhere,
     ),
 )

@@ -1,0 +1,21 @@
+"""What the `drctl` program runs."""
+
+from __future__ import annotations
+
+import typer
+
+from drctl.cli import looking, people, policies, replay, worlds
+
+app = typer.Typer(
+    help="Disaster recovery: look at it, decide, rehearse it in a local world.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for part in (policies, looking, people, replay, worlds):
+    part.register(app)
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()
