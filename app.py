@@ -68,7 +68,7 @@ def on_alarm_sns(event: Any, context: Any) -> Mapping[str, Any]:
         "source": ["aws.cloudwatch"],
         "detail-type": ["CloudWatch Alarm State Change"],
         # The responder's own alarms come by here too, and would wake it for nothing.
-        "detail": {"alarmName": [alarm.name for alarm in POLICY.signals.alarms]},
+        "detail": {"alarmName": sorted(POLICY.signals.regions)},
     }
 )
 def on_alarm_event(event: Any) -> Mapping[str, Any]:
@@ -97,6 +97,7 @@ def tick(event: Any) -> str:
     """Every minute: what is open is carried on."""
     worked = ways_in.tick(responder(), until=shift(event.context))
     metrics.add_metric("Ticks", MetricUnit.Count, 1)
+    metrics.add_metric("SetAside", MetricUnit.Count, worked.set_aside)
     return worked.because
 
 

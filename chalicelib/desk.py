@@ -28,10 +28,13 @@ LEASE_MARGIN: Final = timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worked:
-    """What became of a visit to the desk: `busy` means that its holder will take in what was put in the inbox."""
+    """What became of a visit to the desk: `busy` means that its holder will take in what was put in the inbox;
+    `set_aside` is how many stored incidents could not be read, for a person to look at.
+    """
 
     busy: bool
     because: str
+    set_aside: int = 0
 
 
 class Desk:
@@ -52,16 +55,20 @@ class Desk:
         what becomes due inside it is done on time and a command bites within a second; without it, do what is due
         now and go. StoreUnavailableError passes through: whoever comes next carries on.
         """
+        set_aside = 0
         while True:
             claimed = self._store.claim(me, now=self._clock.now(), until=until + LEASE_MARGIN)
             if isinstance(claimed, Busy):
                 return Worked(busy=True, because=f"{claimed.holder} holds the desk until {claimed.until:%H:%M:%S} UTC")
             try:
-                Shift(self.tools, epoch=claimed.epoch, until=until).run(linger=linger)
+                shift = Shift(self.tools, epoch=claimed.epoch, until=until)
+                set_aside += shift.set_aside
+                shift.run(linger=linger)
             except LostDeskError as lost:
-                return Worked(busy=True, because=str(lost))
+                return Worked(busy=True, because=str(lost), set_aside=set_aside)
             self._store.release(me, claimed.epoch)
             if self._store.inbox_empty():
-                return Worked(busy=False, because="nothing more is due")
+                return Worked(busy=False, because="nothing more is due", set_aside=set_aside)
             if self._clock.now() + RESERVE >= until:
-                return Worked(busy=False, because="the shift is over; the next tick goes on")
+                because = "the shift is over; the next tick goes on"
+                return Worked(busy=False, because=because, set_aside=set_aside)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -25,6 +25,9 @@ from chalicelib.core.outcome import Call, Doubtful, Next, NoData, Outcome, Refus
 from chalicelib.core.plan import Step
 from chalicelib.intake.states import from_described
 from chalicelib.policy import Policy
+
+# Without them CloudWatch answers with metric alarms only.
+ALARM_TYPES: Final = ["MetricAlarm", "CompositeAlarm"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +80,8 @@ class Executor:
         found: list[Signal] = []
         for region in sorted({region for _, region in alarms}):
             names = [name for name, where in alarms if where == region]
-            answer = aws.read(self.ports.aws, "cloudwatch", region, "describe_alarms", {"AlarmNames": names})
+            asked = {"AlarmNames": names, "AlarmTypes": ALARM_TYPES}
+            answer = aws.read(self.ports.aws, "cloudwatch", region, "describe_alarms", asked)
             if not isinstance(answer, Refused | NoData):
                 found += from_described(answer)
         return found

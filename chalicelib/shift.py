@@ -110,12 +110,14 @@ class Shift:
         self._until = until
         self._plans: dict[str, Plan] = {}
         self._folded: list[str] = []
+        self.set_aside = 0
         stored = self._store.stamp(epoch)
         if isinstance(stored, Superseded):
             raise LostDeskError(stored.because)
         self._rev = stored.rev
         self._book = self._read(stored.body)
-        self._stored = self._book if stored.body else None
+        # A book that lost an incident on the way is not what is stored, and must be saved even if nothing else happens.
+        self._stored = self._book if stored.body and not self.set_aside else None
 
     @property
     def _rules(self) -> Rules:
@@ -310,6 +312,7 @@ class Shift:
         for incident_id, why in aside.items():
             unreadable = Unreadable(raw=why, reason=why[:300], received_at=self._clock.now(), way="direct")
             kept = self._tools.keep(unreadable)
+            self.set_aside += 1
             log.error("incident %s was set aside as %s: %s", incident_id, kept, why)
             text = f"incident {incident_id} cannot be read and is set aside as {kept}; a person must look"
             book = note(book, PLATFORM, "set-aside", text, self._clock.now())

@@ -197,7 +197,7 @@ def _ask_alarms(incident: Incident, rules: Rules, now: datetime) -> Iterator[Ask
         for observer in rule.observers
         for name in observer.alarms
     }
-    alarms = tuple((a.name, a.region) for a in rules.policy.signals.alarms if a.name in names)
+    alarms = tuple((name, region) for name, region in rules.policy.signals.regions.items() if name in names)
     if alarms:
         yield AskAlarms(incident=incident.id, alarms=alarms, because="an OK can be missed: alarms act on change only")
 

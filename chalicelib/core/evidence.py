@@ -62,7 +62,7 @@ def _ask(book: Book, observer: Observer, policy: Policy) -> Observation:
 
 
 def _marks(book: Book, observer: Observer, policy: Policy) -> list[Watermark]:
-    regions = {a.name: a.region for a in policy.signals.alarms}
+    regions = policy.signals.regions
     marks = [
         m
         for source, m in book.watermarks.items()
@@ -78,7 +78,7 @@ def rules_reading(signal: Signal, policy: Policy) -> tuple[Rule, ...]:
     if signal.source.startswith("probe:"):
         name = signal.source.removeprefix("probe:")
         return tuple(r for r in policy.signals.rules if any(o.probe == name for o in r.observers))
-    regions = {a.name: a.region for a in policy.signals.alarms}
+    regions = policy.signals.regions
     if signal.region not in (None, regions.get(signal.name)):
         return ()
     return tuple(r for r in policy.signals.rules if any(signal.name in o.alarms for o in r.observers))

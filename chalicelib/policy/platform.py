@@ -166,6 +166,9 @@ class Responder(Row):
     approval_valid: Duration
     block_window: Duration
     answer_time: Duration = Field(description="how long a person is expected to take to answer a page")
+    reserved_concurrency: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Lambda capacity kept for the clock and for people, so that no storm starves them"
+    )
 
 
 class Platform(Row):

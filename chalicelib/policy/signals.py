@@ -41,6 +41,14 @@ class Alarm(Row):
     publisher: str
 
 
+class CompositeAlarm(Row):
+    """An alarm over other alarms; it has no metric. `rule` is CloudWatch's AlarmRule."""
+
+    name: str
+    region: Region
+    rule: str
+
+
 class Probe(Row):
     """The responder's own look at the primary, at the region's own address, from `region`."""
 
@@ -83,6 +91,12 @@ class Signals(Row):
 
     health_check: HealthCheck
     alarms: tuple[Alarm, ...]
+    composites: tuple[CompositeAlarm, ...] = ()
     probes: tuple[Probe, ...]
     rules: tuple[Rule, ...]
     ask_alarms_every: Duration = Field(description="how often the states of an open incident's alarms are asked for")
+
+    @property
+    def regions(self) -> dict[str, str]:
+        """Alarm name → where it stands, composite alarms too."""
+        return {a.name: a.region for a in self.alarms} | {c.name: c.region for c in self.composites}

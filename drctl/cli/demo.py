@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,7 @@ from drctl.cli.looking import incident_json, print_clocks, print_steps, rules_of
 from drctl.cli.places import Place, StageName, out
 
 PATIENCE_S: Final = 210.0
+READS: Final = ("Describe", "Get", "List", "Query", "Head")
 PERSON: Final = "demo (scripted)"
 
 
@@ -128,6 +130,16 @@ def _answer(world: Any, book: Book) -> None:
                 say(world, wanted | {"note": "the region is gone, we accept the possible loss"})
 
 
+def print_calls(world: Any) -> None:
+    """How many AWS calls the deployed functions made, by the gate's ledger."""
+    calls = httpx2.get(f"{world.world.control_url}/ledger", trust_env=False, timeout=10).json()
+    ours = [call for call in calls if call["function"]]
+    counted = Counter(f"{call['service']} {call['operation']}" for call in ours)
+    changing = sum(n for name, n in counted.items() if not name.split()[1].startswith(READS))
+    most = ", ".join(f"{n} {name}" for name, n in counted.most_common(6))
+    out.print(f"\n{len(ours)} AWS calls by the responder, {changing} of them writes: {most}, …")
+
+
 def report(world: Any, incident: Incident | None, folder: Path) -> int:
     """Prints the report, writes it under `folder`, and says whether the demo succeeded."""
     if incident is None:
@@ -140,6 +152,7 @@ def report(world: Any, incident: Incident | None, folder: Path) -> int:
     out.print()
     print_steps(incident, rules)
     print_clocks(incident, rules, world.policy.speed)
+    print_calls(world)
     folder.mkdir(parents=True, exist_ok=True)
     whole = incident_json(incident, rules, place.store.timeline(incident.id))
     path = folder / "demo.json"

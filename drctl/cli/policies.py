@@ -23,6 +23,7 @@ from chalicelib.policy.schema import drift as schema_drift
 from chalicelib.policy.schema import write as write_schemas
 from drctl.cli.places import POLICIES, ROOT, JsonOption, PoliciesOption, fail, out, read_policies, show_json
 from drctl.deployment import generate
+from drctl.deployment.permissions import words
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
@@ -87,16 +88,14 @@ def plan(
     out.print(f"[bold]{row.display}[/bold]: {made.title}")
     out.print(f"severity {row.severity}, automatic: {row.automatic}, plan {made.hash}\n")
     table = Table(box=None, pad_edge=False, header_style="bold dim")
-    for column in ("at", "step", "what", "needs", "who", "limit"):
-        table.add_column(column, justify="right" if column in ("at", "limit") else "left")
+    for column in ("at", "step", "what", "limit"):
+        table.add_column(column, justify="right" if column in ("at", "limit") else "left", no_wrap=column != "what")
     for step in made.steps:
         asks = why_it_asks(step, scenario, policy)
         table.add_row(
             "+" + show_duration(times[step.id][0]),
             step.id,
-            step.title,
-            ", ".join(step.needs) or "-",
-            "[yellow]asks[/yellow]" if asks else "[green]by itself[/green]",
+            f"{step.title}  [yellow]asks[/yellow]" if asks else step.title,
             show_duration(step.deadline),
         )
     out.print(table)
@@ -130,18 +129,28 @@ def why_it_asks(step: Step, scenario: str, policy: Policy) -> str:
 
 
 def calls(step: Step, policy: Policy) -> list[str]:
-    """The kinds of call that the step's action declares, as far as one can say before looking."""
-    place = policy.platform.regions.standby
-    named = [_named(op, place) for op in ACTIONS[step.action].calls]
+    """The calls that the step may make, with their targets, as far as one can say before looking."""
+    named = [_named(op, step, policy) for op in ACTIONS[step.action].calls]
     if step.action == "verify-write":
-        named.append(f"postgres write-heartbeat at the database's own address in {place}")
+        database = policy.platform.database
+        named.append(
+            f"postgres: a row into {database.heartbeat_table} of {database.name}, by the applications' address"
+        )
     return [n for n in named if n]
 
 
-def _named(op: Op, place: str) -> str:
+def _named(op: Op, step: Step, policy: Policy) -> str:
+    place = policy.platform.regions.standby
     if isinstance(op, AwsOp):
-        return "" if op.operation.startswith("get_") else f"aws {op.service} {op.operation} in {place}"
-    return f"kubernetes {op.verb} {op.named} in {place}"
+        if op.operation.startswith("get_"):
+            return ""
+        filled = words(policy)
+        targets = [r.format(**filled).split(":", 5)[-1] for r in op.resources if r != "*"]
+        condition = op.condition[1].format(**filled) if op.condition else ""
+        return f"aws: {op.service} {op.operation} in {place}, {', '.join(targets) or condition}"
+    cluster = policy.platform.clusters.standby.name
+    about = f" for {step.service}" if step.service else ""
+    return f"kubernetes: {op.verb} {op.named}{about} in {cluster}"
 
 
 def _step_json(step: Step, scenario: str, policy: Policy, times: tuple[timedelta, timedelta]) -> dict[str, Any]:

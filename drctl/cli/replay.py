@@ -13,10 +13,11 @@ import typer
 from chalicelib.core.book import Book
 from chalicelib.core.due import Held, Work, due
 from chalicelib.core.fold import fold
-from chalicelib.core.happened import Signal, Unreadable
+from chalicelib.core.happened import Signal, Tick, Unreadable
 from chalicelib.core.plan import Rules
 from chalicelib.core.states import IncidentState
 from chalicelib.intake import alarms
+from chalicelib.policy import Policy
 from chalicelib.policy.platform import Mode
 from drctl.cli.places import POLICIES, PoliciesOption, fail, out, read_policies
 
@@ -45,9 +46,27 @@ def replay(
                 continue
             # Late events do not turn the clock back.
             at = max(at, found.changed_at)
-            book = fold(book, found, rules=rules, now=at)
-            for line in lines(book, rules, at, found):
+            before, book = book, fold(book, found, rules=rules, now=at)
+            for line in lines(book, rules, at, quiet=why_quiet(before, found, policy)):
                 _print(line, json=json)
+    if book.incidents:
+        # A suspicion must hold for a while: what it would come to if nothing else happened.
+        at += max(rule.hold for rule in policy.signals.rules)
+        for line in lines(fold(book, Tick(), rules=rules, now=at), rules, at, quiet=""):
+            _print(line, json=json)
+
+
+def why_quiet(book: Book, signal: Signal, policy: Policy) -> str:
+    """Why this signal opens no incident, if it does not."""
+    known = book.watermarks.get(signal.source)
+    expected = policy.signals.regions.get(signal.name)
+    if known and signal.changed_at <= known.changed_at:
+        return f"{signal.name} is {signal.state}: no newer than what is known of it ({known.state})"
+    if expected is None and not signal.source.startswith("probe:"):
+        return f"{signal.name} is {signal.state}: policy does not know this alarm"
+    if expected and signal.region != expected:
+        return f"{signal.name} is {signal.state} in {signal.region}: policy watches the one in {expected}"
+    return f"{signal.name} is {signal.state}: {signal.reason}"
 
 
 def events(file: Path) -> Iterator[Any]:
@@ -79,19 +98,16 @@ def read(event: Any) -> tuple[Signal | Unreadable, ...]:
     return alarms.from_eventbridge(event, received_at=now)
 
 
-def lines(book: Book, rules: Rules, at: datetime, signal: Signal) -> Iterator[dict[str, Any]]:
+def lines(book: Book, rules: Rules, at: datetime, *, quiet: str) -> Iterator[dict[str, Any]]:
     """One object an incident, or one that says why there is none."""
     if not book.incidents:
-        why = (
-            book.outbox[-1].text if book.outbox else f"{signal.name} is {signal.state}: no rule makes that an incident"
-        )
         yield {
             "at": at.isoformat(),
             "incident": None,
             "scope": None,
             "scenario": None,
             "state": None,
-            "because": why,
+            "because": quiet,
             "work": [],
         }
         return

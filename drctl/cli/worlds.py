@@ -193,12 +193,12 @@ def ledger(
         return
     table = Table(box=None, pad_edge=False, header_style="bold dim")
     for column in ("at", "function", "region", "service", "operation", "status", "ms", "fault"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=True, justify="right" if column == "ms" else "left")
     for call in calls:
         colour = "red" if call["status"] == 0 or call["status"] >= 500 else "yellow" if call["status"] >= 400 else ""
         status = str(call["status"]) if call["status"] else "no answer"
         table.add_row(
-            call["at"][11:23],
+            call["at"][11:19],
             call["function"] or "-",
             call["region"],
             call["service"],

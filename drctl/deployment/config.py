@@ -13,8 +13,9 @@ TIMEOUT_S: Final = 90
 MEMORY_MB: Final = 512
 
 
-def config(policy: Policy, *, reserved_concurrency: int | None = None) -> dict[str, Any]:
-    """The whole file. `reserved_concurrency` keeps capacity for the clock and for people in a busy account."""
+def config(policy: Policy) -> dict[str, Any]:
+    """The whole file."""
+    reserved = policy.platform.responder.reserved_concurrency
 
     def function(name: str) -> dict[str, Any]:
         row: dict[str, Any] = {
@@ -23,8 +24,8 @@ def config(policy: Policy, *, reserved_concurrency: int | None = None) -> dict[s
             "lambda_timeout": TIMEOUT_S,
             "lambda_memory_size": MEMORY_MB,
         }
-        if reserved_concurrency and name in ("tick", "command"):
-            row["reserved_concurrency"] = reserved_concurrency
+        if reserved and name in ("tick", "command"):
+            row["reserved_concurrency"] = reserved
         return row
 
     return {

@@ -6,12 +6,16 @@ standby's own probe and Route 53's verdict as last told are what is left, and th
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from chalicelib import names
 from chalicelib.policy import Policy
 from chalicelib.policy.signals import Alarm
 
+SPEAKS: Final = {
+    actions: [{"Ref": "AlarmTopic"}] for actions in ("AlarmActions", "OKActions", "InsufficientDataActions")
+}
 FORTNIGHT_S: Final = 14 * 24 * 3600
 
 
@@ -85,7 +89,13 @@ def primary(policy: Policy) -> dict[str, Any]:
     }
     for alarm in policy.signals.alarms:
         if alarm.region == region:
-            found["".join(part.capitalize() for part in alarm.name.split("-")) + "Alarm"] = _alarm(alarm, policy)
+            found[_logical(alarm.name)] = _alarm(alarm, policy)
+    for composite in policy.signals.composites:
+        if composite.region == region:
+            found[_logical(composite.name)] = {
+                "Type": "AWS::CloudWatch::CompositeAlarm",
+                "Properties": {"AlarmName": composite.name, "AlarmRule": composite.rule, **SPEAKS},
+            }
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"{policy.platform.display_name}: alarms that wake the disaster-recovery responder",
@@ -113,7 +123,6 @@ def endpoint_check(policy: Policy) -> dict[str, Any]:
 
 def _alarm(alarm: Alarm, policy: Policy) -> dict[str, Any]:
     is_check = alarm.name == policy.signals.health_check.alarm
-    speak = [{"Ref": "AlarmTopic"}]
     return {
         "Type": "AWS::CloudWatch::Alarm",
         "Properties": {
@@ -128,8 +137,11 @@ def _alarm(alarm: Alarm, policy: Policy) -> dict[str, Any]:
             "ComparisonOperator": alarm.comparison,
             "Threshold": alarm.threshold,
             "TreatMissingData": alarm.missing,
-            "AlarmActions": speak,
-            "OKActions": speak,
-            "InsufficientDataActions": speak,
+            **SPEAKS,
         },
     }
+
+
+def _logical(name: str) -> str:
+    """`neurectomy-endpoint-health` → `NeurectomyEndpointHealthAlarm`."""
+    return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", name)) + "Alarm"

@@ -238,16 +238,17 @@ def _own_alarms(policy: Policy) -> dict[str, Any]:
             EvaluationPeriods=1,
             **above,
         )
-    found["DeadLettersThere"] = alarm(
-        "dead-letters-there",
-        Namespace=names.metrics_namespace(policy),
-        MetricName="DeadLetters",
-        Dimensions=[{"Name": "service", "Value": "responder"}],
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        **above,
-    )
+    for name, metric in (("dead-letters-there", "DeadLetters"), ("incident-set-aside", "SetAside")):
+        found[f"{metric}Alarm"] = alarm(
+            name,
+            Namespace=names.metrics_namespace(policy),
+            MetricName=metric,
+            Dimensions=[{"Name": "service", "Value": "responder"}],
+            Statistic="Sum",
+            Period=60,
+            EvaluationPeriods=1,
+            **above,
+        )
     return found
 
 

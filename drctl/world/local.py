@@ -109,14 +109,15 @@ class LocalWorld:
             self.world.gate_url,
             platform.regions.primary,
             stack=f"{names.app(policy)}-primary",
-            template=seeds.without_checks(primary(policy), {"EndpointCheck": ids["endpoint"]}),
+            template=seeds.known_part(primary(policy), {"EndpointCheck": ids["endpoint"]}),
             account=platform.account,
         )
+        seeds.composites(self.clients, policy, names.alarm_topic_arn(policy))
         self.outputs = deploy(
             self.world.gate_url,
             platform.responder.region,
             stack=names.app(policy),
-            template=seeds.without_checks(self.package.template, {"TrafficSwitchCheck": ids["switch"]}),
+            template=seeds.known_part(self.package.template, {"TrafficSwitchCheck": ids["switch"]}),
             zip=self.package.zip,
             account=platform.account,
             environment={

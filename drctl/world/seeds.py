@@ -1,7 +1,7 @@
 """What stands in the platform's AWS account before anything goes wrong: secrets, mail identities, the zone, the checks.
 
-MiniStack's CloudFormation knows no `AWS::Route53::HealthCheck`, so the checks of the templates are made here through
-the API, and the templates are deployed without them.
+MiniStack's CloudFormation knows neither `AWS::Route53::HealthCheck` nor `AWS::CloudWatch::CompositeAlarm`, so those of
+the templates are made here through the API, and the templates are deployed without them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from drctl.deployment.primary import endpoint_check
 
 Clients = Callable[[str, str], Any]
 """`clients(service, region)` is a boto3 client."""
-CHECK: Final = "AWS::Route53::HealthCheck"
+UNKNOWN: Final = frozenset({"AWS::Route53::HealthCheck", "AWS::CloudWatch::CompositeAlarm"})
 ROUTING_KEY: Final = "0123456789abcdef0123456789abcdef"
 BOT_TOKEN: Final = "xoxb-local-responder"  # noqa: S105  # known to the local Slack only
 DATABASE_USER: Final = "responder"
@@ -99,9 +99,21 @@ def checks(clients: Clients, policy: Policy, responder: Mapping[str, Any]) -> di
     }
 
 
-def without_checks(template: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
-    """The template without its health checks; `ids` (logical id → id) stand where they were referred to."""
-    kept = {name: r for name, r in template["Resources"].items() if r.get("Type") != CHECK}
+def composites(clients: Clients, policy: Policy, topic: str) -> None:
+    """Composite alarms, once their children are there; `topic` is the ARN they speak to."""
+    for alarm in policy.signals.composites:
+        clients("cloudwatch", alarm.region).put_composite_alarm(
+            AlarmName=alarm.name,
+            AlarmRule=alarm.rule,
+            AlarmActions=[topic],
+            OKActions=[topic],
+            InsufficientDataActions=[topic],
+        )
+
+
+def known_part(template: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
+    """The template without what MiniStack cannot make; `ids` (logical id → id) stand where that was referred to."""
+    kept = {name: r for name, r in template["Resources"].items() if r.get("Type") not in UNKNOWN}
     text = json.dumps({**template, "Resources": kept})
     for name, known in ids.items():
         text = text.replace(json.dumps({"Ref": name}), json.dumps(known))

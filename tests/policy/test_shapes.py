@@ -168,7 +168,7 @@ def test_a_kind_that_is_missing_is_told(broken: Broken) -> None:
 
 
 def test_every_file_that_has_not_its_shape_is_told_at_once(broken: Broken) -> None:
-    broken.edit("services", "order: 6", "order: six").edit("backups", "rpo: 1h", "rpo: soon")
+    broken.edit("services", "order: 6", "order: six").edit("backups", "rpo: 75m", "rpo: soon")
     broken.edit("signals", "  - name: ClusterHealth", "  - name: [ClusterHealth")
     assert [(f.file, f.rule) for f in broken.findings()] == [
         ("backups.yaml", "value-fits"),

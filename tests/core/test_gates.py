@@ -1,0 +1,337 @@
+"""Each gate as a table: what it lets pass, what it asks, what it refuses, and the sentence it says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from chalicelib.core import gates
+from chalicelib.core.book import Approval, Block, Book, Pause, StepRecord
+from chalicelib.core.due import Do, Held, Look, due
+from chalicelib.core.gates import GATES, Ask, Pass, Refuse, Verdict, Wanted, judge
+from chalicelib.core.happened import AlarmState
+from chalicelib.policy.platform import Mode
+from tests.core.stage import (
+    PRIMARY,
+    REGION,
+    ROUTE53,
+    RULES,
+    STANDBY,
+    alarm,
+    all_done_but,
+    approve,
+    at,
+    call,
+    confirmed,
+    declared,
+    done,
+    empty,
+    only,
+    plan_of,
+    probe,
+    suspected,
+    take,
+    wants,
+    with_step,
+)
+
+PLAN = plan_of(REGION).hash
+PROVEN = {"fenced": "Fenced", "loss_seconds": 12.0}
+YES = Approval(by="ann", at=at(15), plan=PLAN, expires_at=at(15 + 1800))
+
+
+def wanted(book: Book, step: str = "promote", **more: object) -> Wanted:
+    record = replace(wants(10), **more)  # type: ignore[arg-type]  # the fields of a step, by name
+    incident = only(book)
+    return Wanted(incident=incident, step=plan_of(REGION).step(step), record=record, call=call())
+
+
+def ready(step: str = "promote", book: Book | None = None) -> Book:
+    return all_done_but(book or confirmed(), step)
+
+
+def said(verdict: Verdict, kind: type[Verdict], *parts: str) -> None:
+    assert isinstance(verdict, kind), verdict
+    for part in parts:
+        assert part in verdict.because
+
+
+def test_the_gates_stand_in_the_order_in_which_a_refusal_is_told() -> None:
+    assert [g.__name__ for g in GATES] == [
+        "pause_switch",
+        "mode",
+        "confirmed",
+        "rejection",
+        "block_window",
+        "fence_verdict",
+        "data_loss_budget",
+        "approval",
+        "order",
+    ]
+
+
+def test_the_pause_switch_refuses_while_it_is_on() -> None:
+    book = ready()
+    said(gates.pause_switch(wanted(book), book, RULES, at(20)), Pass, "not paused")
+    paused = replace(book, paused=Pause(by="ann", at=at(15), because="I do not trust this"))
+    said(
+        gates.pause_switch(wanted(paused), paused, RULES, at(20)),
+        Refuse,
+        "paused by ann at 03:00:15 UTC: I do not trust this",
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "text"),
+    [
+        (Mode.OBSERVE, Refuse, "would call aws rds promote_read_replica in us-west-2"),
+        (Mode.APPROVE, Ask, "every step asks"),
+        (Mode.AUTOMATIC, Pass, "automatic"),
+    ],
+)
+def test_the_mode_refuses_asks_or_lets_pass(mode: Mode, kind: type[Verdict], text: str) -> None:
+    book = replace(ready(), mode=mode)
+    said(gates.mode(wanted(book), book, RULES, at(20)), kind, text)
+
+
+def test_a_suspicion_moves_nothing() -> None:
+    book = suspected()
+    said(gates.confirmed(wanted(book, "capacity"), book, RULES, at(5)), Refuse, "only suspected")
+
+
+def test_what_cannot_be_undone_asks_when_the_evidence_has_become_weaker() -> None:
+    book = take(ready(), probe(AlarmState.INSUFFICIENT_DATA, 20), seconds=20)
+    said(gates.confirmed(wanted(book), book, RULES, at(20)), Ask, "weaker", "1 of 3 observers is bad: route53")
+    said(gates.confirmed(wanted(book, "capacity"), book, RULES, at(20)), Pass, "confirmed")
+
+
+def test_what_cannot_be_undone_passes_while_the_evidence_stands() -> None:
+    book = ready()
+    said(gates.confirmed(wanted(book), book, RULES, at(20)), Pass, "2 of 3 observers are bad")
+
+
+def test_what_a_person_declared_needs_no_observer() -> None:
+    book = declared(REGION, PRIMARY)
+    said(gates.confirmed(wanted(book), book, RULES, at(20)), Pass, "confirmed")
+
+
+def test_what_a_person_rejected_asks() -> None:
+    book = ready()
+    said(gates.rejection(wanted(book), book, RULES, at(20)), Pass, "nobody")
+    said(gates.rejection(wanted(book, rejected_by="bob"), book, RULES, at(20)), Ask, "bob rejected it")
+
+
+@pytest.mark.parametrize(
+    ("scope", "until", "kind"),
+    [
+        (PRIMARY, 100, Refuse),
+        (f"{PRIMARY}/cluster", 100, Refuse),
+        (PRIMARY, 20, Pass),
+        ("eu-west-1", 100, Pass),
+        (f"{PRIMARY}-other", 100, Pass),
+    ],
+)
+def test_a_block_window_refuses_at_its_scope_above_and_below_until_it_ends(
+    scope: str, until: int, kind: type[Verdict]
+) -> None:
+    block = Block(scope=scope, until=at(until), because="a failover ended")
+    book = replace(ready(), blocks=(block,))
+    said(gates.block_window(wanted(book), book, RULES, at(20)), kind)
+
+
+@pytest.mark.parametrize(
+    ("facts", "kind", "text"),
+    [
+        ({"fenced": "Fenced"}, Pass, "is Fenced"),
+        ({"fenced": "SelfFenced"}, Pass, "is SelfFenced"),
+        ({"fenced": "Unknown"}, Ask, "'neurectomy-pg' in us-east-1 may still take writes"),
+        ({"fenced": "unreachable"}, Ask, "may still take writes"),
+        ({"fenced": 1.0}, Ask, "may still take writes"),
+        ({}, Ask, "the fence verdict is Unknown"),
+    ],
+)
+def test_only_a_proven_fence_lets_a_promotion_pass(
+    facts: dict[str, str | float], kind: type[Verdict], text: str
+) -> None:
+    book = ready()
+    said(gates.fence_verdict(wanted(book, facts=facts), book, RULES, at(20)), kind, text)
+
+
+@pytest.mark.parametrize(
+    ("loss", "kind", "text"),
+    [
+        (0, Pass, "0 s of writes would be lost"),
+        (60.0, Pass, "within the RPO of 60 s"),
+        (60.5, Ask, "the RPO is 60 s"),
+        ("unknown", Ask, "not known"),
+        (None, Ask, "not known"),
+        (float("nan"), Ask, ""),
+    ],
+)
+def test_a_promotion_asks_unless_the_loss_is_known_and_within_the_rpo(
+    loss: str | float | None, kind: type[Verdict], text: str
+) -> None:
+    book = ready()
+    facts = {} if loss is None else {"loss_seconds": loss}
+    if loss != loss:  # noqa: PLR0124  # not a number
+        pytest.xfail("a loss that is not a number passes the budget: `nan > rpo` is false")
+    said(gates.data_loss_budget(wanted(book, facts=facts), book, RULES, at(20)), kind, text)
+
+
+@pytest.mark.parametrize("gate", [gates.fence_verdict, gates.data_loss_budget])
+def test_the_database_gates_let_every_other_step_pass(gate: gates.Gate) -> None:
+    book = ready()
+    for step in plan_of(REGION).steps:
+        if step.action != "promote-replica":
+            said(gate(wanted(book, step.id), book, RULES, at(20)), Pass, "moves no database")
+
+
+def test_what_policy_says_needs_a_person_asks_with_policys_reason() -> None:
+    book = ready()
+    said(gates.approval(wanted(book), book, RULES, at(20)), Ask, "a promotion cannot be undone")
+    said(gates.approval(wanted(book, "capacity"), book, RULES, at(20)), Pass, "without a person")
+
+
+def test_a_scenario_without_automation_asks_for_everything() -> None:
+    book = declared("provider-outage", "neurectomy")
+    step = plan_of("provider-outage").steps[0]
+    work = Wanted(incident=only(book), step=replace(step, automatic=True), record=wants(10), call=call())
+    said(gates.approval(work, book, RULES, at(20)), Ask, "nothing automatic for provider-outage")
+
+
+def test_a_step_waits_for_what_it_needs() -> None:
+    book = with_step(ready(), "ready-api-gateway", StepRecord(because="2 of 3 pods"))
+    said(gates.order(wanted(book), book, RULES, at(20)), Refuse, "ready-api-gateway, which is pending: 2 of 3 pods")
+    said(gates.order(wanted(ready()), ready(), RULES, at(20)), Pass)
+
+
+@pytest.mark.parametrize(("age", "kind"), [(120, Pass), (120.001, Refuse)])
+def test_the_traffic_leans_only_on_a_fresh_verification(age: float, kind: type[Verdict]) -> None:
+    book = all_done_but(confirmed(), "traffic", seconds=100)
+    said(gates.order(wanted(book, "traffic"), book, RULES, at(100 + age)), kind)
+
+
+def test_a_stale_verification_is_looked_at_again_before_the_traffic_moves() -> None:
+    book = with_step(all_done_but(confirmed(), "traffic", seconds=10), "traffic", wants(100))
+    work = due(book, rules=RULES, now=at(140))
+    needed = plan_of(REGION).step("traffic").needs
+    assert {w.step.id for w in work if isinstance(w, Look)} == set(needed)
+    assert not any(isinstance(w, Do) for w in work)
+    assert any(isinstance(w, Held) and "again first" in w.because for w in work)
+    for need in needed:
+        book = with_step(book, need, done(140))
+    work = due(book, rules=RULES, now=at(141))
+    assert [w.step.id for w in work if isinstance(w, Do)] == ["traffic"]
+
+
+# All gates together
+
+
+def test_the_first_refusal_wins_over_every_ask() -> None:
+    book = replace(
+        ready(),
+        mode=Mode.APPROVE,
+        paused=Pause(by="ann", at=at(15), because="stop"),
+        blocks=(Block(scope=PRIMARY, until=at(100), because="a failover ended"),),
+    )
+    said(judge(wanted(book), book, RULES, at(20)), Refuse, "paused by ann")
+
+
+def test_all_asks_are_asked_in_one() -> None:
+    book = replace(ready(), mode=Mode.APPROVE)
+    said(
+        judge(wanted(book), book, RULES, at(20)),
+        Ask,
+        "every step asks",
+        "may still take writes",
+        "how much would be lost is not known",
+        "cannot be undone",
+    )
+
+
+def test_nothing_asked_and_nothing_refused_passes_and_says_why() -> None:
+    book = ready("capacity")
+    said(judge(wanted(book, "capacity"), book, RULES, at(20)), Pass, "policy allows it without a person")
+
+
+def test_an_approval_meets_every_ask_and_the_sentence_names_who_accepted_what() -> None:
+    book = ready()
+    said(
+        judge(wanted(book, approval=YES), book, RULES, at(20)),
+        Pass,
+        "approved by ann at 03:00:15 UTC, who accepted that",
+        "may still take writes",
+    )
+
+
+@pytest.mark.parametrize(("seconds", "kind"), [(15 + 1799, Pass), (15 + 1800, Ask)])
+def test_an_approval_ends_at_the_moment_it_expires(seconds: float, kind: type[Verdict]) -> None:
+    book = ready()
+    said(judge(wanted(book, approval=YES), book, RULES, at(seconds)), kind)
+
+
+def test_an_approval_of_another_plan_counts_for_nothing() -> None:
+    book = ready()
+    other = replace(YES, plan="0" * 16)
+    said(judge(wanted(book, approval=other), book, RULES, at(20)), Ask, f"was for plan {'0' * 16}, this is {PLAN}")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"paused": Pause(by="bob", at=at(16), because="stop")},
+        {"mode": Mode.OBSERVE},
+        {"blocks": (Block(scope=PRIMARY, until=at(100), because="a failover ended"),)},
+    ],
+    ids=["pause", "observe", "block window"],
+)
+def test_an_approval_never_lifts_a_refusal(change: dict[str, object]) -> None:
+    book = replace(ready(), **change)  # type: ignore[arg-type]  # the fields of a book, by name
+    said(judge(wanted(book, approval=YES), book, RULES, at(20)), Refuse)
+
+
+def test_an_approval_never_lets_a_step_out_of_order() -> None:
+    book = with_step(ready(), "ready-api-gateway", StepRecord(because="2 of 3 pods"))
+    said(judge(wanted(book, approval=YES), book, RULES, at(20)), Refuse, "it needs ready-api-gateway")
+
+
+def test_a_proven_fence_and_a_small_loss_still_ask_where_policy_wants_a_person() -> None:
+    book = ready()
+    said(judge(wanted(book, facts=PROVEN), book, RULES, at(20)), Ask, "cannot be undone")
+
+
+def test_no_gate_is_silent() -> None:
+    for book in (ready(), suspected(empty(Mode.OBSERVE)), declared(REGION, PRIMARY)):
+        for step in plan_of(REGION).steps:
+            for gate in GATES:
+                assert gate(wanted(book, step.id), book, RULES, at(20)).because.strip()
+
+
+def test_an_approved_step_is_looked_at_again_before_it_is_done() -> None:
+    book = with_step(ready(), "promote", wants(10, state="asking", asked_at=at(10)))
+    book = take(book, approve(book, "yes", 20, "promote"), seconds=20)
+    work = due(book, rules=RULES, now=at(20))
+    assert [w.step.id for w in work if isinstance(w, Look)] == ["promote"]
+    assert not any(isinstance(w, Do) for w in work)
+
+
+def test_a_failover_is_followed_by_a_block_window_at_its_scope() -> None:
+    book = all_done_but(confirmed(), "traffic")
+    book = with_step(book, "capacity", replace(done(10), calls=1))
+    ended = take(with_step(book, "traffic", done(20)), alarm(ROUTE53, AlarmState.OK, 20), seconds=20)
+    assert [(b.scope, b.until) for b in ended.blocks] == [(PRIMARY, at(20 + 3600))]
+    assert take(ended, alarm(ROUTE53, AlarmState.ALARM, 3600), seconds=20 + 3600).blocks == ()
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="book.py and gates.py say that after a failover nothing moves by itself, but the window is kept at the failed "
+    "region alone: an incident at the region that took over is not held back",
+)
+def test_the_block_window_also_holds_at_the_region_that_took_over() -> None:
+    book = replace(
+        declared(REGION, STANDBY, book=empty(serving=STANDBY)),
+        blocks=(Block(scope=PRIMARY, until=at(3600), because="a failover of us-east-1 ended"),),
+    )
+    said(gates.block_window(wanted(book, "capacity"), book, RULES, at(20)), Refuse)

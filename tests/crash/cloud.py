@@ -1,0 +1,213 @@
+"""The four AWS services that recovery asks and the neighbours do not keep: secrets, metrics with their alarms, mail, files.
+
+As small as their callers allow and as strict as the real ones where that decides an ending: tokens that make a repeat
+harmless or a conflict, alarms that are judged from the clock when somebody asks, senders and buckets that must exist.
+Their methods are named as boto3's; botocore's own description checks what comes in (drctl/neighbours/aws.py).
+
+Sources, named below by their short names:
+- *put secret*: docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+- *alarms*: docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
+- *send*: docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
+- *put object*: docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, …/API/sigv4-streaming-trailers.html
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from drctl.neighbours.aws import AwsError
+from drctl.world.inside.alarms import datapoints, judge
+
+Params = Mapping[str, Any]
+MAX_RECIPIENTS: Final = 50
+
+
+@dataclass(slots=True)
+class Secret:
+    """`versions` by token; the newest is current."""
+
+    versions: dict[str, str]
+    current: str
+
+
+class SecretsManager:
+    """Secrets by region and name."""
+
+    def __init__(self) -> None:
+        self.secrets: dict[tuple[str, str], Secret] = {}
+
+    def add(self, region: str, name: str, value: Mapping[str, Any]) -> None:
+        """A secret that is there from the start."""
+        self.secrets[region, name] = Secret({"0" * 32: json.dumps(value)}, "0" * 32)
+
+    def value(self, region: str, name: str) -> Mapping[str, Any]:
+        """What it holds now, read as JSON."""
+        secret = self.secrets[region, name]
+        held: Mapping[str, Any] = json.loads(secret.versions[secret.current])
+        return held
+
+    def get_secret_value(self, region: str, _account: str, params: Params) -> dict[str, Any]:
+        secret = self._known(region, params["SecretId"])
+        text = secret.versions[secret.current]
+        return {"Name": params["SecretId"], "SecretString": text, "VersionId": secret.current}
+
+    def put_secret_value(self, region: str, _account: str, params: Params) -> dict[str, Any]:
+        """*put secret*: a known token with the same content is ignored, with another one it is an error."""
+        secret = self._known(region, params["SecretId"])
+        token, text = params["ClientRequestToken"], params["SecretString"]
+        if secret.versions.setdefault(token, text) != text:
+            message = f"You can't use ClientRequestToken {token} because that value is already in use for a version"
+            raise AwsError("ResourceExistsException", message)
+        secret.current = token
+        return {"Name": params["SecretId"], "VersionId": token, "VersionStages": ["AWSCURRENT"]}
+
+    def _known(self, region: str, name: str) -> Secret:
+        if (region, name) not in self.secrets:
+            raise AwsError("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+        return self.secrets[region, name]
+
+
+@dataclass(slots=True)
+class Alarm:
+    """`properties` as PutMetricAlarm takes them. An alarm looks once a period, as `looked_at` remembers."""
+
+    properties: Mapping[str, Any]
+    state: str = "OK"
+    looked_at: int = 0
+
+
+class CloudWatch:
+    """Metrics and the alarms over them, by region. `speed` divides an alarm's period."""
+
+    def __init__(self, clock: Callable[[], datetime], speed: float) -> None:
+        self.clock = clock
+        self.speed = speed
+        self.alarms: dict[tuple[str, str], Alarm] = {}
+        self._points: dict[tuple[str, str, str], list[dict[str, float]]] = {}
+
+    def add(self, region: str, properties: Mapping[str, Any]) -> None:
+        """An alarm that is there from the start, and OK."""
+        self.alarms[region, properties["AlarmName"]] = Alarm(properties)
+
+    def state(self, region: str, name: str) -> Any:
+        """The alarm's state now, or None when there is no such alarm."""
+        alarm = self.alarms.get((region, name))
+        if alarm is None:
+            return None
+        length = float(alarm.properties["Period"]) / self.speed
+        period = math.floor(self.clock().timestamp() / length)
+        if period > alarm.looked_at:
+            alarm.looked_at = period
+            key = (region, alarm.properties["Namespace"], alarm.properties["MetricName"])
+            points = self._points.get(key, [])
+            values = datapoints(
+                alarm.properties, points, now=period * length, speed=self.speed, statistic=_highest
+            )
+            judged = judge(alarm.properties, values, ever=bool(points))
+            alarm.state = judged[0] if judged else alarm.state
+        return alarm.state
+
+    def describe_alarms(self, region: str, _account: str, params: Params) -> dict[str, Any]:
+        names = [n for n in params.get("AlarmNames", ()) if (region, n) in self.alarms]
+        return {"MetricAlarms": [self._shown(region, name) for name in names], "CompositeAlarms": []}
+
+    def put_metric_data(self, region: str, _account: str, params: Params) -> dict[str, Any]:
+        for row in params["MetricData"]:
+            at = row.get("Timestamp", self.clock()).timestamp()
+            points = self._points.setdefault((region, params["Namespace"], row["MetricName"]), [])
+            points.append({"Timestamp": at, "Value": float(row["Value"])})
+        return {}
+
+    def get_metric_statistics(self, region: str, _account: str, params: Params) -> dict[str, Any]:
+        """The highest value of every period that has a datapoint; other statistics are not kept here."""
+        if params.get("Statistics") != ["Maximum"]:
+            raise AwsError("InvalidParameterCombination", "only the statistic Maximum is kept here")
+        start, end, period = params["StartTime"].timestamp(), params["EndTime"].timestamp(), params["Period"]
+        found: dict[int, float] = {}
+        for point in self._points.get((region, params["Namespace"], params["MetricName"]), []):
+            if start <= point["Timestamp"] < end:
+                slot = int(point["Timestamp"] // period)
+                found[slot] = max(point["Value"], found.get(slot, point["Value"]))
+        rows = [
+            {"Timestamp": datetime.fromtimestamp(slot * period, UTC), "Maximum": value, "Unit": "None"}
+            for slot, value in found.items()
+        ]
+        return {"Label": params["MetricName"], "Datapoints": rows}
+
+    def _shown(self, region: str, name: str) -> dict[str, Any]:
+        state = self.state(region, name)
+        return {**self.alarms[region, name].properties, "StateValue": state, "StateUpdatedTimestamp": self.clock()}
+
+
+def _highest(_alarm: Mapping[str, Any], points: Sequence[Mapping[str, Any]]) -> float:
+    return max(float(point["Value"]) for point in points)
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One mail that was taken."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    subject: str
+    text: str
+
+
+class Ses:
+    """*send*: only verified senders, at most fifty recipients. Nothing deduplicates."""
+
+    def __init__(self, senders: set[str]) -> None:
+        self.senders = senders
+        self.mails: list[Mail] = []
+
+    def send_email(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        sender = params.get("FromEmailAddress", "")
+        if sender not in self.senders:
+            raise AwsError("MessageRejected", f"Email address is not verified: {sender}")
+        recipients = tuple(a for key in ("ToAddresses", "BccAddresses") for a in params["Destination"].get(key, ()))
+        if not 1 <= len(recipients) <= MAX_RECIPIENTS:
+            raise AwsError("BadRequestException", f"Recipient count is {len(recipients)}, allowed are 1 to 50.")
+        simple = params["Content"]["Simple"]
+        self.mails.append(Mail(sender, recipients, simple["Subject"]["Data"], simple["Body"]["Text"]["Data"]))
+        return {"MessageId": f"mail-{len(self.mails)}"}
+
+
+@dataclass(slots=True)
+class Bucket:
+    """Objects by key; `puts` counts what was taken."""
+
+    objects: dict[str, bytes] = field(default_factory=dict)
+    puts: int = 0
+
+
+class S3:
+    """Buckets by name."""
+
+    def __init__(self, *buckets: str) -> None:
+        self.buckets = {name: Bucket() for name in buckets}
+
+    def put_object(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        """*put object*: the body comes in signed chunks when its checksum travels behind it."""
+        bucket = self.buckets.get(params["Bucket"])
+        if bucket is None:
+            raise AwsError("NoSuchBucket", "The specified bucket does not exist", 404)
+        body = bytes(params.get("Body", b""))
+        chunked = "aws-chunked" in params.get("ContentEncoding", "")
+        bucket.objects[params["Key"]] = _unchunked(body) if chunked else body
+        bucket.puts += 1
+        return {"ETag": f'"{bucket.puts}"'}
+
+
+def _unchunked(body: bytes) -> bytes:
+    found, rest = b"", body
+    while True:
+        head, _, rest = rest.partition(b"\r\n")
+        size = int(head.split(b";")[0], 16)
+        if size == 0:
+            return found
+        found, rest = found + rest[:size], rest[size + 2 :]

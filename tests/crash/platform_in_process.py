@@ -1,0 +1,324 @@
+"""The platform of the shipped policies in one process, with a clock that stands still unless somebody moves it.
+
+The same models that `drctl` serves over HTTP, put together as drctl/world/platform.py does, without a socket; what the
+neighbours do not keep is in cloud.py. A worker that looks at it holds the real executor, actions, channels and clients.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+import httpx2
+import trustme
+
+from chalicelib.actions.reader import Ports
+from chalicelib.actions.registry import ACTIONS
+from chalicelib.bootstrap import Responder, channels
+from chalicelib.channels.contract import Channel
+from chalicelib.clients.aws import AwsClients
+from chalicelib.clients.database import DatabaseClients
+from chalicelib.clients.kubernetes import KubeClients
+from chalicelib.clients.web import Web
+from chalicelib.core.book import Book
+from chalicelib.desk import Desk
+from chalicelib.executor import Executor
+from chalicelib.policy import Policy
+from chalicelib.policy.load import load
+from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
+from chalicelib.policy.platform import Cluster, MetricSwitch
+from chalicelib.settings import Settings
+from chalicelib.shift import Tools
+from chalicelib.store.codec import read_book
+from chalicelib.store.contract import Store
+from chalicelib.store.memory import MemoryStore
+from drctl.deployment.primary import endpoint_check
+from drctl.deployment.resources import resources
+from drctl.neighbours.aws import Aws
+from drctl.neighbours.dns import answer
+from drctl.neighbours.eks import Eks
+from drctl.neighbours.healthchecks import HealthCheckers
+from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
+from drctl.neighbours.kubernetes.rbac import User
+from drctl.neighbours.kubernetes.transport import ModelTransport
+from drctl.neighbours.kubernetes.velero.store import BackupStore
+from drctl.neighbours.pagerduty import PagerDuty
+from drctl.neighbours.rds.client import InMemoryClients
+from drctl.neighbours.rds.engine import InMemoryEngine, SqlError
+from drctl.neighbours.rds.service import Rds
+from drctl.neighbours.services import RegionServices
+from drctl.neighbours.slack import Channel as SlackRoom
+from drctl.neighbours.slack import Slack
+from drctl.world import workloads
+from drctl.world.platform import BACKUPS_THERE, STANDBY_NODES
+from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
+from tests.crash.cloud import S3, CloudWatch, SecretsManager, Ses
+from tests.crash.outside import Clock, Outside, Stop
+from tests.crash.wires import (
+    InProcessSession,
+    InProcessSlackChannel,
+    OutsideDatabase,
+    OutsideStore,
+    OutsideTransport,
+    session,
+)
+
+FOLDER: Final = Path(__file__).parents[2] / "policies"
+SPEED: Final = 10.0
+POLICY: Final = load(FOLDER, speed=SPEED)
+START: Final = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
+SETTINGS: Final = Settings(
+    stage="local",
+    policies=FOLDER,
+    speed=SPEED,
+    resolve={},
+    pagerduty_url="https://events.pagerduty.com",
+    slack_url="https://slack.com/api/",
+    database_tls=False,
+)
+
+
+@cache
+def _session() -> InProcessSession:
+    """One for all platforms: making a boto3 client takes longer than a whole failover."""
+    return InProcessSession(session(POLICY.platform.account))
+
+
+@cache
+def _authority() -> str:
+    """The clusters' certificate authority, in base64 as EKS gives it."""
+    return base64.b64encode(trustme.CA().cert_pem.bytes()).decode()
+
+
+class Platform:
+    """Everything outside the responder. `outside` counts who asks it what."""
+
+    def __init__(self, stops: tuple[Stop, ...] = ()) -> None:
+        self.policy: Policy = POLICY
+        self.clock = Clock(START)
+        self.outside = Outside(self.clock, stops)
+        self.dark: frozenset[str] = frozenset()
+        now, speed, platform = self.clock.now, self.policy.speed, self.policy.platform
+        self.store = MemoryStore()
+        self.engine = InMemoryEngine(now)
+        self.rds = Rds(now, speed, engine=self.engine)
+        self.eks = Eks(now, speed, on_nodes=lambda cluster, nodes: self.clusters[cluster].set_nodes(nodes))
+        self.cloudwatch = CloudWatch(now, speed)
+        self.checks = HealthCheckers(now, speed, alarm=self.cloudwatch.state)
+        self.secrets = SecretsManager()
+        rows = self.policy.notifications.channels
+        self.ses = Ses({c.sender for c in rows if isinstance(c, EmailChannel)})
+        self.s3 = S3(platform.responder.status_bucket)
+        self.pagerduty = PagerDuty(now, speed, routing_keys=[ROUTING_KEY])
+        names = dict.fromkeys(c.channel.removeprefix("#") for c in rows if isinstance(c, SlackChannel))
+        rooms = [SlackRoom(id=f"C{n:08d}", name=name) for n, name in enumerate(names)]
+        self.slack = Slack(now, speed, tokens={BOT_TOKEN: "U00000001"}, channels=rooms, burst=5)
+        self.aws = Aws(
+            {
+                "rds": self.rds,
+                "eks": self.eks,
+                "route53": self.checks,
+                "cloudwatch": self.cloudwatch,
+                "secretsmanager": self.secrets,
+                "sesv2": self.ses,
+                "s3": self.s3,
+            },
+            clock=now,
+        )
+        self._backups = BackupStore(*(b for r in self.policy.backups.replication for b in (r.source, r.destination)))
+        self.clusters = {c.name: self._cluster(c) for c in self._rows()}
+        self.services = {e.region: self._services(e.region) for e in platform.endpoints}
+        self._furnish()
+        # Route 53 reads the switch's alarm all the time, not only when somebody asks who serves.
+        self.clock.every = self._watch
+
+    def responder(self) -> Responder:
+        """A new worker's own: nothing in it was there before, and all it holds is gone with it."""
+        policy, store = self.policy, cast("Store", OutsideStore(self.store, self.outside))
+        shared = _session()
+        shared.of = (self.aws, self.outside, lambda: self.dark)
+        aws = AwsClients(shared)
+        rows = (policy.platform.clusters.primary, policy.platform.clusters.standby)
+        ports = Ports(
+            aws=aws,
+            kube=KubeClients(aws, rows, now=self.clock.now, transport=self._to_cluster),
+            database=cast("DatabaseClients", OutsideDatabase(InMemoryClients(self.engine), self.outside)),
+            web=Web({}, OutsideTransport("http", httpx2.MockTransport(self._web), self.outside)),
+        )
+        hands = Executor(policy=policy, ports=ports, actions=ACTIONS, channels=self._channels(ports))
+        tools = Tools(store=store, hands=hands, policy=policy, clock=self.clock, side_by_side=8)
+        return Responder(
+            settings=SETTINGS, policy=policy, store=store, desk=Desk(tools), ports=ports, clock=self.clock
+        )
+
+    def darken(self) -> None:
+        """The primary region is gone: its APIs, its cluster, its database and its services answer nobody."""
+        self.dark = frozenset({self.policy.platform.regions.primary})
+        self.rds.darken(self.dark)
+        for row in self._rows():
+            self.clusters[row.name].reachable = row.region not in self.dark
+
+    def book(self) -> Book | None:
+        """The book as it is stored, asked by nobody's worker."""
+        return read_book(self.store.book.body)[0] if self.store.book.body else None
+
+    def serving(self) -> str:
+        """The region that the public name leads to, by the records and by what Route 53 thinks of their checks."""
+        _, found = answer(self.policy.platform.traffic.record, "CNAME", self._records, self.checks.statuses())
+        target = found[0][3].rstrip(".")
+        return next(e.region for e in self.policy.platform.endpoints if urlsplit(e.url).hostname == target)
+
+    def _rows(self) -> tuple[Cluster, Cluster]:
+        return (self.policy.platform.clusters.primary, self.policy.platform.clusters.standby)
+
+    def _cluster(self, row: Cluster) -> KubeApi:
+        replication = self.policy.backups.replication[0]
+        is_primary = row is self.policy.platform.clusters.primary
+        return KubeApi(
+            self.clock.now,
+            self.policy.speed,
+            name=row.name,
+            location=self._backups,
+            bucket=replication.source if is_primary else replication.destination,
+            authenticate=_known,
+        )
+
+    def _services(self, region: str) -> RegionServices:
+        table, database = self.policy.services, self.policy.platform.database.service
+        found = [s for s in table.in_order() if s.kind == "workload"]
+        return RegionServices(
+            region=region,
+            services={s.name: table.leans_on(s.name, database) for s in found},
+            gateway=found[0].name,
+            region_up=lambda name: name not in self.dark,
+            deployment_ready=self._ready,
+            database_write=self._write,
+        )
+
+    def _furnish(self) -> None:
+        """Databases, secrets, clusters, workloads, backups, the switch and the records, as they are on a good day."""
+        platform = self.policy.platform
+        account, database = platform.account, platform.database
+        sides = database.primary, database.replica
+        primary = self.rds.add(sides[0].region, sides[0].instance, account=account, db_name=database.name)
+        self.rds.add(sides[1].region, sides[1].instance, source=primary, account=account, db_name=database.name)
+        self._secrets(primary.address.host, primary.address.port)
+        for row in self._rows():
+            group, api = row.node_group, self.clusters[row.name]
+            size = (group.failover_size if row is platform.clusters.primary else STANDBY_NODES) if group else 0
+            self.eks.add(
+                row.region,
+                row.name,
+                endpoint=f"https://{row.name}.eks.example",
+                certificate=_authority(),
+                nodegroups={group.name: (1, size, group.max_size)} if group else {},
+                account=account,
+            )
+            if group:
+                api.workloads.node_labels["eks.amazonaws.com/nodegroup"] = group.name
+            api.set_nodes(size)
+        source = self.clusters[platform.clusters.primary.name]
+        seed(source, workloads.objects(self.policy))
+        for schedule, age, phase in BACKUPS_THERE:
+            at = START - age / self.policy.speed
+            take_backup(source, f"{schedule}-{at:%Y%m%d%H%M%S}", at=at, schedule=schedule, phase=phase)
+        self._traffic()
+
+    def _secrets(self, host: str, port: int) -> None:
+        platform, region = self.policy.platform, self.policy.platform.responder.region
+        user = {"username": DATABASE_USER, "password": DATABASE_PASSWORD}
+        application = platform.application_secret
+        where = {application.host_key: host, application.port_key: port}
+        self.secrets.add(application.region, application.name, {**user, **where})
+        self.secrets.add(region, platform.database.credentials_secret, user)
+        for channel in self.policy.notifications.channels:
+            if isinstance(channel, PagerDutyChannel):
+                self.secrets.add(region, channel.secret, {"routing_key": ROUTING_KEY})
+            if isinstance(channel, SlackChannel):
+                self.secrets.add(region, channel.secret, {"bot_token": BOT_TOKEN})
+
+    def _traffic(self) -> None:
+        traffic, regions = self.policy.platform.traffic, self.policy.platform.regions
+        made = resources(self.policy)["Resources"]["TrafficSwitch"]["Properties"]
+        switch = cast("MetricSwitch", traffic.switch)
+        self.cloudwatch.add(switch.region, made)
+        over = {"Region": switch.region, "Name": switch.alarm}
+        kind = {"Type": "CLOUDWATCH_METRIC", "InsufficientDataHealthStatus": switch.insufficient_data}
+        configs = {"endpoint": endpoint_check(self.policy), "switch": {**kind, "AlarmIdentifier": over}}
+        ids = {
+            name: self.checks.create_health_check({"CallerReference": name, "HealthCheckConfig": config})
+            for name, config in configs.items()
+        }
+        hosts = {e.region: urlsplit(e.url).hostname for e in self.policy.platform.endpoints}
+        self._records: list[dict[str, Any]] = []
+        for record in traffic.records:
+            region = regions.primary if record.role == "PRIMARY" else regions.standby
+            row: dict[str, Any] = {"Name": traffic.record, "Type": "CNAME", "TTL": 10, "Failover": record.role}
+            row |= {"SetIdentifier": record.identifier, "ResourceRecords": [{"Value": hosts[region]}]}
+            if record.health_check:
+                row["HealthCheckId"] = ids[record.health_check]["HealthCheck"]["Id"]
+            self._records.append(row)
+
+    def _watch(self) -> None:
+        self.checks.statuses()
+
+    def _channels(self, ports: Ports) -> Mapping[str, Channel]:
+        """The real channels, Slack's with its one method replaced."""
+        built = dict(channels(SETTINGS, self.policy, ports))
+        for row in self.policy.notifications.channels:
+            if isinstance(row, SlackChannel):
+                built[row.name] = InProcessSlackChannel(
+                    row.name, self.slack, self.outside, token=BOT_TOKEN, channel=row.channel
+                )
+        return built
+
+    def _to_cluster(self, name: str) -> httpx2.BaseTransport:
+        return OutsideTransport("kubernetes", ModelTransport(self.clusters[name]), self.outside)
+
+    def _web(self, request: httpx2.Request) -> httpx2.Response:
+        """PagerDuty and the regions' services, by host."""
+        if request.url.host == urlsplit(SETTINGS.pagerduty_url).hostname:
+            said = self.pagerduty.request(request.method, request.url.path, request.headers, request.read())
+            return httpx2.Response(said.status, headers=said.headers, content=said.body)
+        hosts = {urlsplit(e.url).hostname: e.region for e in self.policy.platform.endpoints}
+        service = request.url.path.strip("/").rpartition("/")[0] or None
+        found = self.services[hosts[request.url.host]].health(service)
+        if found is None:
+            raise httpx2.ConnectTimeout("the region does not answer", request=request)
+        return httpx2.Response(found.status, json=found.body)
+
+    def _ready(self, region: str, service: str) -> bool:
+        row = self.policy.service(service)
+        api = next(self.clusters[c.name] for c in self._rows() if c.region == region)
+        return all(api.ready_deployment(row.namespace or "", name) for name in row.deployments)
+
+    def _write(self, region: str, service: str) -> str:
+        """A write with the address that the region's applications are configured with."""
+        del service  # all services of a region share one configuration
+        host, port = self._configured(region)
+        try:
+            self.engine.run(host, port, "prepare-heartbeat")
+        except (SqlError, OSError) as error:
+            return str(error)
+        return "ok"
+
+    def _configured(self, region: str) -> tuple[str, int]:
+        platform = self.policy.platform
+        if region == platform.regions.primary:
+            address = self.rds.instance(region, platform.database.primary.instance, platform.account).address
+            return address.host, address.port
+        secret = platform.application_secret
+        held = self.secrets.value(secret.region, secret.name)
+        return str(held[secret.host_key]), int(held[secret.port_key])
+
+
+def _known(token: str) -> User | None:
+    """Whoever shows a token of EKS's form may do everything; what it may do is RBAC's, and is tested there."""
+    return User("responder", groups=("system:masters",)) if token.startswith("k8s-aws-v1.") else None
+
+
