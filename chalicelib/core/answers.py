@@ -171,6 +171,8 @@ def _fold_step(
     now: datetime,
 ) -> Book:
     record = incident.step(step.id)
+    if record.state is StepState.DONE and not isinstance(answer, Looked):
+        return book
     match answer:
         case Looked(next=found):
             return _looked(book, incident, step, record, found, rules, now)
@@ -247,7 +249,8 @@ def _looked(
                 because=because,
                 call=found.call,
                 look_at=now + LOOK_WHILE_HELD / speed,
-                stuck_at=None,
+                # A call that was refused and is found missing again is the same trouble, told once.
+                stuck_at=record.stuck_at,
             )
             return put_step(book, incident.id, step.id, changed)
         case Stuck():

@@ -192,11 +192,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What became of a command."""
+    """What became of a command; a `question` changed nothing."""
 
     id: str
     ok: bool
     because: str
+    question: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

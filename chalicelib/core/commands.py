@@ -47,8 +47,16 @@ def fold_command(book: Book, command: Command, *, rules: Rules, now: datetime) -
 
 
 def replied(book: Book, command: Command, *, ok: bool, because: str) -> Book:
-    """The book that remembers what became of the command."""
-    return replace(book, replies=(*book.replies, Reply(id=command.said.id, ok=ok, because=because))[-REPLIES_KEPT:])
+    """The book that remembers what became of the command.
+
+    The replies are also how a repeated command is known, so questions, which change nothing, are forgotten first.
+    """
+    reply = Reply(id=command.said.id, ok=ok, because=because, question=isinstance(command, Status))
+    replies = (*book.replies, reply)
+    if len(replies) > REPLIES_KEPT:
+        oldest = next((n for n, r in enumerate(replies[:-1]) if r.question), 0)
+        replies = replies[:oldest] + replies[oldest + 1 :]
+    return replace(book, replies=replies)
 
 
 def _carry_out(book: Book, command: Command, rules: Rules, now: datetime) -> tuple[Book, str]:
@@ -70,8 +78,6 @@ def _carry_out(book: Book, command: Command, rules: Rules, now: datetime) -> tup
         case Abort() | Resolve():
             incident = _open(book, command.incident)
             event = Event.ABORTED if isinstance(command, Abort) else Event.RESOLVED
-            if incident.state is IncidentState.CLOSING:
-                raise IllegalCommandError(f"incident {incident.id!r} is closing already ({incident.ending})")
             return moved(
                 book, incident.id, event, f"{said.by} said so{_with(said.note)}", now
             ), f"{incident.id} is closing"
@@ -105,6 +111,8 @@ def _open(book: Book, incident_id: str) -> Incident:
     if incident is None:
         known = ", ".join(book.incidents) or "none"
         raise IllegalCommandError(f"there is no open incident {incident_id!r}; open: {known}")
+    if incident.state is IncidentState.CLOSING:
+        raise IllegalCommandError(f"incident {incident.id!r} is closing already ({incident.ending})")
     return incident
 
 
@@ -123,6 +131,11 @@ def _declare(book: Book, command: Declare, rules: Rules, now: datetime) -> tuple
     if kind is ScopeKind.REGION and "/" in command.scope:
         raise IllegalCommandError(
             f"{command.scenario} is about a region; scope {command.scope!r} is below one, allowed: {root}"
+        )
+    if kind is ScopeKind.REGION and command.scope != book.serving:
+        raise IllegalCommandError(
+            f"{command.scope!r} does not serve, {book.serving!r} does: its failover would lead into it; "
+            f"allowed: {book.serving}"
         )
     because = f"declared by {command.said.by}{_with(command.said.note)}"
     there = book.incident_at(command.scope)
@@ -155,7 +168,9 @@ def _approve(book: Book, command: Approve, rules: Rules, now: datetime) -> tuple
             f"the approval is for plan {command.plan!r}, incident {incident.id!r} follows {incident.plan!r}; "
             "look at it again (drctl show) and approve what it is now"
         )
-    asking = [s for s, r in incident.steps.items() if r.state is StepState.ASKING or r.rejected_by]
+    # A general yes is for what asks; what somebody rejected wants a yes of its own.
+    general = command.step is None
+    asking = [s for s, r in incident.steps.items() if r.state is StepState.ASKING or (r.rejected_by and not general)]
     steps = asking if command.step is None else [command.step]
     if not asking or any(s not in asking for s in steps):
         raise IllegalCommandError(

@@ -27,7 +27,7 @@ from chalicelib.core.answers import (
     Withdrawn,
     fold_answer,
 )
-from chalicelib.core.book import Book, Incident, StepState, Watermark
+from chalicelib.core.book import Book, Incident, StepState, Watermark, covers
 from chalicelib.core.commands import fold_command
 from chalicelib.core.happened import (
     Abort,
@@ -50,6 +50,7 @@ from chalicelib.core.incidents import moved, note, opened, paged, put, put_step,
 from chalicelib.core.plan import Rules
 from chalicelib.core.states import Event, IncidentState
 from chalicelib.policy.scenarios import ScopeKind
+from chalicelib.policy.signals import Rule
 
 Happened = Signal | Command | Answer | Tick
 
@@ -118,26 +119,39 @@ def _fold_signal(book: Book, signal: Signal, rules: Rules, now: datetime) -> Boo
             book = note(book, there.id, "signal", text, now)
             if there.scope == rule.scope or there.scenario == rule.scenario:
                 continue
-        if signal.state is not AlarmState.ALARM or there is not None:
-            continue
-        found = evidence.observations(book, rule, rules.policy)
-        if len(evidence.bad(found)) < rule.opens:
-            continue
-        if rules.policy.scenario(rule.scenario).scope is ScopeKind.REGION and rule.scope != book.serving:
-            book = note(
-                book, "", "quiet", f"{rule.scope} does not serve ({book.serving} does): no incident; {text}", now
-            )
-            continue
-        book = opened(
-            book,
-            scenario=rule.scenario,
-            scope=rule.scope,
-            failed_at=min((o.since for o in evidence.bad(found) if o.since), default=signal.changed_at),
-            declared_by=None,
-            because=evidence.sentence(found),
-            rules=rules,
-            now=now,
-        )
+        if signal.state is AlarmState.ALARM and there is None:
+            book = _open(book, rule, text, rules, now)
+    return book
+
+
+def _open(book: Book, rule: Rule, text: str, rules: Rules, now: datetime) -> Book:
+    """An incident in doubt, when enough of the rule's observers are bad; a region that does not serve has none."""
+    found = evidence.observations(book, rule, rules.policy)
+    ill = evidence.bad(found)
+    if len(ill) < rule.opens:
+        return book
+    if rules.policy.scenario(rule.scenario).scope is ScopeKind.REGION and rule.scope != book.serving:
+        quiet = f"{rule.scope} does not serve ({book.serving} does): no incident; {text}"
+        return note(book, "", "quiet", quiet, now)
+    return opened(
+        book,
+        scenario=rule.scenario,
+        scope=rule.scope,
+        failed_at=min((o.since for o in ill if o.since), default=now),
+        declared_by=None,
+        because=evidence.sentence(found),
+        rules=rules,
+        now=now,
+    )
+
+
+def _cleared(book: Book, incident: Incident, because: str, rules: Rules, now: datetime) -> Book:
+    """The suspicion was false; what it had swallowed or kept from opening below it is an incident of its own again."""
+    book = moved(book, incident.id, Event.CLEARED, because, now)
+    for rule in rules.policy.signals.rules:
+        below = rule.scope != incident.scope and covers(incident.scope, rule.scope)
+        if below and book.incident_at(rule.scope) is None:
+            book = _open(book, rule, because, rules, now)
     return book
 
 
@@ -171,7 +185,7 @@ def _weigh(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
     if incident.state is IncidentState.SUSPECTING and bad_since and now - bad_since >= rule.hold:
         return moved(book, incident_id, Event.CONFIRMED, evidence.sentence(found), now)
     if good_since and now - good_since >= rule.clear_after and not incident.moved:
-        return moved(book, incident_id, Event.CLEARED, evidence.sentence(found), now)
+        return _cleared(book, incident, evidence.sentence(found), rules, now)
     return book
 
 

@@ -7,13 +7,14 @@ never a branch inside an old one. A gate never looks at the world: what it judge
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from chalicelib.core import evidence
-from chalicelib.core.book import Book, Incident, StepRecord, StepState, covers
+from chalicelib.core.book import Book, Incident, StepRecord, StepState
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules, Step
 from chalicelib.policy.platform import Mode
@@ -93,10 +94,10 @@ def rejection(work: Wanted, _: Book, __: Rules, ___: datetime) -> Verdict:
     return Pass("nobody rejected it")
 
 
-def block_window(work: Wanted, book: Book, _: Rules, now: datetime) -> Verdict:
-    """After a failover nothing moves by itself until the window ends or a person acknowledges."""
+def block_window(_: Wanted, book: Book, __: Rules, now: datetime) -> Verdict:
+    """After a failover nothing moves by itself, wherever, until the window ends or a person acknowledges."""
     for block in book.blocks:
-        if now < block.until and (covers(block.scope, work.incident.scope) or covers(work.incident.scope, block.scope)):
+        if now < block.until:
             return Refuse(block.because)
     return Pass("no block window")
 
@@ -118,7 +119,7 @@ def data_loss_budget(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdi
         return Pass("moves no database")
     rpo = rules.policy.platform.database.rpo.total_seconds()
     loss = work.record.facts.get("loss_seconds")
-    if not isinstance(loss, float | int):
+    if not isinstance(loss, float | int) or math.isnan(loss):
         return Ask("how much would be lost is not known")
     if loss > rpo:
         return Ask(f"{loss:.0f} s of writes would be lost, the RPO is {rpo:.0f} s")

@@ -60,7 +60,7 @@ def opened(
 ) -> Book:
     """A new incident, in doubt unless a person declared it; open ones below its scope are absorbed."""
     policy = rules.policy
-    incident_id = f"{scope.replace('/', '.')}-{scenario}-{now:%Y%m%dT%H%M%S}"
+    incident_id = _fresh_id(book, f"{scope.replace('/', '.')}-{scenario}-{now:%Y%m%dT%H%M%S}")
     state = IncidentState.RESPONDING if declared_by else IncidentState.SUSPECTING
     smaller = [i for i in book.incidents.values() if covers(scope, i.scope) and i.state is not IncidentState.CLOSING]
     incident = Incident(
@@ -85,6 +85,14 @@ def opened(
         book = moved(book, other.id, Event.ABSORBED, f"taken over by {incident_id}", now)
         book = note(book, incident_id, "absorbed", f"incident {other.id} belongs to this one now", now)
     return book
+
+
+def _fresh_id(book: Book, wanted: str) -> str:
+    """`wanted`, or with a number when an incident of that name, opened in the same second, is still closing."""
+    number, found = 2, wanted
+    while found in book.incidents:
+        number, found = number + 1, f"{wanted}-{number}"
+    return found
 
 
 def moved(book: Book, incident_id: str, event: Event, because: str, now: datetime) -> Book:

@@ -110,11 +110,6 @@ def test_a_rejected_step_stalls_until_somebody_approves_it_by_name() -> None:
     assert only(book).state is IncidentState.RESPONDING
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="happened.py: without a step, every step *that asks now* is approved; a step that somebody rejected does not "
-    "ask, yet a general yes lifts the rejection in silence",
-)
 def test_a_general_yes_does_not_lift_a_rejection() -> None:
     book = asking("promote", "capacity")
     incident = only(book)
@@ -155,11 +150,6 @@ def test_an_incident_that_is_closing_cannot_be_ended_again(name: str) -> None:
         take(closing(), CLOSED[name](closing()), seconds=20)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="approve, reject and escalate are taken for an incident that is closing and answered as carried out, though "
-    "nothing is done any more: the person believes that somebody was paged, or that the step goes on",
-)
 @pytest.mark.parametrize("name", STILL_TAKEN)
 def test_an_incident_that_is_closing_takes_no_command_that_it_cannot_carry_out(name: str) -> None:
     with pytest.raises(IllegalCommandError):
@@ -202,11 +192,6 @@ def test_replies_are_remembered_up_to_a_limit() -> None:
     assert book.replies[-1].id == f"s{REPLIES_KEPT + 19}"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the only memory of command ids is the last hundred replies, and every status question pushes one out: a "
-    "command that its sender repeats later is carried out a second time",
-)
 def test_a_command_repeated_after_many_status_questions_is_still_known() -> None:
     pause = Pause(said=said("p"))
     book = take(empty(), pause, Resume(said=said("r")))
@@ -214,11 +199,6 @@ def test_a_command_repeated_after_many_status_questions_is_still_known() -> None
     assert take(book, pause).paused is None
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="an incident's id is made of scope, scenario and the second: declared again within the second in which it was "
-    "aborted, it takes the place of the one that is still closing, whose notices, timeline and archive are lost",
-)
 def test_an_incident_declared_again_in_the_same_second_is_one_of_its_own() -> None:
     book = declared(REGION, PRIMARY)
     book = take(book, Abort(said=said("end"), incident=only(book).id), seconds=0.3)
@@ -226,11 +206,6 @@ def test_an_incident_declared_again_in_the_same_second_is_one_of_its_own() -> No
     assert len(take(book, again, seconds=0.6).incidents) == 2
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a region failure can be declared at a region that does not serve: its plan then moves the platform *into* "
-    "the region that was declared broken",
-)
 def test_a_region_that_does_not_serve_cannot_be_declared_failed() -> None:
     with pytest.raises(IllegalCommandError):
         take(empty(), Declare(said=Said(id="d", by="ann", at=at(0)), scenario=REGION, scope=STANDBY))

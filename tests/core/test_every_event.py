@@ -156,7 +156,8 @@ def folded(book: Book, happened: Happened, seconds: float) -> Book:
     try:
         return fold(book, happened, rules=RULES, now=at(seconds))
     except IllegalCommandError as error:
-        assert str(error).strip()
+        if not str(error).strip():
+            pytest.fail("an illegal command was refused without a word")
         return book
 
 
@@ -224,11 +225,6 @@ def test_a_late_answer_to_a_notice_that_nobody_is_sending_changes_nothing(
     assert take(book, Told(incident=incident.id, key=NOTICE, outcome=outcome), seconds=30) == book
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="answers.py says that a late answer for a step that is done changes nothing, but Asked, HeldBack and Decided "
-    "take a step that is done back to asking, held or acting",
-)
 @pytest.mark.parametrize("kind", [Asked, HeldBack, Decided])
 def test_a_late_verdict_on_a_step_that_is_done_changes_nothing(kind: type[Asked | HeldBack | Decided]) -> None:
     book = with_step(in_state(IncidentState.RESPONDING), "capacity", done(10))

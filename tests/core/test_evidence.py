@@ -196,11 +196,6 @@ def _nodes_and_a_false_alarm(order: str) -> Book:
     return take(take(book, Tick(), seconds=81), Tick(), seconds=82)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a suspicion of a wider scope swallows a smaller failure; when the suspicion is cleared nobody opens the "
-    "smaller one again, and its alarm, still in ALARM, acts on change only: the signal is lost",
-)
 @pytest.mark.parametrize("order", ["before", "during"])
 def test_a_failure_that_outlives_the_false_alarm_above_it_is_answered(order: str) -> None:
     book = _nodes_and_a_false_alarm(order)

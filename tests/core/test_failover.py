@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import pytest
-
 from chalicelib.core.book import Book, Incident, NoticeState, StepState
 from chalicelib.core.due import Do, Look, due
 from chalicelib.core.happened import Approve, Pause, Resume, SetMode
@@ -183,11 +181,6 @@ def test_three_refusals_leave_the_step_stuck_and_people_are_told() -> None:
     assert any(e.kind == "refused" and "not in this state" in e.text for e in worker.timeline)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a step that is stuck by refusals forgets when it got stuck each time its missing call is found again, "
-    "so each further refusal is a new notice: everybody is paged every 10 s for as long as it lasts",
-)
 def test_a_call_that_is_refused_for_ten_minutes_pages_once() -> None:
     worker = Worker(LittleWorld(answer_call=lambda s: REFUSED if s.id == "capacity" else MADE), confirmed(), RULES)
     for now in range(10, 360, 1):

@@ -1,11 +1,12 @@
 """Whatever comes, in whatever order: what DESIGN.md says must always hold of the core does hold.
 
 Signals come twice and out of order, commands are legal and not, calls are refused or unanswered, workers stop in the
-middle. After each of these everything is checked; at the end the world is healthy, people say yes, and it must end well.
+middle. After each of these everything is checked; in the end the world is healthy, people say yes, and it ends well.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -42,7 +43,7 @@ from tests.core.little_world import LOST, MADE, REFUSED, LittleWorld, Worker
 from tests.core.stage import POLICY, PRIMARY, REGION, ROUTE53, RULES, START, alarm, empty, probe, unsettled
 
 FRESH: Final = timedelta(minutes=2)
-VOICES: Final = {
+VOICES: dict[str, Callable[[AlarmState, float], Signal]] = {
     "route53": lambda state, s: alarm(ROUTE53, state, s),
     "probe": probe,
     "cluster": lambda state, s: alarm("ClusterHealth", state, s),

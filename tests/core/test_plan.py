@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ def test_no_step_stands_before_what_it_needs(scenario: str) -> None:
 def test_services_come_back_in_the_order_of_the_tightest_objective_that_leans_on_them() -> None:
     restores = [s for s in plan_of(REGION).steps if s.action == "velero-restore"]
     assert [s.service for s in restores][:3] == ["api-gateway", "ml-service", "authentication"]
-    for before, after in zip(restores, restores[1:], strict=False):
+    for before, after in itertools.pairwise(restores):
         assert before.id in after.needs
 
 
@@ -102,7 +103,7 @@ def test_a_circle_is_an_error_that_names_its_steps(need: str) -> None:
 
 
 def test_a_scenario_without_a_runbook_is_an_error_that_names_those_that_have_one() -> None:
-    with pytest.raises(PlanError, match="'meteor' has no runbook.*region-failure"):
+    with pytest.raises(PlanError, match=r"'meteor' has no runbook.*region-failure"):
         plan("meteor", policy=POLICY)
 
 
