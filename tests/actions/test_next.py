@@ -1,0 +1,218 @@
+"""Facts → next, as tables. `next` is pure: every branch of every action is a row."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.validate import validate_parameters
+
+from chalicelib.actions.contract import AwsOp, KubeOp
+from chalicelib.actions.node_capacity import Capacity
+from chalicelib.actions.point_application import Pointing
+from chalicelib.actions.promote_replica import Replica
+from chalicelib.actions.registry import ACTIONS
+from chalicelib.actions.switch_traffic import Switch
+from chalicelib.actions.velero_location import Location
+from chalicelib.actions.velero_restore import Attempt, Backup, Restoring
+from chalicelib.actions.verify_service import Verified
+from chalicelib.actions.verify_write import Proof
+from chalicelib.actions.workload_ready import Readiness
+from chalicelib.core.outcome import Act, Call, Done, Next, Stuck, Wait
+from tests.actions.stage import AT, DENIED, POLICY, SILENT, STANDBY, target
+
+REDIS = STANDBY | {"service": "redis"}
+CAPACITY = Capacity(status="ACTIVE", desired=1, minimum=1, maximum=12, health="", nodes_ready=1)
+REPLICA = Replica(status="available", source="arn:aws:rds:us-east-1:1:db:pg", replicating="replicating")
+GOOD = Backup("hourly-2", AT - timedelta(minutes=35))
+OLDER = Backup("hourly-1", AT - timedelta(minutes=95))
+ATTEMPT = Attempt("dr-redis-x-1", "hourly-2", "Completed", 0, 0, ", 3 of 3 items", "")
+READY = Readiness(())
+LACKING = Readiness(("deployment 'redis' has 0 of 2 pods ready",))
+
+
+def restoring(*attempts: Attempt, good: tuple[Backup, ...] = (GOOD, OLDER)) -> Restoring:
+    return Restoring(attempts, good, ("hourly-3: is PartiallyFailed",))
+
+
+ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
+    ("velero-location-read-only", STANDBY, SILENT, Wait, "looking again"),
+    ("velero-location-read-only", STANDBY, DENIED, Stuck, "AccessDenied"),
+    ("velero-location-read-only", STANDBY, None, Stuck, "does not exist"),
+    (
+        "velero-location-read-only",
+        STANDBY,
+        Location("ReadWrite", "Available", ""),
+        Act,
+        "is ReadWrite, expected ReadOnly",
+    ),
+    ("velero-location-read-only", STANDBY, Location("ReadOnly", "Available", ""), Done, "is read-only"),
+    ("velero-location-read-only", STANDBY, Location("ReadOnly", "", ""), Done, "is read-only"),
+    ("velero-location-read-only", STANDBY, Location("ReadOnly", "Unavailable", "no bucket"), Stuck, "no bucket"),
+    ("node-capacity", STANDBY, SILENT, Wait, "nobody answered"),
+    ("node-capacity", STANDBY, DENIED, Stuck, "AccessDenied"),
+    ("node-capacity", STANDBY, CAPACITY, Act, "wants 1 nodes, 6 are needed"),
+    ("node-capacity", STANDBY, replace(CAPACITY, status="UPDATING"), Wait, "UPDATING"),
+    ("node-capacity", STANDBY, replace(CAPACITY, status="DEGRADED", health="no IPs"), Stuck, "no IPs"),
+    ("node-capacity", STANDBY, replace(CAPACITY, desired=6), Wait, "1 of 6 nodes Ready"),
+    ("node-capacity", STANDBY, replace(CAPACITY, desired=6, nodes_ready=SILENT), Wait, "nobody answered"),
+    ("node-capacity", STANDBY, replace(CAPACITY, desired=6, nodes_ready=6), Done, "6 nodes Ready"),
+    ("node-capacity", STANDBY, replace(CAPACITY, desired=9, nodes_ready=9), Done, "9 nodes Ready"),
+    ("velero-restore", REDIS, SILENT, Wait, "nobody answered"),
+    ("velero-restore", REDIS, DENIED, Stuck, "AccessDenied"),
+    ("velero-restore", REDIS, restoring(), Act, "'hourly-2' is 35m old"),
+    ("velero-restore", REDIS, restoring(good=()), Stuck, "hourly-3: is PartiallyFailed"),
+    ("velero-restore", REDIS, restoring(good=(OLDER,)), Act, "older than the RPO of 1h15m"),
+    ("velero-restore", REDIS, restoring(replace(ATTEMPT, phase="")), Wait, "is new"),
+    (
+        "velero-restore",
+        REDIS,
+        restoring(replace(ATTEMPT, phase="InProgress")),
+        Wait,
+        "InProgress",
+    ),
+    ("velero-restore", REDIS, restoring(ATTEMPT), Done, "from backup 'hourly-2'"),
+    ("velero-restore", REDIS, restoring(replace(ATTEMPT, warnings=2)), Done, "2 warnings"),
+    ("velero-restore", REDIS, restoring(replace(ATTEMPT, errors=1)), Act, "'hourly-1'"),
+    (
+        "velero-restore",
+        REDIS,
+        restoring(replace(ATTEMPT, phase="PartiallyFailed")),
+        Act,
+        "older",
+    ),
+    (
+        "velero-restore",
+        REDIS,
+        restoring(*(replace(ATTEMPT, name=f"r{n}", phase="Failed", why=": boom") for n in range(3))),
+        Stuck,
+        "attempt 3 of 3",
+    ),
+    ("workload-ready", REDIS, LACKING, Wait, "0 of 2 pods ready"),
+    ("workload-ready", REDIS, Readiness((), DENIED), Stuck, "AccessDenied"),
+    ("workload-ready", REDIS, READY, Done, "is ready"),
+    ("promote-replica", {}, SILENT, Wait, "nobody answered"),
+    ("promote-replica", {}, DENIED, Stuck, "AccessDenied"),
+    ("promote-replica", {}, REPLICA, Act, "still replicates"),
+    ("promote-replica", {}, replace(REPLICA, status="backing-up"), Wait, "'backing-up', expected 'available'"),
+    ("promote-replica", {}, replace(REPLICA, status="modifying"), Wait, "'modifying'"),
+    ("promote-replica", {}, replace(REPLICA, status="rebooting", source=None), Wait, "'rebooting'"),
+    ("promote-replica", {}, replace(REPLICA, status="stopped"), Stuck, "'stopped'"),
+    ("promote-replica", {}, replace(REPLICA, source=None), Done, "replicates from nobody"),
+    ("point-application", {}, SILENT, Wait, "nobody answered"),
+    ("point-application", {}, DENIED, Stuck, "AccessDenied"),
+    ("point-application", {}, Pointing("old", "5432", "new", "5432"), Act, "old:5432, not at new:5432"),
+    ("point-application", {}, Pointing("new", "5431", "new", "5432"), Act, "not at new:5432"),
+    ("point-application", {}, Pointing("new", "5432", "new", "5432"), Done, "points at new:5432"),
+    ("verify-write", {}, SILENT, Wait, "nobody answered"),
+    ("verify-write", {}, DENIED, Stuck, "SQLSTATE AccessDenied"),
+    ("verify-write", {}, Proof("db", 5432, None), Act, "not been proven"),
+    ("verify-write", {}, Proof("db", 5432, 31.0), Act, "not been proven"),
+    ("verify-write", {}, Proof("db", 5432, 0.2), Done, "0.2 s ago"),
+    ("verify-service", REDIS, Verified(LACKING, "u", 200, ""), Wait, "pods ready"),
+    ("verify-service", REDIS, Verified(Readiness((), DENIED), "u", 200, ""), Stuck, "Denied"),
+    ("verify-service", REDIS, Verified(READY, "u", SILENT, ""), Wait, "nobody answered"),
+    ("verify-service", REDIS, Verified(READY, "u", 503, "no db"), Wait, "answers 503: no db"),
+    ("verify-service", REDIS, Verified(READY, "u", 200, ""), Done, "answers 200"),
+    ("verify-service", REDIS, Verified(READY, None, None, ""), Done, "no address"),
+    ("switch-traffic", {"to": "standby"}, SILENT, Wait, "nobody answered"),
+    ("switch-traffic", {"to": "standby"}, DENIED, Stuck, "AccessDenied"),
+    ("switch-traffic", {"to": "standby"}, None, Stuck, "does not exist"),
+    ("switch-traffic", {"to": "standby"}, Switch("OK", None), Act, "is in OK, expected ALARM"),
+    ("switch-traffic", {"to": "standby"}, Switch("INSUFFICIENT_DATA", 0.0), Act, "expected ALARM"),
+    ("switch-traffic", {"to": "standby"}, Switch("OK", 1.0), Wait, "still in OK"),
+    ("switch-traffic", {"to": "standby"}, Switch("ALARM", 1.0), Done, "goes to us-west-2"),
+    ("switch-traffic", {"to": "primary"}, Switch("ALARM", 1.0), Act, "expected OK"),
+    ("person", {"ask": "look at it"}, None, Wait, "look at it"),
+]
+
+
+@pytest.mark.parametrize(("name", "params", "facts", "kind", "because"), ROWS)
+def test_says_the_one_thing_that_is_missing(
+    name: str, params: dict[str, str], facts: Any, kind: type[Next], because: str
+) -> None:
+    found = ACTIONS[name].next(target(**params), POLICY, facts, AT)
+    assert isinstance(found, kind), found
+    assert because in found.because
+
+
+def test_every_action_and_every_kind_of_answer_it_knows_is_a_row() -> None:
+    assert {row[0] for row in ROWS} == set(ACTIONS)
+    for name, action in ACTIONS.items():
+        kinds = {row[3] for row in ROWS if row[0] == name}
+        assert (Act in kinds) == bool(action.calls or name == "verify-write")
+
+
+def test_a_person_s_step_is_done_by_their_word() -> None:
+    said = replace(target(ask="look"), approved_by="ann", approved_note="mended")
+    assert ACTIONS["person"].next(said, POLICY, None, AT) == Done(because="ann says it is done: mended")
+
+
+def test_the_switch_says_which_region_serves() -> None:
+    found = ACTIONS["switch-traffic"].next(target(to="standby"), POLICY, Switch("ALARM", 1.0), AT)
+    assert isinstance(found, Done)
+    assert found.facts == {"serves": "us-west-2"}
+
+
+CALLS = [(row[0], row[1], row[2]) for row in ROWS if row[3] is Act]
+
+
+def call_of(name: str, params: dict[str, str], facts: Any) -> Call:
+    found = ACTIONS[name].next(target(**params), POLICY, facts, AT)
+    assert isinstance(found, Act)
+    return found.call
+
+
+@pytest.mark.parametrize(("name", "params", "facts"), CALLS)
+def test_a_call_is_declared_and_the_same_for_every_worker_at_any_time(
+    name: str, params: dict[str, str], facts: Any
+) -> None:
+    call = call_of(name, params, facts)
+    later = ACTIONS[name].next(replace(target(**params), at=AT + timedelta(minutes=7)), POLICY, facts, AT)
+    assert isinstance(later, Act)
+    assert later.call == call
+    match call.system:
+        case "aws":
+            wanted = (call.service, call.operation)
+            assert wanted in {(o.service, o.operation) for o in ACTIONS[name].calls if isinstance(o, AwsOp)}
+        case "kubernetes":
+            assert call.operation in {f"{o.verb} {o.named}" for o in ACTIONS[name].calls if isinstance(o, KubeOp)}
+        case _:
+            assert call.operation == "write-heartbeat"
+
+
+@pytest.mark.parametrize(("name", "params", "facts"), [c for c in CALLS if call_of(*c).system == "aws"])
+def test_an_aws_call_is_one_that_the_service_would_take(name: str, params: dict[str, str], facts: Any) -> None:
+    call = call_of(name, params, facts)
+    model = botocore.session.get_session().get_service_model(call.service)
+    wanted = call.operation.replace("_", "")
+    operation = next(o for o in model.operation_names if o.lower() == wanted)
+    given = {k: v for k, v in call.params.items() if k != "merge"}
+    if "merge" in call.params:
+        given["SecretString"] = "{}"
+    validate_parameters(given, model.operation_model(operation).input_shape)
+
+
+@pytest.mark.parametrize(("name", "params", "facts"), CALLS)
+def test_no_call_carries_a_secret(name: str, params: dict[str, str], facts: Any) -> None:
+    call = call_of(name, params, facts)
+    assert not re.search(r"password|SecretString|token=.*xox", f"{call.params} {call.sentence()}")
+
+
+def test_a_restore_names_exactly_one_backup_and_updates_what_is_there() -> None:
+    call = call_of("velero-restore", REDIS, restoring())
+    spec = call.params["body"]["spec"]
+    assert spec["backupName"] == "hourly-2"
+    assert "scheduleName" not in spec
+    assert spec["existingResourcePolicy"] == "update"
+    assert spec["labelSelector"] == {"matchLabels": {"app.kubernetes.io/name": "redis"}}
+    assert len(call.params["name"]) <= 63
+    assert not call.params["name"].endswith("-0")
+
+
+def test_only_the_promotion_cannot_be_undone() -> None:
+    assert {c[0] for c in CALLS if not call_of(*c).reversible} == {"promote-replica"}
