@@ -1,0 +1,208 @@
+"""What each trigger does, without Lambda: the inbox, the dead letters, the desk, the probe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from chalicelib import ways_in
+from chalicelib.bootstrap import Responder, WallClock
+from chalicelib.clients.web import HttpAnswer
+from chalicelib.core.happened import AlarmState, Signal, SignalKind, Unreadable
+from chalicelib.core.outcome import Made, NoData, Wait
+from chalicelib.desk import Desk
+from chalicelib.policy.load import load
+from chalicelib.settings import Settings
+from chalicelib.shift import Tools
+from chalicelib.store.codec import read_book
+from chalicelib.store.contract import StoreUnavailableError
+from chalicelib.store.memory import MemoryStore
+
+ROOT = Path(__file__).parents[2]
+POLICY = load(ROOT / "policies")
+AT = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+
+
+class Clock(WallClock):
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.at = AT
+
+    def now(self) -> datetime:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+class Hands:
+    """Waits whenever it looks; whatever it is told to tell is taken."""
+
+    def look(self, *_: Any) -> Wait:
+        return Wait(because="busy", again_in=timedelta(seconds=30))
+
+    def make(self, *_: Any) -> Made:
+        raise AssertionError("nothing is to be made here")
+
+    def tell(self, *_: Any) -> Made:
+        return Made(because="taken")
+
+    def alarm_states(self, *_: Any) -> tuple[Signal, ...]:
+        return ()
+
+
+@dataclass
+class Web:
+    """Answers as it was told to, then goes on with the last."""
+
+    answers: list[HttpAnswer | NoData]
+    asked: list[str] = field(default_factory=list)
+
+    def get(self, url: str, *, timeout_s: float) -> HttpAnswer | NoData:
+        assert timeout_s > 0
+        self.asked.append(url)
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+@dataclass
+class Ports:
+    web: Web
+
+
+def responder(store: MemoryStore | None = None, *answers: HttpAnswer | NoData) -> tuple[Responder, MemoryStore, Clock]:
+    kept, clock = store or MemoryStore(), Clock()
+    tools = Tools(store=kept, hands=Hands(), policy=POLICY, clock=clock)
+    settings = Settings.read({}, root=ROOT)
+    ports = cast("Any", Ports(Web(list(answers) or [HttpAnswer(200, "")])))
+    made = Responder(settings=settings, policy=POLICY, store=kept, desk=Desk(tools), ports=ports, clock=clock)
+    return made, kept, clock
+
+
+def signal(**changes: Any) -> Signal:
+    whole = Signal(
+        source="arn:aws:cloudwatch:us-east-1:111122223333:alarm:ClusterHealth",
+        name="ClusterHealth",
+        kind=SignalKind.METRIC_ALARM,
+        state=AlarmState.ALARM,
+        changed_at=AT - timedelta(seconds=5),
+        reason="Threshold Crossed",
+        region="us-east-1",
+        account="111122223333",
+    )
+    return replace(whole, **changes)
+
+
+def unreadable() -> Unreadable:
+    return Unreadable(raw="{}", reason="it is empty", received_at=AT, way="sns")
+
+
+def until(clock: Clock, seconds: float = 30) -> datetime:
+    return clock.now() + timedelta(seconds=seconds)
+
+
+def test_a_batch_keeps_what_can_be_read_and_what_cannot() -> None:
+    it, store, clock = responder()
+    found = ways_in.alarms(it, [signal(), unreadable()], until=until(clock))
+    assert (found.signals, found.unreadable) == (1, 1)
+    assert len(store.documents("dead")) == 1
+    assert len(read_book(store.book.body or "")[0].incidents) == 1
+    assert store.inbox_empty()
+
+
+def test_a_delivery_that_cannot_be_read_does_not_visit_the_desk() -> None:
+    it, store, clock = responder()
+    assert ways_in.alarms(it, [unreadable()], until=until(clock)).worked is None
+    assert store.book.body is None
+
+
+class Silent(MemoryStore):
+    """A store that takes nothing in."""
+
+    def put_inbox(self, key: str, item: Mapping[str, Any]) -> bool:
+        raise StoreUnavailableError(f"no answer for {key} ({len(item)} fields)")
+
+
+def test_a_store_that_does_not_answer_makes_the_sender_try_again() -> None:
+    it, _, clock = responder(Silent())
+    with pytest.raises(StoreUnavailableError):
+        ways_in.alarms(it, [signal()], until=until(clock))
+
+
+def test_a_command_is_answered_with_what_became_of_it() -> None:
+    it, _, clock = responder()
+    said = {"command": "pause", "by": "ann", "id": "1", "note": "look first"}
+    assert ways_in.command(it, said, until=until(clock)) == {"ok": True, "because": "paused", "id": "1"}
+    again = ways_in.command(it, said | {"id": "2"}, until=until(clock))
+    assert (again["ok"], again["because"]) == (False, "already paused by ann; allowed: resume")
+    assert ways_in.command(it, said, until=until(clock))["ok"]
+
+
+def test_a_wrong_command_says_what_is_allowed_and_reaches_no_desk() -> None:
+    it, store, clock = responder()
+    answer = ways_in.command(it, {"command": "paus", "by": "ann", "id": "1"}, until=until(clock))
+    assert not answer["ok"]
+    assert "pause" in answer["because"]
+    assert store.book.body is None
+
+
+def test_a_command_that_meets_a_busy_desk_says_that_it_waits_in_the_inbox() -> None:
+    it, store, clock = responder()
+    store.claim("another", now=clock.now(), until=clock.now() + timedelta(minutes=5))
+    answer = ways_in.command(it, {"command": "pause", "by": "ann", "id": "1"}, until=until(clock))
+    assert answer["ok"]
+    assert "in the inbox" in answer["because"]
+    assert not store.inbox_empty()
+
+
+def test_a_tick_waits_for_a_desk_that_is_held_and_takes_over() -> None:
+    it, store, clock = responder()
+    store.claim("another", now=clock.now(), until=clock.now() + timedelta(seconds=10))
+    worked = ways_in.tick(it, until=until(clock, 50))
+    assert not worked.busy
+    assert clock.now() > AT + timedelta(seconds=10)
+
+
+DOWN = NoData(because="GET https://api was not answered within 3 s: ConnectError")
+UP = HttpAnswer(200, "")
+
+
+def marks(store: MemoryStore) -> dict[str, AlarmState]:
+    book = read_book(store.book.body)[0] if store.book.body else None
+    return {source: m.state for source, m in book.watermarks.items()} if book else {}
+
+
+@pytest.mark.parametrize("bad", [DOWN, HttpAnswer(503, "no database"), HttpAnswer(301, "")])
+def test_a_probe_is_bad_after_as_many_failures_in_a_row_as_policy_says(bad: HttpAnswer | NoData) -> None:
+    it, store, clock = responder(None, bad)
+    ways_in.probe(it, until=until(clock, 55))
+    assert marks(store) == {"probe:standby-probe": AlarmState.ALARM}
+    assert len(cast("Any", it.ports).web.asked) == 3
+    assert read_book(store.book.body or "")[0].watermarks["probe:standby-probe"].changed_at == AT
+
+
+def test_a_single_failure_between_answers_says_nothing() -> None:
+    it, store, clock = responder(None, UP, UP, UP, DOWN, UP)
+    ways_in.probe(it, until=until(clock, 55))
+    assert marks(store) == {"probe:standby-probe": AlarmState.OK}
+
+
+def test_what_was_told_is_not_told_again() -> None:
+    it, store, clock = responder(None, DOWN)
+    ways_in.probe(it, until=until(clock, 55))
+    rev = store.book.rev
+    # The incident it opened may go on, but no new signal comes in.
+    assert ways_in.probe(it, until=until(clock, 55))
+    assert marks(store) == {"probe:standby-probe": AlarmState.ALARM}
+    assert store.book.rev == rev
+
+
+def test_it_asks_the_region_at_its_own_address_and_never_the_global_name() -> None:
+    it, _, clock = responder(None, UP)
+    ways_in.probe(it, until=until(clock, 55))
+    assert set(cast("Any", it.ports).web.asked) == {"https://api.us-east-1.neurectomy.io/health"}

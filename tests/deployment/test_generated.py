@@ -1,0 +1,166 @@
+"""What is deployed is what policy and code give: no drift, no permission too many, nothing of another platform."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib import names
+from chalicelib.actions.contract import AwsOp
+from chalicelib.actions.registry import ACTIONS
+from chalicelib.policy.load import load
+from drctl.deployment import generate
+from drctl.deployment.permissions import COMMON, STORE, document, iam_action
+from drctl.deployment.resources import EVENTS, logical
+from drctl.world.package import Package, package
+from tests.deployment.conftest import ROOT
+
+POLICY = load(ROOT / "policies")
+THEIRS = {
+    "NEURECTOMY": "ACME",
+    "neurectomy": "acme",
+    "Neurectomy": "Acme",
+    "us-east-1": "eu-west-1",
+    "us-west-2": "eu-central-1",
+    "111122223333": "444455556666",
+}
+KNOWS_NO_RESOURCE = {"cloudwatch:GetMetricStatistics", "cloudwatch:PutMetricData"}
+"""By CloudWatch's page of the service authorization reference."""
+
+
+def statements(function: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = document(POLICY, function)["Statement"]
+    return found
+
+
+def test_what_is_in_the_repository_is_what_would_be_generated() -> None:
+    assert generate.drift(ROOT, POLICY) == []
+
+
+@pytest.mark.parametrize("change", ["edited", "missing", "strange"])
+def test_drift_is_told(tmp_path: Path, change: str) -> None:
+    generate.write(tmp_path, POLICY)
+    assert generate.drift(tmp_path, POLICY) == []
+    match change:
+        case "edited":
+            (tmp_path / ".chalice" / "config.json").write_text("{}")
+        case "missing":
+            (tmp_path / ".chalice" / "policy-tick.json").unlink()
+        case _:
+            (tmp_path / ".chalice" / "policy-nobody.json").write_text("{}")
+    assert len(generate.drift(tmp_path, POLICY)) == 1
+
+
+@pytest.mark.parametrize("function", names.FUNCTIONS)
+def test_no_function_may_do_everything_or_to_everything(function: str) -> None:
+    for statement in statements(function):
+        assert not [action for action in statement["Action"] if "*" in action]
+        if "*" in statement["Resource"]:
+            assert set(statement["Action"]) <= KNOWS_NO_RESOURCE
+        else:
+            assert all(resource.startswith("arn:aws:") for resource in statement["Resource"])
+
+
+def test_a_metric_is_written_in_its_own_namespace_only() -> None:
+    (written,) = [s for s in statements("tick") if s["Action"] == ["cloudwatch:PutMetricData"]]
+    assert written["Condition"] == {"StringEquals": {"cloudwatch:namespace": "NeurectomyDR"}}
+
+
+def test_everything_that_actions_declare_is_granted_and_nothing_that_nobody_declared() -> None:
+    granted = {a for s in statements("tick") for a in s["Action"]} - {
+        "logs:CreateLogGroup",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+    }
+    declared = {
+        iam_action(op.service, op.operation)
+        for action in ACTIONS.values()
+        for op in (*action.reads, *action.calls)
+        if isinstance(op, AwsOp)
+    }
+    others = {iam_action(op.service, op.operation) for op in (*STORE, *COMMON)}
+    channels = {"ses:SendEmail", "secretsmanager:GetSecretValue", "cloudwatch:DescribeAlarms"}
+    assert declared <= granted
+    assert granted == declared | others | channels
+
+
+def test_only_the_alarms_states_are_asked_of_the_primary_region() -> None:
+    for statement in statements("tick"):
+        if any(":us-east-1:" in resource for resource in statement["Resource"]):
+            assert statement["Action"] == ["cloudwatch:DescribeAlarms"]
+
+
+def test_the_merge_adds_no_function_or_event_that_chalice_does_not_make(made: Package, tmp_path: Path) -> None:
+    plain = package(ROOT, "local", tmp_path).template["Resources"]
+    for name in names.FUNCTIONS:
+        assert plain[logical(name)]["Type"] == "AWS::Serverless::Function"
+        if name in EVENTS:
+            assert EVENTS[name] in plain[logical(name)]["Properties"]["Events"]
+    for name, resource in made.template["Resources"].items():
+        assert resource.get("Type"), f"{name} was misspelled: it merged with nothing"
+
+
+def test_every_function_has_a_place_for_what_it_fails_on(made: Package) -> None:
+    functions = [r for r in made.template["Resources"].values() if r["Type"] == "AWS::Serverless::Function"]
+    assert len(functions) == len(names.FUNCTIONS)
+    for function in functions:
+        invoked = function["Properties"]["EventInvokeConfig"]
+        assert invoked["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["FailedEvents", "Arn"]}
+
+
+def test_the_configuration_names_the_functions_that_the_app_has(made: Package) -> None:
+    handlers = {
+        r["Properties"]["Handler"].removeprefix("app.")
+        for r in made.template["Resources"].values()
+        if r["Type"] == "AWS::Serverless::Function"
+    }
+    configured = json.loads((ROOT / ".chalice" / "config.json").read_text())["stages"]
+    assert all(set(stage["lambda_functions"]) == handlers == set(names.FUNCTIONS) for stage in configured.values())
+
+
+def test_the_package_is_small_and_holds_what_it_needs(made: Package) -> None:
+    assert made.zip.stat().st_size <= 8_000_000
+    held = zipfile.ZipFile(made.zip).namelist()
+    assert {"app.py", "policies/platform.yaml"} <= set(held)
+    assert not [n for n in held if n.startswith(("boto3/", "botocore/", "drctl/", "tests/"))]
+    assert any(n.startswith("chalicelib/__pycache__/desk.") for n in held)
+
+
+def test_the_package_is_the_same_byte_by_byte(made: Package, tmp_path: Path) -> None:
+    again = package(ROOT, "local", tmp_path, merge=ROOT / ".chalice" / generate.MERGED)
+    assert again.zip.read_bytes() == made.zip.read_bytes()
+
+
+def test_the_package_imports_alone_and_without_the_x_ray_sdk(made: Package, tmp_path: Path) -> None:
+    zipfile.ZipFile(made.zip).extractall(tmp_path)
+    script = "import app, sys; print(sorted(m for m in sys.modules if 'xray' in m or 'drctl' in m))"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path), "AWS_DEFAULT_REGION": "us-west-2", "DR_STAGE": "local"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_another_platform_s_deployment_has_none_of_our_names(tmp_path: Path) -> None:
+    folder = tmp_path / "policies"
+    shutil.copytree(ROOT / "policies", folder, ignore=shutil.ignore_patterns("schemas"))
+    for path in folder.glob("*.yaml"):
+        text = path.read_text()
+        for ours, theirs in THEIRS.items():
+            text = text.replace(ours, theirs)
+        path.write_text(text)
+    whole = json.dumps(generate.generated(load(folder))).lower()
+    for ours in ("neurectomy", "us-west-2", "111122223333"):
+        assert ours not in whole
