@@ -9,6 +9,7 @@ goes to MiniStack.
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -139,7 +140,8 @@ class Gate:
                 request.method,
                 url,
                 headers=headers,
-                data=body,
+                # A package has eight megabytes: as a stream it does not hold up the loop.
+                data=io.BytesIO(body),
                 allow_redirects=False,
                 skip_auto_headers=("User-Agent", "Accept"),
             ) as answer:

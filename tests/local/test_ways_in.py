@@ -1,0 +1,161 @@
+"""One change of an alarm by all three ways, and what cannot be read, in the mode of a first deployment: observe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.core.book import StepState
+from drctl.world.inside.pump import Change, detail, direct_event, sns_message
+from tests.local.stage import Stage, eventually, never, up, utc
+
+ALARM = "ClusterHealth"
+SPEED = 20.0
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with up(tmp_path_factory.mktemp("ways"), speed=SPEED) as stage:
+        stage.healthy()
+        yield stage
+
+
+def change(stage: Stage, name: str, *, new: str = "ALARM", late: timedelta = timedelta(0)) -> Change:
+    """A change of a deployed alarm as CloudWatch would tell of it, `late` after now."""
+    described = stage.client("cloudwatch", stage.primary).describe_alarms(AlarmNames=[name])["MetricAlarms"][0]
+    return Change(described | {"AlarmConfigurationUpdatedTimestamp": 0}, "OK", new, "a test says so", utc() + late)
+
+
+def record(message: object) -> dict[str, Any]:
+    text = message if isinstance(message, str) else json.dumps(message)
+    return {"EventSource": "aws:sns", "Sns": {"Message": text, "MessageAttributes": {}}}
+
+
+def event(told: Change) -> dict[str, Any]:
+    """EventBridge's envelope around a change."""
+    return {
+        "version": "0",
+        "id": "00000000-0000-0000-0000-000000000001",
+        "detail-type": "CloudWatch Alarm State Change",
+        "source": "aws.cloudwatch",
+        "account": told.account,
+        "time": told.at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "region": told.region,
+        "resources": [told.arn],
+        "detail": detail(told),
+    }
+
+
+def entries(stage: Stage, name: str) -> list[str]:
+    """Every line about this alarm's changes, on any timeline."""
+    incidents = [i.id for i in stage.open()]
+    lines = [e for i in (*incidents, "platform", "") for e in stage.timeline(i)]
+    return [str(e["text"]) for e in lines if str(e["text"]).startswith(f"{name} is ")]
+
+
+def arn(stage: Stage, name: str) -> str:
+    return f"arn:aws:cloudwatch:{stage.primary}:{stage.policy.platform.account}:alarm:{name}"
+
+
+def test_an_alarm_set_by_an_ordinary_client_reaches_the_desk_by_its_topic(stage: Stage) -> None:
+    stage.raise_alarm("NodeReadiness")
+    found = eventually(stage.open, within=20, what="an incident")
+    assert [i.scope for i in found] == ["us-east-1/cluster"]
+    book = stage.book()
+    assert book is not None
+    assert [m.state for source, m in book.watermarks.items() if source == arn(stage, "NodeReadiness")] == ["ALARM"]
+    assert {c.function for c in stage.ours() if c.operation == "PutItem"} >= {"OnAlarmSns"}
+
+
+def test_one_change_by_three_ways_however_often_is_one_signal(stage: Stage) -> None:
+    told = change(stage, "BackupSuccess")
+    for _ in range(2):
+        stage.invoke("on_alarm_direct", direct_event(told))
+        stage.invoke("on_alarm_event", event(told))
+        stage.invoke("on_alarm_sns", {"Records": [record(sns_message(told)), record(sns_message(told))]})
+    eventually(stage.store.inbox_empty, within=20, what="an empty inbox")
+    book = stage.book()
+    assert book is not None
+    assert [i.scope for i in book.incidents.values()].count("us-east-1/backups") == 1
+    mark = book.watermarks[arn(stage, "BackupSuccess")]
+    assert abs(mark.changed_at - told.at) < timedelta(milliseconds=1)
+    ours = next(i for i in book.incidents.values() if i.scope == "us-east-1/backups")
+    opened = [e for e in stage.timeline(ours.id) if e["kind"] in ("opened", "signal")]
+    assert len(opened) == 1, opened
+
+
+def test_every_record_of_a_batch_is_read(stage: Stage) -> None:
+    told = [change(stage, name) for name in ("ClusterHealth", "DatabaseConnectivity", "PodAvailability")]
+    answer = stage.invoke("on_alarm_sns", {"Records": [record(sns_message(one)) for one in told]})
+    assert (answer["signals"], answer["unreadable"]) == (3, 0)
+
+    def all_there() -> bool:
+        book = stage.book()
+        return book is not None and all(one.arn in book.watermarks for one in told)
+
+    eventually(all_there, within=20, what="three watermarks")
+
+
+def test_a_record_that_cannot_be_read_is_kept_and_listed_and_stays_while_it_cannot_be_read(stage: Stage) -> None:
+    good = change(stage, "NodeReadiness", new="OK")
+    cut = json.dumps(sns_message(good))[:-40]
+    answer = stage.invoke("on_alarm_sns", {"Records": [record(cut), record(sns_message(good))]})
+    assert (answer["signals"], answer["unreadable"]) == (1, 1)
+    letters = [one for one in stage.told("dead", "list") if "expected JSON" in one["reason"]]
+    assert len(letters) == 1
+    assert letters[0]["way"] == "sns"
+    assert json.loads(letters[0]["raw"])["Sns"]["Message"] == cut
+    done = stage.drctl("dead", "replay", letters[0]["key"][:16])
+    assert done.returncode == 1
+    assert "stays" in done.stderr
+    assert letters[0]["key"] in [one["key"] for one in stage.told("dead", "list")]
+
+
+def test_a_dead_letter_that_can_be_read_by_now_is_replayed_and_leaves_the_list(stage: Stage) -> None:
+    ahead = change(stage, "BackupSuccess", new="OK", late=timedelta(days=1, seconds=3))
+    answer = stage.invoke("on_alarm_direct", direct_event(ahead))
+    assert answer["unreadable"] == 1
+    letter = next(one for one in stage.told("dead", "list") if "expected a time between" in one["reason"])
+    eventually(lambda: utc() > ahead.at - timedelta(days=1), within=10, what="the hour")
+    done = stage.drctl("dead", "replay", letter["key"][:16])
+    assert done.returncode == 0, done.stderr
+    assert letter["key"] not in [one["key"] for one in stage.told("dead", "list")]
+    book = stage.book()
+    assert book is not None
+    assert book.watermarks[arn(stage, "BackupSuccess")].state == "OK"
+
+
+def test_in_observe_a_lost_region_is_recorded_and_told_and_nothing_is_touched(stage: Stage) -> None:
+    began = utc()
+    stage.break_region(stage.primary)
+
+    def confirmed() -> bool:
+        return any(i.scope == stage.primary and i.confirmed_at for i in stage.open())
+
+    eventually(confirmed, within=40, what="a confirmed incident")
+
+    def would() -> bool:
+        return any(i.step("capacity").state is StepState.HELD for i in stage.open() if i.scope == stage.primary)
+
+    eventually(would, within=30, what="a step held back by the mode")
+    incident = next(i for i in stage.open() if i.scope == stage.primary)
+    assert "observe" in incident.step("capacity").because
+    eventually(lambda: stage.seen("pagerduty")["alerts"], within=20, what="a page")
+    never(lambda: touching(stage, began), within=3)
+    assert next(i for i in stage.open() if i.scope == stage.primary).moved is False
+
+
+def touching(stage: Stage, since: Any) -> list[str]:
+    """Calls of our functions that change something outside the desk's table and the notices."""
+    allowed = {"dynamodb", "ses"}
+    reads = ("Describe", "Get", "List", "Query")
+    page = ("s3", "PutObject")
+    return [
+        f"{c.function} {c.service}:{c.operation}"
+        for c in stage.ours(since)
+        if c.service not in allowed and (c.service, c.operation) != page and not c.operation.startswith(reads)
+    ]
