@@ -6,7 +6,7 @@ STAMP := $(VENV)/installed
 POLICIES ?= policies
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run demo test check package install clean
+.PHONY: run demo test test-long check package install clean
 
 run: $(STAMP)
 	$(BIN)/drctl run
@@ -16,7 +16,11 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/drctl setup
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -m "not long"
+
+test-long: $(STAMP)
+	$(BIN)/drctl setup
+	$(BIN)/pytest -q -m long
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 Stage = Literal["local", "prod"]
+LOCAL_ONLY = frozenset({"DR_SPEED", "DR_RESOLVE", "DR_DATABASE_TLS", "DR_SHIFT"})
 
 
 class SettingsError(Exception):
@@ -27,13 +28,10 @@ class Settings:
     pagerduty_url: str
     slack_url: str
     database_tls: bool
-
-    @property
-    def shift(self) -> timedelta:
-        """How long one invocation works before it leaves the desk to the next: most of a tick, but never so short
-        that a call's time limit does not fit into it.
-        """
-        return max(timedelta(seconds=20), timedelta(seconds=55) / self.speed)
+    shift: timedelta
+    """How long one invocation works before it leaves the desk to the next: most of a tick, but never so short that a
+    call's time limit does not fit into it.
+    """
 
     @staticmethod
     def read(environment: Mapping[str, str], *, root: Path) -> Settings:
@@ -41,19 +39,21 @@ class Settings:
         stage = environment.get("DR_STAGE", "prod")
         if stage not in ("local", "prod"):
             raise SettingsError(f"DR_STAGE is {stage!r}; allowed: local, prod")
-        local_only = {k: v for k, v in environment.items() if k in ("DR_SPEED", "DR_RESOLVE", "DR_DATABASE_TLS")}
+        local_only = [k for k in environment if k in LOCAL_ONLY]
         if stage == "prod" and local_only:
             raise SettingsError(f"{', '.join(sorted(local_only))} set, but DR_STAGE is 'prod'; allowed only in 'local'")
         policies = root / "vendor" / "policies"
+        speed = _speed(environment.get("DR_SPEED", "1"))
         return Settings(
             stage=cast("Stage", stage),
             # Chalice packs vendor/'s content into the package's top, and leaves the folder out.
             policies=Path(environment.get("DR_POLICIES") or (policies if policies.exists() else root / "policies")),
-            speed=_speed(environment.get("DR_SPEED", "1")),
+            speed=speed,
             resolve=_resolve(environment.get("DR_RESOLVE", "{}")),
             pagerduty_url=environment.get("DR_PAGERDUTY_URL", "https://events.pagerduty.com"),
             slack_url=environment.get("DR_SLACK_URL", "https://slack.com/api/"),
             database_tls=environment.get("DR_DATABASE_TLS", "require") != "off",
+            shift=_shift(environment.get("DR_SHIFT"), speed),
         )
 
 
@@ -65,6 +65,18 @@ def _speed(text: str) -> float:
     if not 1 <= speed <= 100:
         raise SettingsError(f"DR_SPEED is {text!r}, expected a number from 1 to 100")
     return speed
+
+
+def _shift(text: str | None, speed: float) -> timedelta:
+    if text is None:
+        return max(timedelta(seconds=20), timedelta(seconds=55) / speed)
+    try:
+        seconds = float(text)
+    except ValueError as error:
+        raise SettingsError(f"DR_SHIFT is {text!r}, expected seconds from 9 to 60") from error
+    if not 9 <= seconds <= 60:
+        raise SettingsError(f"DR_SHIFT is {text!r}, expected seconds from 9 to 60")
+    return timedelta(seconds=seconds)
 
 
 def _resolve(text: str) -> Mapping[str, str]:

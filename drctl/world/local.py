@@ -36,16 +36,26 @@ Told = Callable[[str], None]
 
 
 class LocalWorld:
-    """Up between enter and exit. `told` hears what is being done, for the screen."""
+    """Up between enter and exit. `told` hears what is being done, for the screen; `shift_s` shortens the responder's
+    shifts (seconds), so that a killed worker's lease ends sooner.
+    """
 
     def __init__(
-        self, root: Path, policies: Path, *, speed: float, told: Told = lambda _: None, local: Path | None = None
+        self,
+        root: Path,
+        policies: Path,
+        *,
+        speed: float,
+        told: Told = lambda _: None,
+        local: Path | None = None,
+        shift_s: float | None = None,
     ) -> None:
         self.root = root
         self.policies = policies
         self.policy = load(policies, speed=speed)
         self.told = told
         self.local = local
+        self.shift = {} if shift_s is None else {"DR_SHIFT": f"{shift_s:g}"}
         self.records: list[dict[str, Any]] = []
         self._statuses: dict[str, bool] = {}
         self._left = AsyncExitStack()
@@ -126,6 +136,7 @@ class LocalWorld:
                 "DR_PAGERDUTY_URL": urls["pagerduty"],
                 "DR_SLACK_URL": urls["slack"] + "/api/",
                 "DR_DATABASE_TLS": "off",
+                **self.shift,
             },
         )
 
