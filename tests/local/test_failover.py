@@ -20,7 +20,7 @@ from tests.local.stage import Stage, up
 pytestmark = pytest.mark.long
 SPEED = 20.0
 SHIFT_S = 14.0
-PATIENCE_S = 280.0
+PATIENCE_S = 420.0
 PUBLIC = "api.neurectomy.io"
 INTERNAL = ("us-east-1", "us-west-2", "neurectomy-pg", "neurectomy-usw2", "api-gateway", "111122223333", "promote")
 
@@ -88,7 +88,8 @@ def _approve(stage: Stage, approved: set[str]) -> None:
                 done = stage.drctl(
                     "approve", incident.id, "--step", step, "--by", "ann", "--note", "accepted", "--json"
                 )
-                if json.loads(done.stdout)["ok"]:
+                # The function that took it may be the one that is killed; a person would say it again.
+                if done.returncode == 0 and json.loads(done.stdout)["ok"]:
                     approved.add(asked)
 
 
