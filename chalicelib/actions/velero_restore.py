@@ -100,7 +100,7 @@ class VeleroRestore:
             counted = f" with {last.warnings} warnings" if last.warnings else ""
             return Done(
                 because=f"{service.display} is restored from backup {last.backup!r}{counted}{last.items}",
-                facts={"backup": last.backup, "warnings": last.warnings, "errors": last.errors},
+                facts={"backup": last.backup, "warnings": float(last.warnings), "errors": float(last.errors)},
             )
         failed = f"restore {last.name!r} from {last.backup!r} is {last.phase} with {last.errors} errors{last.why}"
         if len(facts.attempts) >= ATTEMPTS:

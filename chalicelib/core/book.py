@@ -68,12 +68,15 @@ class StepRecord:
 
 
 class NoticeState(StrEnum):
-    """`sending` means that it was decided and may have been delivered."""
+    """`sending` means that it was decided and may have been delivered; `lapsed`, that what it says stopped being so
+    before anybody knew whether it had been.
+    """
 
     SENDING = "sending"
     SENT = "sent"
     DOUBTFUL = "doubtful"
     FAILED = "failed"
+    LAPSED = "lapsed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from chalicelib.core.answers import (
     Withdrawn,
     fold_answer,
 )
-from chalicelib.core.book import Book, Incident, StepState, Watermark, covers
+from chalicelib.core.book import Book, Incident, NoticeState, StepState, Watermark, covers
 from chalicelib.core.commands import fold_command
 from chalicelib.core.happened import (
     Abort,
@@ -47,6 +47,7 @@ from chalicelib.core.happened import (
     Tick,
 )
 from chalicelib.core.incidents import moved, note, opened, paged, put, put_step, settle
+from chalicelib.core.notices import owed
 from chalicelib.core.plan import Rules
 from chalicelib.core.states import Event, IncidentState
 from chalicelib.policy.scenarios import ScopeKind
@@ -88,7 +89,7 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
         ):
             book = fold_answer(book, happened, rules=rules, now=now)
         case Tick():
-            pass
+            book = _lapse(book, rules, now)
         case _:
             assert_never(happened)
     return _follows(book, rules, now)
@@ -166,6 +167,24 @@ def _follows(book: Book, rules: Rules, now: datetime) -> Book:
         book = _deadlines(book, incident_id, rules, now)
         book = _climb(book, incident_id, rules, now)
         book = settle(book, incident_id, rules, now)
+    return book
+
+
+def _lapse(book: Book, rules: Rules, now: datetime) -> Book:
+    """Notices that a stopped worker left on their way, and that nobody is owed any more: what they asked was answered.
+
+    Only when time goes by: between a notice's `Telling` and its `Told` the desk takes nothing else in.
+    """
+    for incident in tuple(book.incidents.values()):
+        left = {k: n for k, n in incident.notices.items() if n.state in (NoticeState.SENDING, NoticeState.DOUBTFUL)}
+        wanted = {o.key for o in owed(book, incident, rules, now)} if left else set()
+        for key, record in left.items():
+            if key not in wanted:
+                because = f"it may have been delivered, and is no longer owed; {record.because}"
+                lapsed = replace(record, state=NoticeState.LAPSED, at=now, again_at=None, because=because)
+                there = book.incidents[incident.id]
+                book = put(book, replace(there, notices={**there.notices, key: lapsed}))
+                book = note(book, incident.id, "notice-lapsed", f"{key}: {because}", now)
     return book
 
 

@@ -52,7 +52,7 @@ def owed(book: Book, incident: Incident, rules: Rules, now: datetime) -> tuple[O
 
 
 def outstanding(book: Book, incident: Incident, rules: Rules, now: datetime) -> tuple[Owed, ...]:
-    """Those that are neither sent nor failed for good."""
+    """Those that are neither sent nor failed for good; one that lapsed and is owed again is sent anew."""
     final = {NoticeState.SENT, NoticeState.FAILED}
     return tuple(
         o

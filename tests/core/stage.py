@@ -20,7 +20,6 @@ from chalicelib.core.plan import Plan, Rules, plan
 from chalicelib.core.states import IncidentState
 from chalicelib.policy import Policy
 from chalicelib.policy.load import load, read_raw
-from chalicelib.policy.notifications import NoticeEvent
 from chalicelib.policy.platform import Mode
 from chalicelib.store.codec import dump_book, read_book
 
@@ -211,14 +210,6 @@ def in_state(state: IncidentState) -> Book:
 
 
 def unsettled(incident: Incident) -> dict[str, NoticeState]:
-    """The notices that stay owed whatever happens, and are neither sent nor failed."""
-    final = {NoticeState.SENT, NoticeState.FAILED}
-    lasting = {
-        NoticeEvent.INCIDENT_DETECTED,
-        NoticeEvent.DR_ACTIVATED,
-        NoticeEvent.RECOVERY_STARTED,
-        NoticeEvent.RECOVERY_COMPLETE,
-        NoticeEvent.STOOD_DOWN,
-    }
-    kept = {k: n.state for k, n in incident.notices.items() if k.split("/")[0] in lasting}
-    return {k: state for k, state in kept.items() if state not in final}
+    """The notices of which the record does not say what became of them."""
+    final = {NoticeState.SENT, NoticeState.FAILED, NoticeState.LAPSED}
+    return {k: n.state for k, n in incident.notices.items() if n.state not in final}

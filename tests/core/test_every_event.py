@@ -225,6 +225,20 @@ def test_a_late_answer_to_a_notice_that_nobody_is_sending_changes_nothing(
     assert take(book, Told(incident=incident.id, key=NOTICE, outcome=outcome), seconds=30) == book
 
 
+@pytest.mark.parametrize("state", [NoticeState.SENDING, NoticeState.DOUBTFUL])
+def test_a_notice_left_on_its_way_lapses_with_a_reason_once_nobody_is_owed_it(state: NoticeState) -> None:
+    book = in_state(IncidentState.ASKING)
+    incident = only(book)
+    asked_at = incident.step("promote").asked_at
+    left = NoticeRecord(state=state, due_at=at(60), at=at(20), because="being sent", message_at=at(20), tries=1)
+    owed, gone = f"approval-needed/promote-{asked_at:%H%M%S}/pagerduty", "approval-needed/promote-000000/pagerduty"
+    book = replace(book, incidents={incident.id: replace(incident, notices={owed: left, gone: left})})
+    notices = only(take(book, Tick(), seconds=40)).notices
+    assert notices[owed] == left
+    assert notices[gone].state is NoticeState.LAPSED
+    assert notices[gone].because == "it may have been delivered, and is no longer owed; being sent"
+
+
 @pytest.mark.parametrize("kind", [Asked, HeldBack, Decided])
 def test_a_late_verdict_on_a_step_that_is_done_changes_nothing(kind: type[Asked | HeldBack | Decided]) -> None:
     book = with_step(in_state(IncidentState.RESPONDING), "capacity", done(10))

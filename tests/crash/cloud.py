@@ -1,4 +1,4 @@
-"""The four AWS services that recovery asks and the neighbours do not keep: secrets, metrics with their alarms, mail, files.
+"""The four AWS services that recovery asks and no neighbour keeps: secrets, metrics with their alarms, mail, files.
 
 As small as their callers allow and as strict as the real ones where that decides an ending: tokens that make a repeat
 harmless or a conflict, alarms that are judged from the clock when somebody asks, senders and buckets that must exist.
@@ -105,9 +105,7 @@ class CloudWatch:
             alarm.looked_at = period
             key = (region, alarm.properties["Namespace"], alarm.properties["MetricName"])
             points = self._points.get(key, [])
-            values = datapoints(
-                alarm.properties, points, now=period * length, speed=self.speed, statistic=_highest
-            )
+            values = datapoints(alarm.properties, points, now=period * length, speed=self.speed, statistic=_highest)
             judged = judge(alarm.properties, values, ever=bool(points))
             alarm.state = judged[0] if judged else alarm.state
         return alarm.state

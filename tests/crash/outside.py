@@ -20,6 +20,7 @@ from chalicelib.bootstrap import WallClock
 T = TypeVar("T")
 CALL_TAKES: Final = timedelta(milliseconds=5)
 """Of every outside call: time must go by while a worker is at work, or the desk takes its rounds for a circle."""
+REFUSED: Final = 400
 
 
 class Crash(BaseException):
@@ -91,6 +92,8 @@ class Outside:
     def __init__(self, clock: Clock, stops: Iterable[Stop] = ()) -> None:
         self.clock = clock
         self.calls: list[str] = []
+        self.effects: list[str] = []
+        """The kinds of those that were answered with other than a refusal, whoever heard it."""
         self.stopped: list[Stop] = []
         self.on_call: Callable[[int], When | None] = lambda _: None
         self._stops = {stop.call: stop for stop in stops}
@@ -118,6 +121,8 @@ class Outside:
         if when is When.BEFORE:
             self._end(kind)
         answer = effect()
+        if _status(answer) < REFUSED:
+            self.effects.append(kind)
         if when is When.AFTER:
             self._end(kind)
         if when is When.LOST:
@@ -134,3 +139,9 @@ class Outside:
     def _end(self, kind: str) -> None:
         self._alive[-1] = False
         raise Crash(kind)
+
+
+def _status(answer: object) -> int:
+    """The HTTP status of an answer that has one, under either of its two names."""
+    found = getattr(answer, "status_code", getattr(answer, "status", 0))
+    return found if isinstance(found, int) else 0

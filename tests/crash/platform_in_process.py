@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
@@ -80,7 +80,10 @@ SETTINGS: Final = Settings(
     pagerduty_url="https://events.pagerduty.com",
     slack_url="https://slack.com/api/",
     database_tls=False,
+    shift=timedelta(seconds=20),
 )
+
+SIDE_BY_SIDE: Final = 8
 
 
 @cache
@@ -151,10 +154,8 @@ class Platform:
             web=Web({}, OutsideTransport("http", httpx2.MockTransport(self._web), self.outside)),
         )
         hands = Executor(policy=policy, ports=ports, actions=ACTIONS, channels=self._channels(ports))
-        tools = Tools(store=store, hands=hands, policy=policy, clock=self.clock, side_by_side=8)
-        return Responder(
-            settings=SETTINGS, policy=policy, store=store, desk=Desk(tools), ports=ports, clock=self.clock
-        )
+        tools = Tools(store=store, hands=hands, policy=policy, clock=self.clock, side_by_side=SIDE_BY_SIDE)
+        return Responder(settings=SETTINGS, policy=policy, store=store, desk=Desk(tools), ports=ports, clock=self.clock)
 
     def darken(self) -> None:
         """The primary region is gone: its APIs, its cluster, its database and its services answer nobody."""
@@ -320,5 +321,3 @@ class Platform:
 def _known(token: str) -> User | None:
     """Whoever shows a token of EKS's form may do everything; what it may do is RBAC's, and is tested there."""
     return User("responder", groups=("system:masters",)) if token.startswith("k8s-aws-v1.") else None
-
-

@@ -65,9 +65,13 @@ class OutsideDatabase:
     def query(
         self, host: str, port: int, statement: str, arguments: Sequence[Any] = ()
     ) -> list[list[Any]] | Refused | NoData:
-        return self._outside.call(
-            f"postgres {statement}", lambda: self._clients.query(host, port, statement, arguments), _LostError
-        )
+        try:
+            return self._outside.call(
+                f"postgres {statement}", lambda: self._clients.query(host, port, statement, arguments), _LostError
+            )
+        except _LostError:
+            # As chalicelib/clients/database.py says it.
+            return NoData(because=f"database {host}:{port} did not answer {statement}")
 
     def execute(
         self, host: str, port: int, statements: Sequence[str], arguments: Sequence[Any], *, until: str
@@ -101,7 +105,9 @@ def session(account: str) -> Session:
     """A boto3 session with an access key of this account. Making one takes a moment; it can serve every worker."""
     core = botocore.session.Session()
     core.set_credentials(account, "local")
-    core.register_component("data_loader", _WithoutCbor(extra_search_paths=core.get_component("data_loader").search_paths))
+    core.register_component(
+        "data_loader", _WithoutCbor(extra_search_paths=core.get_component("data_loader").search_paths)
+    )
     return Session(botocore_session=core)
 
 

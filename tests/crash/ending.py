@@ -1,0 +1,144 @@
+"""How things stand after a story, told without the times: two endings are the same when these are.
+
+What may differ is said here, and nothing else may: the incident is named after the second it opened in; a message
+whose answer never arrived, or whose sender was killed, is sent once more, and the record says how often it was tried;
+a crash delays, so that people may be told that a step is late, or a page that was not answered may climb the ladder;
+and a question may be answered before it is known whether all its channels took it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final
+
+from chalicelib.core.book import Incident, NoticeState
+from chalicelib.store.codec import read_incident
+from tests.crash.platform_in_process import SIDE_BY_SIDE, Platform
+
+_ID: Final = re.compile(r"-\d{8}T\d{6}")
+_ASKED: Final = re.compile(r"(approval-needed/\w+)-\d{6}")
+REPEATABLE: Final = frozenset({"cloudwatch.PutMetricData", "s3.PutObject", "secrets-manager.PutSecretValue"})
+"""They write the same once more: the switch's position, a page of which the newest is shown, a version by token."""
+LATENESS: Final = ("step-late/", "escalated/")
+"""Notices that are owed because time went by."""
+ASKS: Final = "approval-needed/"
+"""It lapses when the question is answered before anybody knows that this channel took it too."""
+_BY_TIME: Final = re.compile(r".*: (.* is late|paging .*|a person must answer)")
+WRITES: Final = re.compile(
+    r"rds\.(Promote|Modify|Reboot|Delete|Create)|eks\.Update|PutMetricData|PutObject|PutSecretValue"
+    r"|kubernetes (POST|PATCH|PUT|DELETE)|postgres write"
+)
+
+
+def archive(platform: Platform) -> Incident:
+    """The one incident, as it was archived; AssertionError when there is not exactly one."""
+    closed = platform.store.docs.get("closed", {})
+    assert len(closed) == 1, f"archived: {list(closed)}"
+    return read_incident(next(iter(closed.values())))
+
+
+def effects(platform: Platform) -> dict[str, int]:
+    """How often each lasting effect happened that must happen once."""
+    counts = Counter(platform.outside.effects)
+    return {kind: n for kind, n in sorted(counts.items()) if WRITES.match(kind) and kind not in REPEATABLE}
+
+
+def ending(platform: Platform) -> dict[str, Any]:
+    """Everything that lasts, by what holds it."""
+    incident = archive(platform)
+    return {
+        "incident": {
+            "scope": incident.scope,
+            "ending": incident.ending,
+            "severity": incident.severity,
+            "plan": incident.plan,
+            "acknowledged by": incident.acknowledged_by,
+            "steps": {name: (record.state, sorted(record.facts)) for name, record in incident.steps.items()},
+            "notices": {
+                _unnamed(key): notice.state is NoticeState.SENT
+                or (notice.state is NoticeState.LAPSED and key.startswith(ASKS))
+                for key, notice in incident.notices.items()
+                if not key.startswith(LATENESS)
+            },
+        },
+        "effects": effects(platform),
+        "serving": platform.serving(),
+        "databases": _databases(platform),
+        "secrets": {name: json.loads(s.versions[s.current]) for (_, name), s in platform.secrets.secrets.items()},
+        "clusters": {name: _cluster(platform, name) for name in platform.clusters},
+        "nodes": {name: platform.eks.nodes(name) for name in platform.clusters},
+        "page": _page(platform),
+        "alerts": {
+            _unnamed(alert.dedup_key): alert.status
+            for alert in platform.pagerduty.alerts
+            if not alert.dedup_key.partition("/")[2].startswith(LATENESS)
+        },
+        "Slack": sorted(
+            {line for m in platform.slack.messages if not _BY_TIME.fullmatch(line := _first_line(m.text))},
+        ),
+        "mails": sorted({(mail.recipients, _unnamed(mail.subject)) for mail in platform.ses.mails}),
+    }
+
+
+def untrue(platform: Platform, *, faults: int) -> list[str]:
+    """What does not hold at the end, whichever way the story went; `faults` is how many there were."""
+    incident, found = archive(platform), []
+    for name, rows in platform.store.timelines.items():
+        if sorted(rows) != list(range(len(rows))):
+            found.append(f"timeline {name} has the entries {sorted(rows)}")
+    if platform.store.items:
+        found.append(f"in the inbox: {sorted(platform.store.items)}")
+    if dead := platform.store.docs.get("dead"):
+        found.append(f"unreadable: {dead}")
+    tried = Counter(key.rpartition("/")[2].split("-")[0] for key, n in incident.notices.items() for _ in range(n.tries))
+    sent = {"slack": len(platform.slack.messages), "email": len(platform.ses.mails)}
+    found += [f"{n} messages by {by}, tried {tried[by]} times" for by, n in sent.items() if n > tried[by]]
+    notices = Counter(key.rpartition("/")[2].split("-")[0] for key in incident.notices)
+    # What a worker does side by side is in doubt together when it is stopped.
+    allowed = faults * SIDE_BY_SIDE
+    found += [f"{n} messages by {by} for {notices[by]} notices" for by, n in sent.items() if n > notices[by] + allowed]
+    return found
+
+
+def _databases(platform: Platform) -> dict[str, Any]:
+    sides = (platform.policy.platform.database.primary, platform.policy.platform.database.replica)
+    kept = {s.instance: platform.rds.instance(s.region, s.instance, platform.policy.platform.account) for s in sides}
+    return {name: (i.status, i.source is None) for name, i in kept.items()}
+
+
+def _cluster(platform: Platform, name: str) -> dict[str, Any]:
+    api = platform.clusters[name]
+    restores = api.objects("restores.velero.io")
+    return {
+        "restores": sorted((_service(r), r["spec"]["backupName"], r["status"]["phase"]) for r in restores),
+        "locations": {o["metadata"]["name"]: o["spec"] for o in api.objects("backupstoragelocations.velero.io")},
+        "deployments": {
+            f"{o['metadata']['namespace']}/{o['metadata']['name']}": o["status"].get("readyReplicas")
+            for o in api.objects("deployments.apps")
+        },
+    }
+
+
+def _service(restore: Mapping[str, Any]) -> str:
+    return str(restore["metadata"]["labels"]["dr-responder/service"])
+
+
+def _page(platform: Platform) -> dict[str, Any]:
+    files = platform.s3.buckets[platform.policy.platform.responder.status_bucket].objects
+    summary = json.loads(files["api/v2/summary.json"])
+    return {
+        "files": sorted(files),
+        "status": summary["status"],
+        "components": {c["name"]: c["status"] for c in summary["components"]},
+    }
+
+
+def _first_line(text: str) -> str:
+    return _unnamed(text.split("·", maxsplit=1)[0].strip())
+
+
+def _unnamed(text: str) -> str:
+    return _ASKED.sub(r"\1", _ID.sub("", text))

@@ -1,0 +1,161 @@
+"""A whole region failure from the first alarm to the archive, told the same way every time.
+
+The platform is set to automatic; its primary region goes dark; the standby's probe and Route 53's alarm say so; a
+scripted person acknowledges, and approves what PagerDuty rings for. Lambda does what it does: it delivers again what
+was not taken in, and ticks every minute. A function whose worker is stopped begins anew, with nothing in its hands.
+
+What arrives while a worker lingers is handled inside its sleep, by a worker of its own that finds the desk held and
+leaves. Ticks do not: one that waits for the desk would hold up the very time in which it becomes free.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from chalicelib import ways_in
+from chalicelib.bootstrap import Responder
+from chalicelib.core.happened import AlarmState, Signal, SignalKind
+from chalicelib.intake.commands import parse_command
+from chalicelib.intake.probe import from_probe
+from chalicelib.store.contract import StoreUnavailableError
+from tests.crash.outside import Crash, Stop
+from tests.crash.platform_in_process import POLICY, SETTINGS, SPEED, START, Platform
+
+MINUTE: Final = timedelta(minutes=1) / SPEED
+DARK_AT: Final = START + timedelta(seconds=3)
+PROBE_AT: Final = START + timedelta(seconds=6)
+ALARM_AT: Final = START + timedelta(seconds=8)
+ANSWER_TIME: Final = timedelta(seconds=3)
+PATIENCE: Final = timedelta(minutes=20)
+PERSON: Final = "ana"
+_ASK: Final = re.compile(r"drctl approve (?P<incident>\S+) --step (?P<step>[^:\s]+)")
+
+
+class NotOverError(Exception):
+    """The incident did not end within the patience; the text says where it stood."""
+
+
+class Story:
+    """One telling. `stops` are where workers are stopped or answers are lost, by the number of the call."""
+
+    def __init__(self, *stops: Stop) -> None:
+        self.platform = Platform(stops)
+        self.crashes = 0
+        self.failures = 0
+        self._workers: dict[str, Responder] = {}
+        self._sent: set[str] = set()
+
+    def tell(self) -> Platform:
+        """To its end; NotOverError when there is none."""
+        clock = self.platform.clock
+        self._deliver(START, "command", {"command": "set-mode", "mode": "automatic"}, "automatic")
+        clock.at(DARK_AT, self.platform.darken)
+        self._alarm(PROBE_AT, from_probe("standby-probe", healthy=False, changed_at=DARK_AT, reason="3 in a row"))
+        self._alarm(ALARM_AT, _route53())
+        clock.at(ALARM_AT, self._read)
+        tick_at = START
+        while clock.now() < START + PATIENCE:
+            # One whose time came during a shift has been waiting for the shift's end.
+            tick_at = max(tick_at + MINUTE, clock.now())
+            clock.sleep((tick_at - clock.now()).total_seconds())
+            if self._tick() and self._over():
+                return self.platform
+        raise NotOverError(f"not over at {clock.now():%H:%M:%S}: {self.platform.book()}")
+
+    def _over(self) -> bool:
+        book, store = self.platform.book(), self.platform.store
+        return bool(store.docs.get("closed")) and book is not None and not book.incidents and not store.items
+
+    def _tick(self) -> bool:
+        """Whether the tick had the desk and came to its end."""
+        held: list[bool] = []
+
+        def work(responder: Responder) -> None:
+            held.append(not ways_in.tick(responder, until=_until(responder)).busy)
+
+        return self._invoke("tick", work) and held[-1]
+
+    def _alarm(self, when: datetime, signal: Signal) -> None:
+        def work(responder: Responder) -> None:
+            ways_in.alarms(responder, [signal], until=_until(responder))
+
+        self._until_taken(when, "alarm", work)
+
+    def _deliver(self, when: datetime, function: str, payload: Mapping[str, Any], name: str) -> None:
+        """A command, as its function receives it; its sender reads the answer in the book and does not wait."""
+
+        def work(responder: Responder) -> None:
+            said = parse_command({"by": PERSON, "id": name, **payload}, now=responder.clock.now())
+            responder.desk.receive(said)
+            responder.desk.work(responder.nonce(), until=_until(responder), linger=False)
+
+        self._until_taken(when, function, work)
+
+    def _until_taken(self, when: datetime, function: str, work: Callable[[Responder], None]) -> None:
+        """Lambda repeats an event whose handling failed, after a minute; a person does so too."""
+
+        def happening() -> None:
+            if not self._invoke(function, work):
+                self.platform.clock.at(self.platform.clock.now() + MINUTE, happening)
+
+        self.platform.clock.at(when, happening)
+
+    def _invoke(self, function: str, work: Callable[[Responder], None]) -> bool:
+        """One invocation, on the function's own warm worker; False when it crashed or failed."""
+        worker = self._workers.get(function) or self.platform.responder()
+        self._workers[function] = worker
+        try:
+            with self.platform.outside.life():
+                work(worker)
+        except Crash:
+            self.crashes += 1
+            del self._workers[function]
+            return False
+        except StoreUnavailableError:
+            self.failures += 1
+            return False
+        return True
+
+    def _read(self) -> None:
+        """The person reads what rings, every second, and answers each page once, some time after it came."""
+        clock, book = self.platform.clock, self.platform.book()
+        for alert in self.platform.pagerduty.alerts:
+            said = alert.payload["custom_details"]
+            incident = book.incidents.get(said["incident"]) if book else None
+            if incident is None or alert.status == "resolved" or clock.now() - alert.opened_at < ANSWER_TIME:
+                continue
+            self._say(f"acknowledge-{incident.id}", {"command": "acknowledge", "incident": incident.id})
+            for ask in said.get("asks", ()):
+                if found := _ASK.match(ask):
+                    wanted = {"command": "approve", "plan": incident.plan, "note": "the region is gone"}
+                    # One yes a page: a page that rings again for the same step gets another.
+                    self._say(f"approve-{alert.dedup_key}"[:120], {**wanted, **found.groupdict()})
+        clock.at(clock.now() + timedelta(seconds=1), self._read)
+
+    def _say(self, name: str, payload: Mapping[str, Any]) -> None:
+        if name not in self._sent:
+            self._sent.add(name)
+            self._deliver(self.platform.clock.now(), "command", payload, name)
+
+
+def _until(responder: Responder) -> datetime:
+    return responder.clock.now() + SETTINGS.shift
+
+
+def _route53() -> Signal:
+    """Route 53's verdict, as CloudWatch's alarm carries it."""
+    name, region = POLICY.signals.health_check.alarm, POLICY.platform.regions.primary
+    account = POLICY.platform.account
+    return Signal(
+        source=f"arn:aws:cloudwatch:{region}:{account}:alarm:{name}",
+        name=name,
+        kind=SignalKind.HEALTH_CHECK_ALARM,
+        state=AlarmState.ALARM,
+        changed_at=ALARM_AT - timedelta(seconds=1),
+        reason="Threshold Crossed",
+        region=region,
+        account=account,
+    )

@@ -1,0 +1,94 @@
+"""A whole region failure, with the worker stopped before and after each of its calls to the outside, ends the same.
+
+`make test` tries a few calls of every kind; all of them are tried by `make test-long`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from chalicelib.core.book import StepState
+from tests.crash.ending import WRITES, archive, effects, ending, untrue
+from tests.crash.outside import When
+from tests.crash.platform_in_process import Platform
+from tests.crash.story import Story
+from tests.crash.sweep import Told, sweep
+
+STORE_WRITES: Final = ("save", "put_timeline", "put_inbox", "delete_inbox", "claim", "stamp", "release", "put_document")
+MESSAGES: Final = ("slack", "sesv2", "http POST")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted() -> Platform:
+    return Story().tell()
+
+
+def writes(kind: str) -> bool:
+    """Whether a call of this kind changes anything outside. One that does not is the same before and after."""
+    where, _, what = kind.partition(" ")
+    return what in STORE_WRITES if where == "store" else bool(WRITES.match(kind)) or kind.startswith(MESSAGES)
+
+
+def some_of_each(calls: list[str]) -> Callable[[int, str], Iterable[When]]:
+    """The first, the middle and the last call of each kind."""
+    numbers: dict[str, list[int]] = {}
+    for number, kind in enumerate(calls):
+        numbers.setdefault(kind, []).append(number)
+    picked = {n for found in numbers.values() for n in (found[0], found[len(found) // 2], found[-1])}
+    return lambda number, kind: _each(kind) if number in picked else ()
+
+
+def all_of_them(number: int, kind: str) -> Iterable[When]:
+    del number
+    return _each(kind)
+
+
+def _each(kind: str) -> Iterable[When]:
+    return (When.BEFORE, When.AFTER, When.LOST) if writes(kind) else (When.BEFORE, When.LOST)
+
+
+def assert_alike(told: list[Told]) -> None:
+    wrong = [f"{t.stop} ({t.kind}):\n{t.wrong}" for t in told if t.wrong]
+    assert not wrong, f"{len(wrong)} of {len(told)} ended otherwise\n" + "\n\n".join(wrong[:20])
+
+
+def test_uninterrupted_it_recovers_everything_and_does_nothing_twice(uninterrupted: Platform) -> None:
+    incident = archive(uninterrupted)
+    assert incident.ending == "recovered"
+    assert {record.state for record in incident.steps.values()} == {StepState.DONE}
+    assert not untrue(uninterrupted, faults=0)
+    assert uninterrupted.serving() == uninterrupted.policy.platform.regions.standby
+    assert effects(uninterrupted) == {
+        "eks.UpdateNodegroupConfig": 1,
+        "kubernetes PATCH backupstoragelocations/*": 1,
+        "kubernetes POST restores": 10,
+        "postgres write-heartbeat": 1,
+        "rds.PromoteReadReplica": 1,
+    }
+    assert len(uninterrupted.outside.calls) > 300
+
+
+def test_two_tellings_are_alike(uninterrupted: Platform) -> None:
+    again = Story().tell()
+    assert again.outside.calls == uninterrupted.outside.calls
+    assert ending(again) == ending(uninterrupted)
+
+
+def test_some_calls_of_every_kind(uninterrupted: Platform, tmp_path: Path) -> None:
+    expected: Any = ending(uninterrupted)
+    told = sweep(some_of_each(uninterrupted.outside.calls), expected, tmp_path)
+    assert Counter(t.kind for t in told).keys() == set(uninterrupted.outside.calls)
+    assert_alike(told)
+
+
+@pytest.mark.long
+def test_every_call(uninterrupted: Platform, tmp_path: Path) -> None:
+    expected: Any = ending(uninterrupted)
+    told = sweep(all_of_them, expected, tmp_path)
+    assert {t.stop.call for t in told} == set(range(len(uninterrupted.outside.calls)))
+    assert_alike(told)
