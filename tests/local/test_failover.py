@@ -160,7 +160,8 @@ def test_recovery_waited_for_nothing_in_the_failed_region(failover: Failover) ->
 
 def test_everyone_was_told_and_the_page_names_nothing_internal(failover: Failover) -> None:
     stage = failover.stage
-    assert all(n.state == "sent" for n in failover.incident.notices.values()), failover.incident.notices
+    # A page whose question was answered before a killed worker could note its delivery lapses.
+    assert {n.state for n in failover.incident.notices.values()} <= {"sent", "lapsed"}, failover.incident.notices
     events = {key.split("/")[0] for key in failover.incident.notices}
     assert {"incident-detected", "dr-activated", "recovery-started", "approval-needed", "recovery-complete"} <= events
     files = stage.page()
