@@ -24,9 +24,9 @@ from chalicelib.desk import Desk
 from chalicelib.executor import Executor
 from chalicelib.policy import Policy
 from chalicelib.settings import Settings
-from chalicelib.shift import Tools
 from chalicelib.store.contract import Store
 from chalicelib.store.dynamodb import DynamoStore
+from chalicelib.tools import Tools
 
 SIDE_BY_SIDE = 8
 
@@ -79,7 +79,15 @@ def responder(settings: Settings, policy: Policy) -> Responder:
     def together(jobs: Sequence[Callable[[], object]]) -> list[object]:
         return [f.result() for f in [pool.submit(job) for job in jobs]]
 
-    tools = Tools(store=store, hands=hands, policy=policy, clock=clock, together=together, side_by_side=SIDE_BY_SIDE)
+    tools = Tools(
+        store=store,
+        hands=hands,
+        policy=policy,
+        clock=clock,
+        together=together,
+        side_by_side=SIDE_BY_SIDE,
+        aside=ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="aside").submit,
+    )
     return Responder(settings=settings, policy=policy, store=store, desk=Desk(tools), ports=ports, clock=clock)
 
 

@@ -13,12 +13,12 @@ from typing import Final, assert_never
 
 from chalicelib.core.book import (
     Book,
-    Debt,
     Incident,
     NoticeRecord,
     NoticeState,
     StepRecord,
     StepState,
+    case_of,
 )
 from chalicelib.core.incidents import note, put, put_step
 from chalicelib.core.outcome import Act, Done, Doubtful, Made, Next, Outcome, Refused, Stuck, Wait
@@ -129,7 +129,7 @@ Answer = Looked | Asked | HeldBack | Decided | Called | Withdrawn | Telling | To
 
 def fold_answer(book: Book, answer: Answer, *, rules: Rules, now: datetime) -> Book:
     """The book with this answer taken in."""
-    incident = book.incidents.get(answer.incident)
+    incident = case_of(book, answer.incident)
     if incident is None:
         return book
     match answer:
@@ -171,7 +171,7 @@ def _fold_step(
     now: datetime,
 ) -> Book:
     record = incident.step(step.id)
-    if record.state is StepState.DONE and not isinstance(answer, Looked):
+    if record.state is StepState.LEFT or (record.state is StepState.DONE and not isinstance(answer, Looked)):
         return book
     match answer:
         case Looked(next=found):
@@ -192,7 +192,7 @@ def _fold_step(
             changed = replace(record, state=StepState.ACTING, because=because, calls=record.calls + 1)
             book = put_step(book, incident.id, step.id, changed)
             if step.announces == "recovery-started" and incident.started_at is None:
-                book = put(book, replace(book.incidents[incident.id], started_at=now))
+                book = put(book, replace(case_of(book, incident.id) or incident, started_at=now))
             return note(book, incident.id, "calling", f"{step.title}: {because}", now)
         case Called(outcome=outcome):
             return _called(book, incident, step, record, outcome, rules, now)
@@ -219,7 +219,7 @@ def _looked(
             book = put_step(book, incident.id, step.id, changed)
             if record.first_done_at is None:
                 book = note(book, incident.id, "done", f"{step.title}: {found.because}", now)
-                book = _consequences(book, incident.id, step, changed, rules, now)
+                book = _consequences(book, changed)
             return book
         case Wait():
             changed = replace(
@@ -251,6 +251,7 @@ def _looked(
                 look_at=now + LOOK_WHILE_HELD / speed,
                 # A call that was refused and is found missing again is the same trouble, told once.
                 stuck_at=record.stuck_at,
+                facts={**record.facts, **found.facts},
             )
             return put_step(book, incident.id, step.id, changed)
         case Stuck():
@@ -313,21 +314,10 @@ def _called(
     return note(book, incident.id, kind, f"{step.title}: {changed.because}", now)
 
 
-def _consequences(book: Book, incident_id: str, step: Step, record: StepRecord, rules: Rules, now: datetime) -> Book:
+def _consequences(book: Book, record: StepRecord) -> Book:
     """What a step that is done leaves behind for the platform as a whole."""
     if serves := record.facts.get("serves"):
         book = replace(book, serving=str(serves))
-    if step.action == "promote-replica" and not record.facts.get("fenced"):
-        primary = rules.policy.platform.database.primary
-        debt = Debt(
-            kind="fence",
-            what=f"{primary.region}/{primary.instance}",
-            incident=incident_id,
-            since=now,
-            because=f"the old primary {primary.instance!r} in {primary.region} was not proven to take no writes",
-        )
-        if debt.what not in {d.what for d in book.debts}:
-            book = note(replace(book, debts=(*book.debts, debt)), incident_id, "debt", debt.because, now)
     return book
 
 
@@ -339,7 +329,7 @@ def _withdrawn(book: Book, incident: Incident, step_id: str | None, key: str | N
         left = {k: v for k, v in incident.notices.items() if k != key}
         if notice.tries > 1:
             left[key] = replace(notice, state=NoticeState.DOUBTFUL, tries=notice.tries - 1, again_at=now)
-        book = put(book, replace(book.incidents[incident.id], notices=left))
+        book = put(book, replace(case_of(book, incident.id) or incident, notices=left))
     return book
 
 

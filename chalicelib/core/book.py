@@ -20,11 +20,13 @@ from chalicelib.core.states import IncidentState
 from chalicelib.policy.platform import Mode
 from chalicelib.policy.scenarios import Severity
 
-FORMAT = 1
+FORMAT = 2
 
 
 class StepState(StrEnum):
-    """Where a step is. `acting` means that its call was decided and may have been made."""
+    """Where a step is. `acting` means that its call was decided and may have been made; `left`, that recovery went on
+    without it, and it is a debt now.
+    """
 
     PENDING = "pending"
     RUNNING = "running"
@@ -33,6 +35,7 @@ class StepState(StrEnum):
     ACTING = "acting"
     STUCK = "stuck"
     DONE = "done"
+    LEFT = "left"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,13 +176,18 @@ class Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Debt:
-    """An obligation that outlives its incident."""
+    """An obligation that outlives its incident: a step that was left, tried every tick until it is done.
 
-    kind: Literal["fence"]
+    `case` is what is known of it, as an incident of its own with that one step; its id is the debt's. None in a book
+    of format 1, whose debts only remind.
+    """
+
+    kind: Literal["fence", "step"]
     what: str
     incident: str
     since: datetime
     because: str
+    case: Incident | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +234,12 @@ class Book:
             if incident.state is not IncidentState.CLOSING and covers(incident.scope, scope):
                 return incident
         return None
+
+
+def case_of(book: Book, name: str) -> Incident | None:
+    """The open incident of that id, or what a debt of that id knows."""
+    found = book.incidents.get(name)
+    return found or next((d.case for d in book.debts if d.case and d.case.id == name), None)
 
 
 def covers(ancestor: str, scope: str) -> bool:

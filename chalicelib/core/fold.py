@@ -29,6 +29,7 @@ from chalicelib.core.answers import (
 )
 from chalicelib.core.book import Book, Incident, NoticeState, StepState, Watermark, covers
 from chalicelib.core.commands import fold_command
+from chalicelib.core.debts import left_at_the_end, overdue, paid
 from chalicelib.core.happened import (
     Abort,
     Acknowledge,
@@ -164,10 +165,13 @@ def _follows(book: Book, rules: Rules, now: datetime) -> Book:
         if book.incidents[incident_id].state is IncidentState.CLOSING:
             continue
         book = _weigh(book, incident_id, rules, now)
+        book = overdue(book, incident_id, rules, now)
         book = _deadlines(book, incident_id, rules, now)
         book = _climb(book, incident_id, rules, now)
         book = settle(book, incident_id, rules, now)
-    return book
+        if book.incidents[incident_id].ending == "recovered":
+            book = left_at_the_end(book, incident_id, rules, now)
+    return paid(book, now)
 
 
 def _lapse(book: Book, rules: Rules, now: datetime) -> Book:
@@ -212,7 +216,8 @@ def _deadlines(book: Book, incident_id: str, rules: Rules, now: datetime) -> Boo
     """A step past its deadline is told once, and pages the next rung."""
     for step in rules.plan_of(book.incidents[incident_id].plan, book.incidents[incident_id].scenario).steps:
         record = book.incidents[incident_id].step(step.id)
-        if record.started_at is None or record.state is StepState.DONE or record.late_at or record.first_done_at:
+        over = record.state is StepState.DONE or record.first_done_at or step.best_effort
+        if record.started_at is None or over or record.late_at:
             continue
         if now - record.started_at > step.deadline:
             late = f"{step.title} is late: allowed {rules.policy.real(step.deadline)}, now {record.because}"

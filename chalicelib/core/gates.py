@@ -52,6 +52,7 @@ class Wanted:
     step: Step
     record: StepRecord
     call: Call
+    debt: bool = False
 
 
 Gate = Callable[[Wanted, Book, Rules, datetime], Verdict]
@@ -163,15 +164,20 @@ GATES: Final[tuple[Gate, ...]] = (
 """In the order in which a refusal is told."""
 
 
+DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, mode, approval)
+"""For what is still owed after its incident: no block window stands against it, and its evidence was judged before."""
+
+
 def judge(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
     """All gates together: the first Refuse; else every Ask in one, unless a valid approval stands; else Pass."""
-    verdicts = [gate(work, book, rules, now) for gate in GATES]
+    verdicts = [gate(work, book, rules, now) for gate in (DEBT_GATES if work.debt else GATES)]
     for verdict in verdicts:
         if isinstance(verdict, Refuse):
             return verdict
     asks = [v.because for v in verdicts if isinstance(v, Ask)]
     if not asks:
-        return Pass(f"{approval(work, book, rules, now).because}; {confirmed(work, book, rules, now).because}")
+        standing = Pass("it is still owed") if work.debt else confirmed(work, book, rules, now)
+        return Pass(f"{approval(work, book, rules, now).because}; {standing.because}")
     given = work.record.approval
     if given is None:
         return Ask("; ".join(dict.fromkeys(asks)))

@@ -32,6 +32,10 @@ class RunbookStep(Row):
     deadline: Duration
     fresh_for: Duration | None = None
     announces: Literal["recovery-started"] | None = None
+    best_effort: bool = Field(
+        default=False,
+        description="recovery does not wait for it: past its deadline it is left, and tried every tick as a debt",
+    )
 
 
 class Runbook(Row):

@@ -18,10 +18,10 @@ from chalicelib.core.outcome import Made, NoData, Wait
 from chalicelib.desk import Desk
 from chalicelib.policy.load import load
 from chalicelib.settings import Settings
-from chalicelib.shift import Tools
 from chalicelib.store.codec import read_book
 from chalicelib.store.contract import StoreUnavailableError
 from chalicelib.store.memory import MemoryStore
+from chalicelib.tools import Tools
 
 ROOT = Path(__file__).parents[2]
 POLICY = load(ROOT / "policies")

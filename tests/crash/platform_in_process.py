@@ -33,10 +33,10 @@ from chalicelib.policy.load import load
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
 from chalicelib.policy.platform import Cluster, MetricSwitch
 from chalicelib.settings import Settings
-from chalicelib.shift import Tools
 from chalicelib.store.codec import read_book
 from chalicelib.store.contract import Store
 from chalicelib.store.memory import MemoryStore
+from chalicelib.tools import Tools
 from drctl.deployment.primary import endpoint_check
 from drctl.deployment.resources import resources
 from drctl.neighbours.aws import Aws
