@@ -101,7 +101,14 @@ def tick(event: Any) -> str:
     return worked.because
 
 
+@app.lambda_function()
+def wake(event: Any, context: Any) -> str:
+    """Somebody has put something in the inbox: the probe, or the witness from its own region."""
+    del event
+    return responder().desk.work(responder().nonce(), until=shift(context)).because
+
+
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def probe(event: Any) -> Mapping[str, str]:
-    """Every minute: our own look at the primary, from the standby region."""
+    """Every minute: our own look at the primary, from the standby region, and at the heartbeats."""
     return ways_in.probe(responder(), until=shift(event.context))

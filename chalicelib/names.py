@@ -8,7 +8,11 @@ from typing import Final
 
 from chalicelib.policy import Policy
 
-FUNCTIONS: Final = ("on_alarm_sns", "on_alarm_event", "on_alarm_direct", "command", "tick", "probe")
+FUNCTIONS: Final = ("on_alarm_sns", "on_alarm_event", "on_alarm_direct", "command", "tick", "probe", "wake")
+HEART: Final = "heart"
+"""The function in the primary region."""
+WITNESS: Final = "witness"
+"""The function in the witness region."""
 
 
 def app(policy: Policy) -> str:

@@ -59,7 +59,7 @@ class Target:
     """What a step is aimed at: the runbook's `with`, filled in, and the incident it is for.
 
     `incident` is the incident's id (used in deterministic names), `opened_at` its opening, `at` the time of this look
-    (only to say how far back to look, never for a name).
+    (only to say how far back to look, never for a name). `facts` is what the step's earlier looks kept.
     """
 
     step: str
@@ -67,6 +67,7 @@ class Target:
     opened_at: datetime
     at: datetime
     params: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str | float] = field(default_factory=dict)
     approved_by: str | None = None
     approved_note: str = ""
 

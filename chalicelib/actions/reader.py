@@ -16,7 +16,7 @@ from chalicelib.clients.kubernetes import KubeClients
 from chalicelib.clients.web import HttpAnswer, Web
 from chalicelib.core.outcome import NoData, Refused
 
-READ_STATEMENTS: Final = frozenset({"role", "proof"})
+READ_STATEMENTS: Final = frozenset({"role", "proof", "beat"})
 
 
 class UndeclaredError(Exception):

@@ -146,7 +146,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watermark:
-    """The newest change taken in from one source."""
+    """The newest change taken in from one source. `flips` are the times at which it went from good to bad or back."""
 
     name: str
     kind: SignalKind
@@ -154,6 +154,7 @@ class Watermark:
     changed_at: datetime
     reason: str
     region: str | None = None
+    flips: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

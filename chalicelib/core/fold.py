@@ -110,6 +110,7 @@ def _fold_signal(book: Book, signal: Signal, rules: Rules, now: datetime) -> Boo
         changed_at=signal.changed_at,
         reason=signal.reason,
         region=signal.region,
+        flips=evidence.flips(mark, signal, rules.policy),
     )
     book = replace(book, watermarks={**book.watermarks, signal.source: watermark})
     text = f"{signal.name} is {signal.state} since {signal.changed_at:%H:%M:%S} UTC: {signal.reason}"
@@ -128,7 +129,7 @@ def _fold_signal(book: Book, signal: Signal, rules: Rules, now: datetime) -> Boo
 
 def _open(book: Book, rule: Rule, text: str, rules: Rules, now: datetime) -> Book:
     """An incident in doubt, when enough of the rule's observers are bad; a region that does not serve has none."""
-    found = evidence.observations(book, rule, rules.policy)
+    found = evidence.observations(book, rule, rules.policy, now)
     ill = evidence.bad(found)
     if len(ill) < rule.opens:
         return book
@@ -198,11 +199,14 @@ def _weigh(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
     rule = evidence.rule_of(incident.scenario, incident.scope, rules.policy)
     if rule is None or incident.declared_by:
         return book
-    found = evidence.observations(book, rule, rules.policy)
+    found = evidence.observations(book, rule, rules.policy, now)
     ill = evidence.bad(found)
     good = not ill and any(o.verdict is evidence.Verdict.GOOD for o in found)
     good_since = (incident.good_since or now) if good else None
-    bad_since = (incident.bad_since or now) if len(ill) >= rule.quorum else None
+    bad_since = (incident.bad_since or now) if len(evidence.steady(found)) >= rule.quorum else None
+    if incident.state is IncidentState.SUSPECTING and bad_since is None and len(ill) >= rule.quorum:
+        book = _held_by_flapping(book, incident, found, now)
+        incident = book.incidents[incident_id]
     if (good_since, bad_since) != (incident.good_since, incident.bad_since):
         book = put(book, replace(incident, good_since=good_since, bad_since=bad_since))
     if incident.state is IncidentState.SUSPECTING and bad_since and now - bad_since >= rule.hold:
@@ -210,6 +214,14 @@ def _weigh(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
     if good_since and now - good_since >= rule.clear_after and not incident.moved:
         return _cleared(book, incident, evidence.sentence(found), rules, now)
     return book
+
+
+def _held_by_flapping(book: Book, incident: Incident, found: tuple[evidence.Observation, ...], now: datetime) -> Book:
+    """Says so, each time another set of observers flaps."""
+    because = f"held, since observers change their mind: {evidence.sentence(found)}"
+    if incident.because == because:
+        return book
+    return note(put(book, replace(incident, because=because)), incident.id, "flapping", because, now)
 
 
 def _deadlines(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:

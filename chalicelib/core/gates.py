@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
 
 from chalicelib.core import evidence
 from chalicelib.core.book import Book, Incident, StepRecord, StepState
@@ -74,7 +74,7 @@ def mode(work: Wanted, book: Book, _: Rules, __: datetime) -> Verdict:
     return Pass("the mode is automatic")
 
 
-def confirmed(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
+def confirmed(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
     """Only a confirmed incident moves anything; what cannot be undone also wants the evidence to stand still."""
     incident = work.incident
     if incident.confirmed_at is None:
@@ -82,8 +82,8 @@ def confirmed(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
     rule = evidence.rule_of(incident.scenario, incident.scope, rules.policy)
     if work.step.reversible or incident.declared_by or rule is None:
         return Pass("the incident is confirmed")
-    found = evidence.observations(book, rule, rules.policy)
-    if len(evidence.bad(found)) < rule.quorum:
+    found = evidence.observations(book, rule, rules.policy, now)
+    if len(evidence.steady(found)) < rule.quorum:
         return Ask(f"the evidence has become weaker: {evidence.sentence(found)}")
     return Pass(evidence.sentence(found))
 
@@ -107,24 +107,54 @@ def fence_verdict(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
     """A promotion asks unless the old primary is proven to take no writes."""
     if work.step.action != "promote-replica":
         return Pass("moves no database")
-    fenced = work.record.facts.get("fenced")
-    if fenced in ("Fenced", "SelfFenced"):
-        return Pass(f"the old primary is {fenced}")
+    verdict = fenced(work.incident, rules)
+    if verdict:
+        return Pass(f"the old primary is {verdict}")
     primary = rules.policy.platform.database.primary
     return Ask(f"the fence verdict is Unknown: {primary.instance!r} in {primary.region} may still take writes")
+
+
+def fenced(incident: Incident, rules: Rules) -> Literal["Fenced", "SelfFenced"] | None:
+    """The proof that the old primary takes no writes; None is Unknown, whatever the reason."""
+    for step in rules.plan_of(incident.plan, incident.scenario).steps:
+        if step.action == "fence-primary" and incident.step(step.id).state is StepState.DONE:
+            match incident.step(step.id).facts.get("fenced"):
+                case "Fenced":
+                    return "Fenced"
+                case "SelfFenced":
+                    return "SelfFenced"
+                case _:
+                    continue
+    return None
 
 
 def data_loss_budget(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
     """A promotion asks unless the possible loss is known to be within the RPO."""
     if work.step.action != "promote-replica":
         return Pass("moves no database")
-    rpo = rules.policy.platform.database.rpo.total_seconds()
-    loss = work.record.facts.get("loss_seconds")
+    rpo, facts = rules.policy.platform.database.rpo, work.record.facts
+    loss, rows, until = (facts.get(name) for name in ("loss_seconds", "loss_rows", "known_until"))
     if not isinstance(loss, float | int) or math.isnan(loss):
-        return Ask("how much would be lost is not known")
-    if loss > rpo:
-        return Ask(f"{loss:.0f} s of writes would be lost, the RPO is {rpo:.0f} s")
-    return Pass(f"{loss:.0f} s of writes would be lost, within the RPO of {rpo:.0f} s")
+        why = facts.get("loss_unknown")
+        return Ask("how much would be lost is not known" + (f": {why}" if why else ""))
+    lost = f"{rules.policy.real(timedelta(seconds=loss))} of writes"
+    lost += f" ({rows:.0f} rows of the heartbeat)" if isinstance(rows, float | int) else ""
+    if isinstance(until, float | int) and not fenced(work.incident, rules):
+        lost += f", and whatever was written after {datetime.fromtimestamp(until / 1000, UTC):%H:%M:%S} UTC"
+    if loss > rpo.total_seconds():
+        return Ask(f"{lost} would be lost, the RPO is {rules.policy.real(rpo)}")
+    return Pass(f"{lost} would be lost, within the RPO of {rules.policy.real(rpo)}")
+
+
+def waiting_costs(incident: Incident, rules: Rules) -> str:
+    """`API Gateway must be back by 03:15:00 UTC`: the first objective that waiting would miss."""
+    policy = rules.policy
+    workloads = [s for s in policy.services.in_order() if s.kind == "workload"]
+    first = min(workloads, key=policy.services.rto, default=None)
+    if first is None:
+        return "no service waits for it"
+    by = incident.failed_at + policy.services.rto(first)
+    return f"{first.display} and what leans on the database must be back by {by:%H:%M:%S} UTC"
 
 
 def approval(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
@@ -175,6 +205,8 @@ def judge(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
         if isinstance(verdict, Refuse):
             return verdict
     asks = [v.because for v in verdicts if isinstance(v, Ask)]
+    if asks and work.step.action == "promote-replica":
+        asks.append(waiting_costs(work.incident, rules))
     if not asks:
         standing = Pass("it is still owed") if work.debt else confirmed(work, book, rules, now)
         return Pass(f"{approval(work, book, rules, now).because}; {standing.because}")

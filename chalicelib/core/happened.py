@@ -31,14 +31,15 @@ class SignalKind(StrEnum):
     COMPOSITE_ALARM = "composite-alarm"
     HEALTH_CHECK_ALARM = "health-check-alarm"
     PROBE = "probe"
+    HEARTBEAT = "heartbeat"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
     """One change of state that one observer saw.
 
-    `source` is the alarm's ARN, or `probe:<name>`; `name` is what policy calls it; `changed_at` is aware UTC.
-    `region` and `account` are None for a probe of our own.
+    `source` is the alarm's ARN, `probe:<name>` or `heartbeat:<name>`; `name` is what policy calls it; `changed_at` is
+    aware UTC. `region` and `account` are None for what we saw ourselves.
     """
 
     source: str

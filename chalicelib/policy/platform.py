@@ -88,6 +88,15 @@ class Database(Row):
     standby_replication: Literal["synchronous", "asynchronous"]
 
 
+class Fence(Row):
+    """How the old primary is kept from taking writes: where its database stands, written down beforehand."""
+
+    subnets: Annotated[tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-z]+$")], ...], Field(min_length=1)]
+    rule_number: Annotated[int, Field(ge=1, le=32766)] = Field(
+        default=1, description="of the network ACL entry that denies; lower than every other, it is evaluated first"
+    )
+
+
 class ApplicationSecret(Row):
     """The secret in the standby region by which the applications find their database."""
 
@@ -180,6 +189,7 @@ class Platform(Row):
     regions: Regions
     clusters: Clusters
     database: Database
+    fence: Fence
     application_secret: ApplicationSecret
     traffic: Traffic
     endpoints: tuple[Endpoint, ...]

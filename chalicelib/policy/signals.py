@@ -60,8 +60,23 @@ class Probe(Row):
     timeout: Duration
 
 
+class Heartbeats(Row):
+    """The primary's heartbeat and the witness's control heartbeat, which tells its silence from the messenger's."""
+
+    every: Duration
+    silent_after: Duration
+    lease: Duration = Field(description="how long the primary may take writes after it last renewed its lease")
+
+
+class Flapping(Row):
+    """An observer that changes its mind so often in that time counts towards no quorum until it has been steady."""
+
+    changes: Annotated[int, Field(ge=2)] = 4
+    within: Duration
+
+
 class Observer(Row):
-    """One independent witness of a scenario: the alarms or the probe that speak for it.
+    """One independent witness of a scenario: the alarms, the probe or the heartbeat that speak for it.
 
     Several alarms of one observer are one voice: it is Bad when any of them is.
     """
@@ -69,6 +84,7 @@ class Observer(Row):
     name: Name
     alarms: tuple[str, ...] = ()
     probe: Name | None = None
+    heartbeat: Literal["primary"] | None = None
 
 
 class Rule(Row):
@@ -93,6 +109,8 @@ class Signals(Row):
     alarms: tuple[Alarm, ...]
     composites: tuple[CompositeAlarm, ...] = ()
     probes: tuple[Probe, ...]
+    heartbeats: Heartbeats
+    flapping: Flapping
     rules: tuple[Rule, ...]
     ask_alarms_every: Duration = Field(description="how often the states of an open incident's alarms are asked for")
 

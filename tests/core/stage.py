@@ -89,6 +89,17 @@ def probe(state: AlarmState = AlarmState.ALARM, seconds: float = 0) -> Signal:
     )
 
 
+def heartbeat(state: AlarmState = AlarmState.ALARM, seconds: float = 0) -> Signal:
+    return Signal(
+        source="heartbeat:primary",
+        name="primary",
+        kind=SignalKind.HEARTBEAT,
+        state=state,
+        changed_at=at(seconds),
+        reason="silent for 41s, and the witness's heartbeat arrives",
+    )
+
+
 def said(name: str, seconds: float = 0, *, by: str = "ann", note: str = "") -> Said:
     return Said(id=name, by=by, at=at(seconds), note=note)
 
@@ -112,8 +123,8 @@ def suspected(book: Book | None = None) -> Book:
 
 
 def confirmed(book: Book | None = None) -> Book:
-    """Two of three observers have been bad for the hold: the region failure is confirmed, at 10 s."""
-    return take(take(suspected(book), probe()), Tick(), seconds=10)
+    """Three of five observers have been bad for the hold: the region failure is confirmed, at 10 s."""
+    return take(take(suspected(book), probe(), heartbeat()), Tick(), seconds=10)
 
 
 def declared(scenario: str, scope: str, *, seconds: float = 0, book: Book | None = None, rules: Rules = RULES) -> Book:

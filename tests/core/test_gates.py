@@ -102,13 +102,18 @@ def test_a_suspicion_moves_nothing() -> None:
 
 def test_what_cannot_be_undone_asks_when_the_evidence_has_become_weaker() -> None:
     book = take(ready(), probe(AlarmState.INSUFFICIENT_DATA, 20), seconds=20)
-    said(gates.confirmed(wanted(book), book, RULES, at(20)), Ask, "weaker", "1 of 3 observers is bad: route53")
+    said(
+        gates.confirmed(wanted(book), book, RULES, at(20)),
+        Ask,
+        "weaker",
+        "2 of 5 observers are bad: route53, heartbeat",
+    )
     said(gates.confirmed(wanted(book, "capacity"), book, RULES, at(20)), Pass, "confirmed")
 
 
 def test_what_cannot_be_undone_passes_while_the_evidence_stands() -> None:
     book = ready()
-    said(gates.confirmed(wanted(book), book, RULES, at(20)), Pass, "2 of 3 observers are bad")
+    said(gates.confirmed(wanted(book), book, RULES, at(20)), Pass, "3 of 5 observers are bad")
 
 
 def test_what_a_person_declared_needs_no_observer() -> None:
@@ -152,16 +157,41 @@ def test_a_block_window_refuses_everywhere_until_it_ends(scope: str, until: int,
 def test_only_a_proven_fence_lets_a_promotion_pass(
     facts: dict[str, str | float], kind: type[Verdict], text: str
 ) -> None:
+    book = with_step(ready(), "fence", done(15, **facts))
+    said(gates.fence_verdict(wanted(book), book, RULES, at(20)), kind, text)
+
+
+def test_a_fence_that_is_not_done_proves_nothing_whatever_it_has_seen() -> None:
+    for state in StepState:
+        if state is not StepState.DONE:
+            record = replace(done(15, fenced="Fenced"), state=state)
+            book = with_step(ready(), "fence", record)
+            said(gates.fence_verdict(wanted(book), book, RULES, at(20)), Ask, "Unknown")
+
+
+def test_a_promotion_that_asks_says_how_much_is_lost_who_may_still_write_and_what_waiting_costs() -> None:
+    heard_ms = at(-5).timestamp() * 1000
     book = ready()
-    said(gates.fence_verdict(wanted(book, facts=facts), book, RULES, at(20)), kind, text)
+    work = wanted(book, facts={"loss_seconds": 12.0, "loss_rows": 1.0, "known_until": heard_ms})
+    said(
+        judge(work, book, RULES, at(20)),
+        Ask,
+        "'neurectomy-pg' in us-east-1 may still take writes",
+        "API Gateway and what leans on the database must be back by 03:15:00 UTC",
+    )
+    said(
+        gates.data_loss_budget(work, book, RULES, at(20)),
+        Pass,
+        "12s of writes (1 rows of the heartbeat), and whatever was written after 02:59:55 UTC would be lost",
+    )
 
 
 @pytest.mark.parametrize(
     ("loss", "kind", "text"),
     [
-        (0, Pass, "0 s of writes would be lost"),
-        (60.0, Pass, "within the RPO of 60 s"),
-        (60.5, Ask, "the RPO is 60 s"),
+        (0, Pass, "0s of writes would be lost"),
+        (60.0, Pass, "within the RPO of 1m"),
+        (60.6, Ask, "would be lost, the RPO is 1m"),
         ("unknown", Ask, "not known"),
         (None, Ask, "not known"),
         pytest.param(

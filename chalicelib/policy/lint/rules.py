@@ -66,6 +66,7 @@ RULES: Final[tuple[Rule, ...]] = (
     signals.quorum_survives_the_failed_region,
     signals.route53_alarm_stands_in_us_east_1,
     signals.probe_looks_from_outside,
+    signals.heartbeats_bear_a_miss,
     signals.scenario_is_watched,
     traffic.records_are_a_pair,
     traffic.record_hangs_on_the_switch_alone,
