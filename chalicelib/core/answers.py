@@ -27,6 +27,8 @@ from chalicelib.core.public import is_public, public
 
 LOOK_AFTER_CALL: Final = timedelta(seconds=2)
 LOOK_AFTER_REFUSAL: Final = timedelta(seconds=10)
+LOOK_AT_DEBTS: Final = timedelta(minutes=1)
+"""A debt is tried every tick, not more often: whoever does not answer now is dark for longer than that."""
 LOOK_WHILE_HELD: Final = timedelta(seconds=60)
 REFUSALS_TO_STUCK: Final = 3
 TELL_TRIES: Final = 5
@@ -203,6 +205,7 @@ def _looked(
     book: Book, incident: Incident, step: Step, record: StepRecord, found: Next, rules: Rules, now: datetime
 ) -> Book:
     speed = rules.policy.speed
+    rest = LOOK_AT_DEBTS if incident.id not in book.incidents else timedelta()
     base = replace(record, started_at=record.started_at or now, call=None)
     match found:
         case Done():
@@ -226,7 +229,7 @@ def _looked(
                 base,
                 state=StepState.RUNNING,
                 because=found.because,
-                look_at=now + found.again_in / speed,
+                look_at=now + max(found.again_in, rest) / speed,
                 stuck_at=None,
                 facts={**record.facts, **found.facts},
             )
@@ -259,7 +262,7 @@ def _looked(
                 base,
                 state=StepState.STUCK,
                 because=found.because,
-                look_at=now + found.again_in / speed,
+                look_at=now + max(found.again_in, rest) / speed,
                 stuck_at=record.stuck_at or now,
             )
             book = put_step(book, incident.id, step.id, changed)

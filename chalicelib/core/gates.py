@@ -138,7 +138,8 @@ def data_loss_budget(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdi
         why = facts.get("loss_unknown")
         return Ask("how much would be lost is not known" + (f": {why}" if why else ""))
     lost = f"{rules.policy.real(timedelta(seconds=loss))} of writes"
-    lost += f" ({rows:.0f} rows of the heartbeat)" if isinstance(rows, float | int) else ""
+    if isinstance(rows, float | int):
+        lost += f" ({rows:.0f} row{'' if rows == 1 else 's'} of the heartbeat)"
     if isinstance(until, float | int) and not fenced(work.incident, rules):
         lost += f", and whatever was written after {datetime.fromtimestamp(until / 1000, UTC):%H:%M:%S} UTC"
     if loss > rpo.total_seconds():
@@ -206,7 +207,8 @@ def judge(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
             return verdict
     asks = [v.because for v in verdicts if isinstance(v, Ask)]
     if asks and work.step.action == "promote-replica":
-        asks.append(waiting_costs(work.incident, rules))
+        # Whoever is asked weighs what is lost against what waiting costs, also where neither would ask by itself.
+        asks += [data_loss_budget(work, book, rules, now).because, waiting_costs(work.incident, rules)]
     if not asks:
         standing = Pass("it is still owed") if work.debt else confirmed(work, book, rules, now)
         return Pass(f"{approval(work, book, rules, now).because}; {standing.because}")

@@ -37,6 +37,11 @@ class Step:
     announces: str | None = None
     best_effort: bool = False
 
+    @property
+    def may_ask(self) -> bool:
+        """Whether a person may have to answer before it: policy says so, or says when it asks."""
+        return not self.automatic or bool(self.asks_because)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:

@@ -26,7 +26,10 @@ class RunbookStep(Row):
     needs_if_database: tuple[str, ...] = ()
     previous: bool = False
     automatic: bool
-    asks_because: str = Field(default="", description="why a person is asked; required when automatic is false")
+    asks_because: str = Field(
+        default="",
+        description="why a person is asked (required when automatic is false), or when it asks all the same",
+    )
     reversible: bool
     expected: Duration = Field(description="how long it usually takes, in real time")
     deadline: Duration

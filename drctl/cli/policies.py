@@ -125,7 +125,7 @@ def why_it_asks(step: Step, scenario: str, policy: Policy) -> str:
     """Why a person is asked before this step, empty when nobody is, as far as policy alone can say."""
     if policy.scenario(scenario).automatic is Automation.NO:
         return f"policy allows nothing automatic for {scenario}"
-    return "" if step.automatic else step.asks_because or "policy says that a person decides this step"
+    return step.asks_because or ("" if step.automatic else "policy says that a person decides this step")
 
 
 def calls(step: Step, policy: Policy) -> list[str]:

@@ -53,7 +53,7 @@ def test_what_is_left_is_still_looked_at_while_the_incident_is_open_and_after_it
 def test_when_the_region_comes_back_the_first_tick_fences_it_and_the_debt_is_paid_once() -> None:
     worker = recovered_in_the_dark()
     worker.world.dark = False
-    for seconds in range(9000, 9060, 5):
+    for seconds in range(9000, 9200, 5):
         worker.round(at(seconds))
     assert worker.book.debts == ()
     assert {worker.world.called[name] for name in LOOSE} == {1}
@@ -97,7 +97,7 @@ def test_a_debt_survives_being_stored_and_a_crash_before_its_call() -> None:
     assert reread(worker.book) == worker.book
     worker.world.dark = False
     worker.round(at(9000), crash_before=0)
-    for seconds in range(9005, 9060, 5):
+    for seconds in range(9005, 9200, 5):
         worker.round(at(seconds))
     assert worker.book.debts == ()
 

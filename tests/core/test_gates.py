@@ -37,7 +37,6 @@ from tests.core.stage import (
 )
 
 PLAN = plan_of(REGION).hash
-PROVEN = {"fenced": "Fenced", "loss_seconds": 12.0}
 YES = Approval(by="ann", at=at(15), plan=PLAN, expires_at=at(15 + 1800))
 
 
@@ -182,7 +181,7 @@ def test_a_promotion_that_asks_says_how_much_is_lost_who_may_still_write_and_wha
     said(
         gates.data_loss_budget(work, book, RULES, at(20)),
         Pass,
-        "12s of writes (1 rows of the heartbeat), and whatever was written after 02:59:55 UTC would be lost",
+        "12s of writes (1 row of the heartbeat), and whatever was written after 02:59:55 UTC would be lost",
     )
 
 
@@ -219,7 +218,8 @@ def test_the_database_gates_let_every_other_step_pass(gate: gates.Gate) -> None:
 
 def test_what_policy_says_needs_a_person_asks_with_policys_reason() -> None:
     book = ready()
-    said(gates.approval(wanted(book), book, RULES, at(20)), Ask, "a promotion cannot be undone")
+    asks = replace(wanted(book).step, automatic=False, asks_because="a promotion cannot be undone")
+    said(gates.approval(replace(wanted(book), step=asks), book, RULES, at(20)), Ask, "a promotion cannot be undone")
     said(gates.approval(wanted(book, "capacity"), book, RULES, at(20)), Pass, "without a person")
 
 
@@ -276,7 +276,6 @@ def test_all_asks_are_asked_in_one() -> None:
         "every step asks",
         "may still take writes",
         "how much would be lost is not known",
-        "cannot be undone",
     )
 
 
@@ -326,9 +325,20 @@ def test_an_approval_never_lets_a_step_out_of_order() -> None:
     said(judge(wanted(book, approval=YES), book, RULES, at(20)), Refuse, "it needs ready-api-gateway")
 
 
+def fenced_and_small() -> tuple[Book, Wanted]:
+    book = with_step(ready(), "fence", done(15, fenced="Fenced"))
+    return book, wanted(book, facts={"loss_seconds": 12.0})
+
+
+def test_a_proven_fence_and_a_small_loss_promote_without_a_person() -> None:
+    book, work = fenced_and_small()
+    said(judge(work, book, RULES, at(20)), Pass, "policy allows it without a person")
+
+
 def test_a_proven_fence_and_a_small_loss_still_ask_where_policy_wants_a_person() -> None:
-    book = ready()
-    said(judge(wanted(book, facts=PROVEN), book, RULES, at(20)), Ask, "cannot be undone")
+    book, work = fenced_and_small()
+    asks = replace(work, step=replace(work.step, automatic=False, asks_because="we want to be asked"))
+    said(judge(asks, book, RULES, at(20)), Ask, "we want to be asked")
 
 
 def test_no_gate_is_silent() -> None:

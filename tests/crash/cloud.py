@@ -1,4 +1,4 @@
-"""The four AWS services that recovery asks and no neighbour keeps: secrets, metrics with their alarms, mail, files.
+"""The AWS services that recovery asks and no neighbour keeps: secrets, metrics with their alarms, mail, files, items.
 
 As small as their callers allow and as strict as the real ones where that decides an ending: tokens that make a repeat
 harmless or a conflict, alarms that are judged from the clock when somebody asks, senders and buckets that must exist.
@@ -8,6 +8,7 @@ Sources, named below by their short names:
 - *put secret*: docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
 - *alarms*: docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
 - *send*: docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
+- *update item*: docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
 - *put object*: docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, …/API/sigv4-streaming-trailers.html
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -144,6 +146,42 @@ class CloudWatch:
 
 def _highest(_alarm: Mapping[str, Any], points: Sequence[Mapping[str, Any]]) -> float:
     return max(float(point["Value"]) for point in points)
+
+
+class Items:
+    """A DynamoDB table of string keys `pk` and `sk`, as far as heartbeats need it: GetItem, and UpdateItem that sets
+    attributes, under the condition that one is absent. Any other expression is refused.
+    """
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+        self.items: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def get_item(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        item = self.items.get(self._key(params))
+        return {"Item": item} if item else {}
+
+    def update_item(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        key = self._key(params)
+        item = self.items.get(key, {})
+        if condition := params.get("ConditionExpression"):
+            absent = re.fullmatch(r"attribute_not_exists\((\w+)\)", condition)
+            if absent is None:
+                raise AwsError("ValidationException", f"Invalid ConditionExpression: {condition}")
+            if absent[1] in item:
+                raise AwsError("ConditionalCheckFailedException", "The conditional request failed")
+        told = re.fullmatch(r"SET (#\w+ = :\w+(, #\w+ = :\w+)*)", params["UpdateExpression"])
+        if told is None:
+            raise AwsError("ValidationException", f"Invalid UpdateExpression: {params['UpdateExpression']}")
+        names, values = params["ExpressionAttributeNames"], params["ExpressionAttributeValues"]
+        changes = {names[n]: values[v] for n, v in re.findall(r"(#\w+) = (:\w+)", told[1])}
+        self.items[key] = {**item, **params["Key"], **changes}
+        return {}
+
+    def _key(self, params: Params) -> tuple[str, str]:
+        if params["TableName"] != self.table:
+            raise AwsError("ResourceNotFoundException", "Requested resource not found")
+        return params["Key"]["pk"]["S"], params["Key"]["sk"]["S"]
 
 
 @dataclass(frozen=True, slots=True)

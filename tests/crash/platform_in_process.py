@@ -16,9 +16,12 @@ from urllib.parse import urlsplit
 
 import httpx2
 import trustme
+from botocore.exceptions import ConnectTimeoutError
 
 from chalicelib.actions.reader import Ports
 from chalicelib.actions.registry import ACTIONS
+from chalicelib.agents.build import FenceHands, writer
+from chalicelib.agents.heart import Heart
 from chalicelib.bootstrap import Responder, channels
 from chalicelib.channels.contract import Channel
 from chalicelib.clients.aws import AwsClients
@@ -33,13 +36,14 @@ from chalicelib.policy.load import load
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
 from chalicelib.policy.platform import Cluster, MetricSwitch
 from chalicelib.settings import Settings
+from chalicelib.store.beats import Beats
 from chalicelib.store.codec import read_book
 from chalicelib.store.contract import Store
 from chalicelib.store.memory import MemoryStore
 from chalicelib.tools import Tools
 from drctl.deployment.primary import endpoint_check
 from drctl.deployment.resources import resources
-from drctl.neighbours.aws import Aws
+from drctl.neighbours.aws import Aws, make_client
 from drctl.neighbours.dns import answer
 from drctl.neighbours.eks import Eks
 from drctl.neighbours.healthchecks import HealthCheckers
@@ -55,9 +59,10 @@ from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel as SlackRoom
 from drctl.neighbours.slack import Slack
 from drctl.world import workloads
+from drctl.world.network import network
 from drctl.world.platform import BACKUPS_THERE, STANDBY_NODES
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
-from tests.crash.cloud import S3, CloudWatch, SecretsManager, Ses
+from tests.crash.cloud import S3, CloudWatch, Items, SecretsManager, Ses
 from tests.crash.outside import Clock, Outside, Stop
 from tests.crash.wires import (
     InProcessSession,
@@ -106,6 +111,8 @@ class Platform:
         self.clock = Clock(START)
         self.outside = Outside(self.clock, stops)
         self.dark: frozenset[str] = frozenset()
+        self.cut_off = False
+        """Whether the primary region goes on, and hears nobody outside."""
         now, speed, platform = self.clock.now, self.policy.speed, self.policy.platform
         self.store = MemoryStore()
         self.engine = InMemoryEngine(now)
@@ -121,8 +128,12 @@ class Platform:
         names = dict.fromkeys(c.channel.removeprefix("#") for c in rows if isinstance(c, SlackChannel))
         rooms = [SlackRoom(id=f"C{n:08d}", name=name) for n, name in enumerate(names)]
         self.slack = Slack(now, speed, tokens={BOT_TOKEN: "U00000001"}, channels=rooms, burst=5)
+        self.ec2 = network(self.policy, self.rds)
+        self.items = Items(platform.responder.table)
         self.aws = Aws(
             {
+                "ec2": self.ec2,
+                "dynamodb": self.items,
                 "rds": self.rds,
                 "eks": self.eks,
                 "route53": self.checks,
@@ -139,6 +150,7 @@ class Platform:
         self._furnish()
         # Route 53 reads the switch's alarm all the time, not only when somebody asks who serves.
         self.clock.every = self._watch
+        self.heart = self._heart()
 
     def responder(self) -> Responder:
         """A new worker's own: nothing in it was there before, and all it holds is gone with it."""
@@ -156,6 +168,38 @@ class Platform:
         hands = Executor(policy=policy, ports=ports, actions=ACTIONS, channels=self._channels(ports))
         tools = Tools(store=store, hands=hands, policy=policy, clock=self.clock, side_by_side=SIDE_BY_SIDE)
         return Responder(settings=SETTINGS, policy=policy, store=store, desk=Desk(tools), ports=ports, clock=self.clock)
+
+    def _heart(self) -> Heart:
+        """The agent in the primary region: no worker of the desk's, so its calls are nobody's to stop."""
+        session, platform = _Own(self), self.policy.platform
+        clients = AwsClients(session)
+        ports = Ports(
+            aws=clients,
+            kube=KubeClients(clients, (), now=self.clock.now),
+            database=cast("DatabaseClients", InMemoryClients(self.engine)),
+            web=Web({}, httpx2.MockTransport(lambda _: httpx2.Response(403))),
+        )
+        responder, side = platform.responder, platform.database.primary
+        return Heart(
+            policy=self.policy,
+            clock=self.clock,
+            beats=Beats(clients.writing("dynamodb", responder.region), table=responder.table, platform=platform.name),
+            write=writer(ports, side.region, side.instance),
+            hands=FenceHands(self.policy, ports),
+            third_answers=lambda: not self.cut_off,
+        )
+
+    def beat(self) -> None:
+        """The primary's agent beats, if its region is up."""
+        if not self.dark or self.cut_off:
+            self.heart.beat(self.clock.now())
+
+    def lighten(self) -> None:
+        """The primary region is back."""
+        self.dark = frozenset()
+        self.rds.darken(self.dark)
+        for row in self._rows():
+            self.clusters[row.name].reachable = True
 
     def darken(self) -> None:
         """The primary region is gone: its APIs, its cluster, its database and its services answer nobody."""
@@ -316,6 +360,26 @@ class Platform:
         secret = platform.application_secret
         held = self.secrets.value(secret.region, secret.name)
         return str(held[secret.host_key]), int(held[secret.port_key])
+
+
+class _Own:
+    """A session whose clients ask the platform's AWS directly, past everything that counts or stops workers."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self.events = _session().events
+
+    def client(self, service: str, *, region_name: str, config: Any) -> Any:
+        del config
+        platform = self._platform.policy.platform
+        client = make_client(self._platform.aws, service, region_name, account=platform.account)
+
+        def hears(**_: Any) -> None:
+            if self._platform.cut_off and region_name != platform.regions.primary:
+                raise ConnectTimeoutError(endpoint_url=f"{service} in {region_name}")
+
+        client.meta.events.register_first("before-send", hears)
+        return client
 
 
 def _known(token: str) -> User | None:

@@ -44,11 +44,11 @@ class Way:
 
 
 def longest(plan: Plan, answer_time: timedelta) -> Mapping[str, Way]:
-    """The longest way to the end of each step; a step that asks also takes a person's answer before it."""
+    """The longest way to the end of each step; a step that may ask also takes a person's answer before it."""
     ways: dict[str, Way] = {}
     for step in plan.steps:  # a plan's order has every step after what it needs
         before = max((ways[n] for n in step.needs), key=lambda w: w.total, default=Way())
-        asked = () if step.automatic else (Part(f"a person's answer to {step.id}", answer_time),)
+        asked = (Part(f"a person's answer to {step.id}", answer_time),) if step.may_ask else ()
         ways[step.id] = before.then(*asked, Part(step.id, step.expected))
     return ways
 
