@@ -8,6 +8,7 @@ from typing import Any
 
 from chalicelib import names
 from chalicelib.policy import Policy
+from drctl.deployment.agents import witness
 from drctl.deployment.config import config
 from drctl.deployment.permissions import document
 from drctl.deployment.primary import primary
@@ -15,6 +16,7 @@ from drctl.deployment.resources import resources
 
 MERGED = "resources.json"
 PRIMARY = "primary.json"
+WITNESS = "witness.json"
 
 
 def generated(policy: Policy) -> dict[str, Any]:
@@ -23,6 +25,7 @@ def generated(policy: Policy) -> dict[str, Any]:
         "config.json": config(policy),
         MERGED: resources(policy),
         PRIMARY: primary(policy),
+        WITNESS: witness(policy),
         **{f"policy-{function}.json": document(policy, function) for function in names.FUNCTIONS},
     }
 

@@ -32,6 +32,13 @@ CLUSTER: Final = ("arn:aws:eks:{standby}:{account}:cluster/{cluster}",)
 COMMON: Final = (
     AwsOp(service="eks", operation="describe_cluster", resources=CLUSTER),
     AwsOp(service="s3", operation="put_object", resources=("arn:aws:s3:::{status_bucket}/*",)),
+    # The probe wakes the desk when it has seen something.
+    AwsOp(
+        service="lambda",
+        operation="invoke",
+        resources=("arn:aws:lambda:{standby}:{account}:function:{wake}",),
+        iam=("lambda:InvokeFunction",),
+    ),
     AwsOp(service="sqs", operation="send_message", resources=("arn:aws:sqs:{standby}:{account}:{failed_queue}",)),
 )
 # DescribeAlarms is asked of the region that an alarm stands in, the primary too: bounded, and off the path.
@@ -59,6 +66,7 @@ def words(policy: Policy) -> dict[str, str]:
         "table": platform.responder.table,
         "status_bucket": platform.responder.status_bucket,
         "failed_queue": f"{names.app(policy)}-failed",
+        "wake": names.function(policy, "wake"),
     }
     if isinstance(switch, MetricSwitch):
         found |= {"switch_alarm": switch.alarm, "switch_namespace": switch.namespace}

@@ -1,4 +1,4 @@
-"""The stack of the primary region: the alarms of policy and the topic by which they reach the responder.
+"""The stack of the primary region: the alarms of policy, the topic by which they reach the responder, and the heart.
 
 It must stand in us-east-1 where Route 53's metrics are. Nothing in recovery waits for it: when the region is gone, the
 standby's own probe and Route 53's verdict as last told are what is left, and that is the point of a quorum.
@@ -12,6 +12,7 @@ from typing import Any, Final
 from chalicelib import names
 from chalicelib.policy import Policy
 from chalicelib.policy.signals import Alarm
+from drctl.deployment import agents
 
 SPEAKS: Final = {
     actions: [{"Ref": "AlarmTopic"}] for actions in ("AlarmActions", "OKActions", "InsufficientDataActions")
@@ -96,9 +97,12 @@ def primary(policy: Policy) -> dict[str, Any]:
                 "Type": "AWS::CloudWatch::CompositeAlarm",
                 "Properties": {"AlarmName": composite.name, "AlarmRule": composite.rule, **SPEAKS},
             }
+    found |= agents.heart(policy)
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"{policy.platform.display_name}: alarms that wake the disaster-recovery responder",
+        "Parameters": agents.PARAMETERS | agents.NETWORK,
+        "Conditions": agents.IN_A_NETWORK,
         "Resources": found,
         "Outputs": {"AlarmTopicArn": {"Value": {"Ref": "AlarmTopic"}}},
     }

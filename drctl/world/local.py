@@ -21,6 +21,7 @@ import aiohttp
 from chalicelib import names
 from chalicelib.policy.load import load
 from drctl.deployment import generate
+from drctl.deployment.agents import witness
 from drctl.deployment.primary import primary
 from drctl.neighbours.dns import answer
 from drctl.neighbours.healthchecks import METRICS_NAMESPACE, METRICS_REGION, http_fetch, run_checkers
@@ -115,14 +116,14 @@ class LocalWorld:
         self.records = self.clients("route53", platform.regions.primary).list_resource_record_sets(HostedZoneId=zone)[
             "ResourceRecordSets"
         ]
-        deploy(
-            self.world.gate_url,
-            platform.regions.primary,
-            stack=f"{names.app(policy)}-primary",
-            template=seeds.known_part(primary(policy), {"EndpointCheck": ids["endpoint"]}),
-            account=platform.account,
-        )
-        seeds.composites(self.clients, policy, names.alarm_topic_arn(policy))
+        environment = {
+            "DR_SPEED": f"{policy.speed:g}",
+            "DR_RESOLVE": json.dumps({hosts[region]: urls[f"services-{region}"] for region in hosts}),
+            "DR_PAGERDUTY_URL": urls["pagerduty"],
+            "DR_SLACK_URL": urls["slack"] + "/api/",
+            "DR_DATABASE_TLS": "off",
+            **self.shift,
+        }
         self.outputs = deploy(
             self.world.gate_url,
             platform.responder.region,
@@ -130,15 +131,24 @@ class LocalWorld:
             template=seeds.known_part(self.package.template, {"TrafficSwitchCheck": ids["switch"]}),
             zip=self.package.zip,
             account=platform.account,
-            environment={
-                "DR_SPEED": f"{policy.speed:g}",
-                "DR_RESOLVE": json.dumps({hosts[region]: urls[f"services-{region}"] for region in hosts}),
-                "DR_PAGERDUTY_URL": urls["pagerduty"],
-                "DR_SLACK_URL": urls["slack"] + "/api/",
-                "DR_DATABASE_TLS": "off",
-                **self.shift,
-            },
+            environment=environment,
         )
+        others = {
+            "primary": (platform.regions.primary, primary(policy), {"EndpointCheck": ids["endpoint"]}),
+            "witness": (platform.regions.witness, witness(policy), {}),
+        }
+        for name, (region, template, known) in others.items():
+            deploy(
+                self.world.gate_url,
+                region,
+                stack=f"{names.app(policy)}-{name}",
+                template=seeds.known_part(template, known),
+                zip=self.package.zip,
+                account=platform.account,
+                environment=environment,
+                parameters={"CodeBucket": "given", "CodeKey": "by-deploy", "Stage": "local"},
+            )
+        seeds.composites(self.clients, policy, names.alarm_topic_arn(policy))
 
     async def _go_on(self) -> None:
         """The platform's agents and Route 53's checkers, until the world ends."""

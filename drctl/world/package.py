@@ -28,8 +28,10 @@ LARGEST = 8 * 1024 * 1024
 IN_THE_RUNTIME = ("boto3", "botocore", "s3transfer")
 SOURCES = ("app.py", "requirements.txt", "chalicelib", "vendor", "policies", ".chalice")
 LEFT_OUT = {"__pycache__", "deployments", "deployed", ".mypy_cache", ".ruff_cache"}
-NEVER_USED = ("aws_lambda_powertools/event_handler/openapi/",)
-"""What nothing here imports and is worth half a megabyte: Powertools' Swagger page."""
+NEVER_USED = ("aws_lambda_powertools/event_handler/openapi/", "pydantic/v1/", "dateutil/zoneinfo/dateutil-zoneinfo")
+"""What nothing here imports and is worth a megabyte: Powertools' Swagger page, pydantic's own past, and a copy of the
+time zones, of which only UTC is used.
+"""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -137,16 +139,17 @@ def _ships(name: str) -> bool:
 
 def _compile(folder: Path) -> None:
     """Compiles the modules that importing app.py loads; which ones is found out by importing it."""
-    script = "import app, sys; print(*(m.__file__ for m in list(sys.modules.values()) if getattr(m, '__file__', None)))"
+    loaded = "(m.__file__ for m in list(sys.modules.values()) if getattr(m, '__file__', None))"
+    script = f"import app, chalicelib.agents.entry, sys; print(*{loaded})"
     environment = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, "-c", script], check=False, capture_output=True, text=True, env=environment, cwd=folder
     )
     if done.returncode:
         raise WorldError(f"the package cannot be imported: {done.stderr.strip()[-2000:]}")
-    for loaded in done.stdout.split():
-        path = Path(loaded)
+    for name in done.stdout.split():
+        path = Path(name)
         if path.suffix == ".py" and path.is_relative_to(folder):
             # By hash and unchecked: a time would differ from one packaging to the next.
             mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-            py_compile.compile(loaded, dfile=str(path.relative_to(folder)), doraise=True, invalidation_mode=mode)
+            py_compile.compile(name, dfile=str(path.relative_to(folder)), doraise=True, invalidation_mode=mode)

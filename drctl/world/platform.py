@@ -44,11 +44,13 @@ from drctl.neighbours.slack import Channel, Slack
 from drctl.neighbours.sts_token import Unauthorized, Verifier
 from drctl.world import workloads
 from drctl.world.deploy import client
+from drctl.world.network import network
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
 from drctl.world.supervisor import LOOPBACK, Neighbour
 
 ROUTES: Final[Mapping[str, str]] = {
     "rds": "aws",
+    "ec2": "aws",
     "eks": "aws",
     **{f"route53:{operation}HealthCheck": "aws" for operation in ("Create", "Get", "Update", "Delete")},
     "route53:ListHealthChecks": "aws",
@@ -101,7 +103,8 @@ class LocalPlatform:
         self.rds = Rds(now, speed, engine=self.engine)
         self.eks = Eks(now, speed, on_nodes=lambda cluster, nodes: self.clusters[cluster].set_nodes(nodes))
         self.checks = HealthCheckers(now, speed, alarm=self._alarm)
-        self.aws = Aws({"rds": self.rds, "eks": self.eks, "route53": self.checks})
+        self.ec2 = network(policy, self.rds)
+        self.aws = Aws({"rds": self.rds, "eks": self.eks, "route53": self.checks, "ec2": self.ec2})
         self.pagerduty = PagerDuty(now, speed, routing_keys=[ROUTING_KEY])
         names = [c.channel.removeprefix("#") for c in policy.notifications.channels if isinstance(c, SlackChannel)]
         channels = [Channel(id=f"C{n:08d}", name=name) for n, name in enumerate(names)]

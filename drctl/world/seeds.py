@@ -31,6 +31,8 @@ def secrets(clients: Clients, policy: Policy, *, host: str, port: int) -> None:
     user = {"username": DATABASE_USER, "password": DATABASE_PASSWORD}
     wanted: dict[tuple[str, str], Mapping[str, Any]] = {
         (region, platform.database.credentials_secret): user,
+        # Replicated to the primary, where the heart writes with it.
+        (platform.database.primary.region, platform.database.credentials_secret): user,
         (application.region, application.name): {
             **user,
             application.host_key: host,
