@@ -98,7 +98,7 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
 
 def _fold_signal(book: Book, signal: Signal, rules: Rules, now: datetime) -> Book:
     mark = book.watermarks.get(signal.source)
-    if mark and signal.changed_at <= mark.changed_at:
+    if mark and (signal.changed_at <= mark.changed_at or _told_twice(mark, signal)):
         return book
     reading = evidence.rules_reading(signal, rules.policy)
     if not reading:
@@ -125,6 +125,11 @@ def _fold_signal(book: Book, signal: Signal, rules: Rules, now: datetime) -> Boo
         if signal.state is AlarmState.ALARM and there is None:
             book = _open(book, rule, text, rules, now)
     return book
+
+
+def _told_twice(mark: Watermark, signal: Signal) -> bool:
+    """Our own looks report a state until the book has it, each time as of a later moment: the first one stands."""
+    return signal.source.startswith(evidence.OURS) and signal.state is mark.state
 
 
 def _open(book: Book, rule: Rule, text: str, rules: Rules, now: datetime) -> Book:

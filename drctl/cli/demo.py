@@ -17,6 +17,7 @@ from chalicelib import names
 from chalicelib.core.book import Book, Incident, StepState
 from chalicelib.core.report import clocks
 from chalicelib.policy import Policy
+from chalicelib.store.beats import Beats
 from chalicelib.store.codec import read_book, read_incident
 from chalicelib.store.dynamodb import DynamoStore
 from drctl.cli.looking import incident_json, print_clocks, print_steps, rules_of
@@ -53,10 +54,10 @@ def play(world: Any) -> Incident | None:
     )
     say(world, {"command": "set-mode", "mode": "automatic"})
     _healthy(world)
-    out.print(f"[red]breaking[/red] {region}: its APIs, cluster, database and services answer nobody")
+    out.print(f"[red]breaking[/red] {region}: its APIs, cluster, database, services and alarms are silent")
     control = world.world.control_url
     httpx2.post(
-        f"{control}/faults", json={"kind": "lose", "region": region, "silent": False}, trust_env=False
+        f"{control}/faults", json={"kind": "lose", "region": region, "silent": True}, trust_env=False
     ).raise_for_status()
     began, shown = time.monotonic(), dict[str, int]()
     while time.monotonic() - began < PATIENCE_S:
@@ -88,11 +89,15 @@ def say(world: Any, payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _healthy(world: Any) -> None:
-    """Waits until the primary serves, so that what breaks was whole."""
+    """Waits until the primary serves and is heard, so that what breaks was whole."""
+    policy: Policy = world.policy
+    responder = policy.platform.responder
+    beats = Beats(world.clients("dynamodb", responder.region), table=responder.table, platform=policy.platform.name)
     url = world.world_url(world.policy.platform.regions.primary) + "/health"
     gives_up_at = time.monotonic() + 30
     while time.monotonic() < gives_up_at:
-        if httpx2.get(url, trust_env=False, timeout=5).status_code == 200:
+        serves = httpx2.get(url, trust_env=False, timeout=5).status_code == 200
+        if serves and all(beats.read(who).moment("at") for who in ("primary", "witness", "replica")):
             return
         time.sleep(0.2)
 
