@@ -67,7 +67,7 @@ def test_every_observation_says_why() -> None:
     assert "route53 is bad" in found[0].because
     assert evidence.sentence(found) == (
         "1 of 5 observers is bad: route53; "
-        "standby-probe is good, witness-probe has no data, heartbeat has no data, cluster has no data"
+        "standby-probe is good, cluster has no data, witness-probe has no data, heartbeat has no data"
     )
 
 

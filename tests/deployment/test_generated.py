@@ -17,7 +17,9 @@ from chalicelib.actions.contract import AwsOp
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.policy.load import load
 from drctl.deployment import generate
+from drctl.deployment.agents import witness
 from drctl.deployment.permissions import COMMON, STORE, document, iam_action
+from drctl.deployment.primary import primary
 from drctl.deployment.resources import EVENTS, logical
 from drctl.world.package import Package, package
 from tests.deployment.conftest import ROOT
@@ -31,8 +33,8 @@ THEIRS = {
     "us-west-2": "eu-central-1",
     "111122223333": "444455556666",
 }
-KNOWS_NO_RESOURCE = {"cloudwatch:GetMetricStatistics", "cloudwatch:PutMetricData"}
-"""By CloudWatch's page of the service authorization reference."""
+KNOWS_NO_RESOURCE = {"cloudwatch:GetMetricStatistics", "cloudwatch:PutMetricData", "ec2:DescribeNetworkAcls"}
+"""By CloudWatch's and EC2's pages of the service authorization reference."""
 
 
 def statements(function: str) -> list[dict[str, Any]]:
@@ -80,21 +82,39 @@ def test_everything_that_actions_declare_is_granted_and_nothing_that_nobody_decl
         "logs:PutLogEvents",
     }
     declared = {
-        iam_action(op.service, op.operation)
+        (op.iam or (iam_action(op.service, op.operation),))[0]
         for action in ACTIONS.values()
         for op in (*action.reads, *action.calls)
         if isinstance(op, AwsOp)
     }
-    others = {iam_action(op.service, op.operation) for op in (*STORE, *COMMON)}
+    others = {(op.iam or (iam_action(op.service, op.operation),))[0] for op in (*STORE, *COMMON)}
     channels = {"ses:SendEmail", "secretsmanager:GetSecretValue", "cloudwatch:DescribeAlarms"}
     assert declared <= granted
     assert granted == declared | others | channels
 
 
-def test_only_the_alarms_states_are_asked_of_the_primary_region() -> None:
-    for statement in statements("tick"):
-        if any(":us-east-1:" in resource for resource in statement["Resource"]):
-            assert statement["Action"] == ["cloudwatch:DescribeAlarms"]
+def test_the_primary_region_is_asked_for_alarms_and_fenced_and_nothing_else() -> None:
+    there = {a for s in statements("tick") for r in s["Resource"] for a in s["Action"] if ":us-east-1:" in r}
+    assert there == {"cloudwatch:DescribeAlarms", "ec2:CreateNetworkAclEntry"}
+
+
+@pytest.mark.parametrize("name", ["heart", "witness"])
+def test_an_agent_may_touch_only_the_items_that_are_its_own(name: str) -> None:
+    template = primary(POLICY) if name == "heart" else witness(POLICY)
+    (policy,) = [
+        p for p in template["Resources"][f"{name.capitalize()}Role"]["Properties"]["Policies"] if "Fn::If" not in p
+    ]
+    table = [s for s in policy["PolicyDocument"]["Statement"] if s["Action"][0].startswith("dynamodb:")]
+    keys = {
+        action: statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
+        for statement in table
+        for action in statement["Action"]
+    }
+    beats, desk, inbox = ["neurectomy#beats"], ["neurectomy#desk"], ["neurectomy#inbox"]
+    if name == "heart":
+        assert keys == {"dynamodb:GetItem": beats, "dynamodb:UpdateItem": beats}
+    else:
+        assert keys == {"dynamodb:GetItem": desk, "dynamodb:PutItem": inbox, "dynamodb:UpdateItem": beats}
 
 
 def test_the_merge_adds_no_function_or_event_that_chalice_does_not_make(made: Package, tmp_path: Path) -> None:

@@ -145,14 +145,17 @@ def test_an_action_that_recovery_waits_for_and_that_calls_the_failed_region_is_t
 
 
 def test_a_kubernetes_request_to_the_failed_region_is_told(broken: Broken) -> None:
-    broken.actions = actions(velero_restore=KubeOp(verb="get", group="velero.io", resource="backups", where="primary"))
+    asked = KubeOp(verb="get", group="velero.io", resource="backups", where="primary")
+    broken.actions = actions(promote_replica=asked, velero_restore=asked)
     broken.says(
         "action-needs-no-failed-region",
-        "runbooks.yaml runbooks[0].steps[2].action",
-        at="action: velero-restore",
-        found="velero-restore: get backups in us-east-1",
+        "runbooks.yaml runbooks[0].steps[4].action",
+        at="action: promote-replica",
+        found="promote-replica: get backups in us-east-1",
         allowed="need nothing in us-east-1",
     )
+    # The restores are aimed at the standby's cluster, whatever else their action may do elsewhere.
+    assert len(broken.findings("action-needs-no-failed-region")) == 1
 
 
 def test_a_call_into_the_failed_region_that_no_step_waits_for_is_a_note(broken: Broken) -> None:
