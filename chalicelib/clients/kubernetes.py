@@ -40,6 +40,7 @@ _KINDS: Final = {
     "apps/v1 deployments": "Deployment",
     "v1 nodes": "Node",
     "v1 pods": "Pod",
+    "v1 configmaps": "ConfigMap",
 }
 _REGISTERING: Final = Lock()
 _CLUSTER_WIDE: Final = frozenset({"v1 nodes"})

@@ -147,6 +147,7 @@ def test_capacity_comes_up_and_its_nodes_are_counted_in_the_cluster(stage: Stage
 
 def test_a_service_comes_back_from_the_newest_good_backup_and_gets_ready(stage: Stage) -> None:
     stage.live("node-capacity", "capacity", cluster="standby")
+    stage.live("velero-rewrites", "rewrites", cluster="standby")
     done, calls = stage.live("velero-restore", "restore-redis", cluster="standby", service="redis")
     assert len(calls) == 1
     assert done.facts["backup"] == "hourly-35"
@@ -155,6 +156,7 @@ def test_a_service_comes_back_from_the_newest_good_backup_and_gets_ready(stage: 
 
 
 def test_a_restore_that_fails_is_tried_from_an_older_backup(stage: Stage) -> None:
+    stage.live("velero-rewrites", "rewrites", cluster="standby")
     stage.cluster.refuse_restored("configmaps/redis-configuration", "not today")
     found = stage.look("velero-restore", "restore-redis", cluster="standby", service="redis")
     assert isinstance(found, Act)
