@@ -41,9 +41,13 @@ _KINDS: Final = {
     "v1 nodes": "Node",
     "v1 pods": "Pod",
     "v1 configmaps": "ConfigMap",
+    "v1 events": "Event",
+    "v1 secrets": "Secret",
+    "v1 serviceaccounts": "ServiceAccount",
+    "storage.k8s.io/v1 storageclasses": "StorageClass",
 }
 _REGISTERING: Final = Lock()
-_CLUSTER_WIDE: Final = frozenset({"v1 nodes"})
+_CLUSTER_WIDE: Final = frozenset({"v1 nodes", "storage.k8s.io/v1 storageclasses"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from chalicelib.policy.notifications import SlackChannel
 from chalicelib.policy.platform import Cluster
 from drctl.neighbours import aws, pagerduty, services, slack
 from drctl.neighbours.aws import Aws
+from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.eks import Eks
 from drctl.neighbours.healthchecks import Evaluation, HealthCheckers
 from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
@@ -50,6 +51,7 @@ from drctl.world.supervisor import LOOPBACK, Neighbour
 ROUTES: Final[Mapping[str, str]] = {
     "rds": "aws",
     "eks": "aws",
+    "ecr": "aws",
     **{f"route53:{operation}HealthCheck": "aws" for operation in ("Create", "Get", "Update", "Delete")},
     "route53:ListHealthChecks": "aws",
     "route53:GetHealthCheckStatus": "aws",
@@ -101,7 +103,9 @@ class LocalPlatform:
         self.rds = Rds(now, speed, engine=self.engine)
         self.eks = Eks(now, speed, on_nodes=lambda cluster, nodes: self.clusters[cluster].set_nodes(nodes))
         self.checks = HealthCheckers(now, speed, alarm=self._alarm)
-        self.aws = Aws({"rds": self.rds, "eks": self.eks, "route53": self.checks})
+        self.ecr = Ecr(now)
+        workloads.push(policy, self.ecr)
+        self.aws = Aws({"rds": self.rds, "eks": self.eks, "ecr": self.ecr, "route53": self.checks})
         self.pagerduty = PagerDuty(now, speed, routing_keys=[ROUTING_KEY])
         names = [c.channel.removeprefix("#") for c in policy.notifications.channels if isinstance(c, SlackChannel)]
         channels = [Channel(id=f"C{n:08d}", name=name) for n, name in enumerate(names)]
@@ -185,6 +189,7 @@ class LocalPlatform:
         if row.node_group:
             # https://docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html: the label that EKS puts there
             api.workloads.node_labels["eks.amazonaws.com/nodegroup"] = row.node_group.name
+        workloads.furnish(self.policy, row, api, self.ecr)
         api.set_nodes(nodes)
         if row is not self.policy.platform.clusters.primary:
             return
@@ -197,6 +202,7 @@ class LocalPlatform:
         """What stands in these regions, and is no AWS API, answers nobody."""
         self.dark = regions
         self.rds.darken(regions)
+        self.ecr.dark = regions
         for row in self._rows():
             self.clusters[row.name].reachable = row.region not in regions
 

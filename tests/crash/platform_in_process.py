@@ -41,6 +41,7 @@ from drctl.deployment.primary import endpoint_check
 from drctl.deployment.resources import resources
 from drctl.neighbours.aws import Aws
 from drctl.neighbours.dns import answer
+from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.eks import Eks
 from drctl.neighbours.healthchecks import HealthCheckers
 from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
@@ -121,10 +122,13 @@ class Platform:
         names = dict.fromkeys(c.channel.removeprefix("#") for c in rows if isinstance(c, SlackChannel))
         rooms = [SlackRoom(id=f"C{n:08d}", name=name) for n, name in enumerate(names)]
         self.slack = Slack(now, speed, tokens={BOT_TOKEN: "U00000001"}, channels=rooms, burst=5)
+        self.ecr = Ecr(now)
+        workloads.push(self.policy, self.ecr)
         self.aws = Aws(
             {
                 "rds": self.rds,
                 "eks": self.eks,
+                "ecr": self.ecr,
                 "route53": self.checks,
                 "cloudwatch": self.cloudwatch,
                 "secretsmanager": self.secrets,
@@ -161,6 +165,7 @@ class Platform:
         """The primary region is gone: its APIs, its cluster, its database and its services answer nobody."""
         self.dark = frozenset({self.policy.platform.regions.primary})
         self.rds.darken(self.dark)
+        self.ecr.dark = self.dark
         for row in self._rows():
             self.clusters[row.name].reachable = row.region not in self.dark
 
@@ -222,6 +227,7 @@ class Platform:
             )
             if group:
                 api.workloads.node_labels["eks.amazonaws.com/nodegroup"] = group.name
+            workloads.furnish(self.policy, row, api, self.ecr)
             api.set_nodes(size)
         source = self.clusters[platform.clusters.primary.name]
         seed(source, workloads.objects(self.policy))
