@@ -44,7 +44,7 @@ from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel, Slack
 from drctl.neighbours.sts_token import Unauthorized, Verifier
 from drctl.world import workloads
-from drctl.world.deploy import client
+from drctl.world.deploy import client, make_bucket
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
 from drctl.world.supervisor import LOOPBACK, Neighbour
 
@@ -169,6 +169,7 @@ class LocalPlatform:
             database.replica.region, database.replica.instance, source=primary, account=account, db_name=database.name
         )
         authority = base64.b64encode(self.authority.cert_pem.bytes()).decode()
+        self._open_buckets()
         for row in self._rows():
             group = row.node_group
             size = (group.failover_size if row is platform.clusters.primary else STANDBY_NODES) if group else 0
@@ -182,6 +183,20 @@ class LocalPlatform:
             )
             self.clusters[row.name].url = neighbours[f"kubernetes-{row.name}"]
             self._furnish(row, size)
+
+    def _open_buckets(self) -> None:
+        """Velero's buckets in MiniStack, so that its backups can be read as they are read on AWS."""
+        rows = self.policy.backups.replication
+        places = [p for r in rows for p in ((r.source, r.source_region), (r.destination, r.destination_region))]
+        kept = {bucket: self.client("s3", region) for bucket, region in places}
+        for bucket, region in places:
+            make_bucket(kept[bucket], bucket, region)
+
+        def upload(key: str, body: bytes) -> None:
+            for bucket, s3 in kept.items():
+                s3.put_object(Bucket=bucket, Key=key, Body=body)
+
+        self.store.upload = upload
 
     def _furnish(self, row: Cluster, nodes: int) -> None:
         """The primary runs the workloads; the standby has a Velero on the replicated bucket and little else."""

@@ -41,8 +41,10 @@ def ask(ecr: Ecr, region: str = "us-west-2", **params: Any) -> Any:
         (
             {"repositoryName": "team/web", "imageIds": [{"imageTag": "3"}]},
             "ImageNotFoundException",
-            "The image with imageId {imageDigest:'null', imageTag:'3'} does not exist within the repository with name "
-            "'team/web' in the registry with id '111122223333'",
+            (
+                "The image with imageId {imageDigest:'null', imageTag:'3'} does not exist within the repository with "
+                "name 'team/web' in the registry with id '111122223333'"
+            ),
         ),
         (
             {"repositoryName": "team/web", "imageIds": [{"imageTag": "1"}, {"imageTag": "3"}]},

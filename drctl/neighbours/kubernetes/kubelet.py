@@ -165,7 +165,8 @@ def fits(node: Obj, pod: Obj) -> bool:
 
 
 def _meets(labels: Mapping[str, str], expression: Mapping[str, Any]) -> bool:
-    key, values = expression["key"], expression.get("values") or ()
+    key: str = expression["key"]
+    values: list[str] = expression.get("values") or []
     match expression["operator"]:
         case "In":
             return labels.get(key) in values

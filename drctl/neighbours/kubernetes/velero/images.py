@@ -45,7 +45,13 @@ def changed(velero: Velero, resource: Resource, obj: Obj) -> Obj:
     if len(maps) > 1:
         names = " ".join(m["metadata"]["name"] for m in maps)
         raise ActionError(f'found more than one ConfigMap matching label selector "{SELECTOR}": [{names}]')
-    rows = list((maps[0].get("data") or {}).values()) if maps else []
+    return changed_by(list((maps[0].get("data") or {}).values()) if maps else [], resource, obj)
+
+
+def changed_by(rows: Sequence[str], resource: Resource, obj: Obj) -> Obj:
+    """The same for given rows."""
+    if resource.plural not in _PODS:
+        return obj
     new = copy.deepcopy(obj)
     spec: Any = new
     for part in _PODS[resource.plural]:
