@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Final, Literal, Protocol
 
 from chalicelib.core.outcome import Next, NoData, Refused
 from chalicelib.policy import Policy
 
 Where = Literal["standby", "primary"]
+NOT_SERVED: Final = "NotServed"
+"""The code of a Refused when a cluster has no such group, version or resource at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +105,8 @@ class Reader(Protocol):
         """`resource` is `<apiVersion> <plural>` (`velero.io/v1 backups`, `apps/v1 deployments`).
 
         With `name`: the object as plain JSON, None when the server says 404. Without: all that match `label`,
-        as a list. Refused on 401 and 403 (`code` is the Status reason, `Forbidden`).
+        as a list. Refused on 401 and 403 (`code` is the Status reason, `Forbidden`), and when the cluster does not
+        serve `resource` (`code` is NOT_SERVED).
         """
         ...
 

@@ -15,6 +15,7 @@ from chalicelib.actions.promote_replica import PromoteReplica
 from chalicelib.actions.switch_traffic import SwitchTraffic
 from chalicelib.actions.velero_location import LocationReadOnly
 from chalicelib.actions.velero_restore import VeleroRestore
+from chalicelib.actions.velero_rewrites import VeleroRewrites
 from chalicelib.actions.velero_schedules import SchedulesPaused
 from chalicelib.actions.verify_service import VerifyService
 from chalicelib.actions.verify_write import VerifyWrite
@@ -25,6 +26,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
     for action in (
         LocationReadOnly(),
         NodeCapacity(),
+        VeleroRewrites(),
         VeleroRestore(),
         WorkloadReady(),
         PromoteReplica(),

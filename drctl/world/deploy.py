@@ -104,7 +104,7 @@ def deploy(
     s3, bucket = client(gate_url, "s3", region, account), f"packages-{account}-{region}"
     code = None
     if zip is not None:
-        _bucket(s3, bucket, region)
+        make_bucket(s3, bucket, region)
         code = (bucket, f"{zip.parent.name}.zip")
         s3.put_object(Bucket=bucket, Key=code[1], Body=zip.read_bytes())
     variables = {"AWS_ENDPOINT_URL": gate_url} | dict(environment or {})
@@ -112,7 +112,7 @@ def deploy(
     body = json.dumps(ready, separators=(",", ":"), sort_keys=True)
     where = {"TemplateBody": body}
     if len(body.encode()) > LARGEST_BODY:
-        _bucket(s3, bucket, region)
+        make_bucket(s3, bucket, region)
         s3.put_object(Bucket=bucket, Key=f"{stack}.json", Body=body.encode())
         where = {"TemplateURL": f"{gate_url}/{bucket}/{stack}.json"}
     cloudformation = client(gate_url, "cloudformation", region, account)
@@ -133,7 +133,8 @@ def deploy(
     return _settled(cloudformation, stack, region)
 
 
-def _bucket(s3: Any, bucket: str, region: str) -> None:
+def make_bucket(s3: Any, bucket: str, region: str) -> None:
+    """Creates a bucket, unless it is ours already."""
     where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:
         s3.create_bucket(Bucket=bucket, **where)

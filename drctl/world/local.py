@@ -110,6 +110,7 @@ class LocalWorld:
         ).address
         seeds.secrets(self.clients, policy, host=address.host, port=address.port)
         seeds.mail(self.clients, policy)
+        seeds.roles(self.clients, policy)
         ids = seeds.checks(self.clients, policy, self.package.template)
         hosts = {e.region: str(urlsplit(e.url).hostname) for e in platform.endpoints}
         zone = seeds.zone(self.clients, policy, ids, hosts)

@@ -29,6 +29,7 @@ from chalicelib.policy.notifications import SlackChannel
 from chalicelib.policy.platform import Cluster
 from drctl.neighbours import aws, pagerduty, services, slack
 from drctl.neighbours.aws import Aws
+from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.eks import Eks
 from drctl.neighbours.healthchecks import Evaluation, HealthCheckers
 from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
@@ -43,7 +44,7 @@ from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel, Slack
 from drctl.neighbours.sts_token import Unauthorized, Verifier
 from drctl.world import workloads
-from drctl.world.deploy import client
+from drctl.world.deploy import client, make_bucket
 from drctl.world.network import network
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
 from drctl.world.supervisor import LOOPBACK, Neighbour
@@ -52,6 +53,7 @@ ROUTES: Final[Mapping[str, str]] = {
     "rds": "aws",
     "ec2": "aws",
     "eks": "aws",
+    "ecr": "aws",
     **{f"route53:{operation}HealthCheck": "aws" for operation in ("Create", "Get", "Update", "Delete")},
     "route53:ListHealthChecks": "aws",
     "route53:GetHealthCheckStatus": "aws",
@@ -104,7 +106,9 @@ class LocalPlatform:
         self.eks = Eks(now, speed, on_nodes=lambda cluster, nodes: self.clusters[cluster].set_nodes(nodes))
         self.checks = HealthCheckers(now, speed, alarm=self._alarm)
         self.ec2 = network(policy, self.rds)
-        self.aws = Aws({"rds": self.rds, "eks": self.eks, "route53": self.checks, "ec2": self.ec2})
+        self.ecr = Ecr(now)
+        workloads.push(policy, self.ecr)
+        self.aws = Aws({"rds": self.rds, "eks": self.eks, "ecr": self.ecr, "ec2": self.ec2, "route53": self.checks})
         self.pagerduty = PagerDuty(now, speed, routing_keys=[ROUTING_KEY])
         names = [c.channel.removeprefix("#") for c in policy.notifications.channels if isinstance(c, SlackChannel)]
         channels = [Channel(id=f"C{n:08d}", name=name) for n, name in enumerate(names)]
@@ -168,6 +172,7 @@ class LocalPlatform:
             database.replica.region, database.replica.instance, source=primary, account=account, db_name=database.name
         )
         authority = base64.b64encode(self.authority.cert_pem.bytes()).decode()
+        self._open_buckets()
         for row in self._rows():
             group = row.node_group
             size = (group.failover_size if row is platform.clusters.primary else STANDBY_NODES) if group else 0
@@ -182,12 +187,27 @@ class LocalPlatform:
             self.clusters[row.name].url = neighbours[f"kubernetes-{row.name}"]
             self._furnish(row, size)
 
+    def _open_buckets(self) -> None:
+        """Velero's buckets in MiniStack, so that its backups can be read as they are read on AWS."""
+        rows = self.policy.backups.replication
+        places = [p for r in rows for p in ((r.source, r.source_region), (r.destination, r.destination_region))]
+        kept = {bucket: self.client("s3", region) for bucket, region in places}
+        for bucket, region in places:
+            make_bucket(kept[bucket], bucket, region)
+
+        def upload(key: str, body: bytes) -> None:
+            for bucket, s3 in kept.items():
+                s3.put_object(Bucket=bucket, Key=key, Body=body)
+
+        self.store.upload = upload
+
     def _furnish(self, row: Cluster, nodes: int) -> None:
         """The primary runs the workloads; the standby has a Velero on the replicated bucket and little else."""
         api = self.clusters[row.name]
         if row.node_group:
             # https://docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html: the label that EKS puts there
             api.workloads.node_labels["eks.amazonaws.com/nodegroup"] = row.node_group.name
+        workloads.furnish(self.policy, row, api, self.ecr)
         api.set_nodes(nodes)
         if row is not self.policy.platform.clusters.primary:
             return
@@ -200,6 +220,7 @@ class LocalPlatform:
         """What stands in these regions, and is no AWS API, answers nobody."""
         self.dark = regions
         self.rds.darken(regions)
+        self.ecr.dark = regions
         for row in self._rows():
             self.clusters[row.name].reachable = row.region not in regions
 

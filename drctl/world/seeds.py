@@ -12,7 +12,9 @@ from typing import Any, Final
 
 from chalicelib.policy import Policy
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
+from chalicelib.policy.rewrites import Role
 from drctl.deployment.primary import endpoint_check
+from drctl.neighbours.eks import issuer
 
 Clients = Callable[[str, str], Any]
 """`clients(service, region)` is a boto3 client."""
@@ -57,6 +59,26 @@ def mail(clients: Clients, policy: Policy) -> None:
     client = clients("sesv2", policy.platform.responder.region)
     for sender in sorted(senders):
         client.create_email_identity(EmailIdentity=sender)
+
+
+def roles(clients: Clients, policy: Policy) -> None:
+    """The roles of service accounts: each side's trusts the tokens of its own cluster, and no other's
+    (docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html).
+    """
+    platform = policy.platform
+    iam = clients("iam", platform.regions.primary)
+    for row in policy.rewrites.rewrites:
+        if not isinstance(row, Role):
+            continue
+        for arn, cluster in ((row.from_, platform.clusters.primary), (row.to, platform.clusters.standby)):
+            provider = issuer(cluster.region, cluster.name).removeprefix("https://")
+            trust = {
+                "Effect": "Allow",
+                "Principal": {"Federated": f"arn:aws:iam::{platform.account}:oidc-provider/{provider}"},
+                "Action": "sts:AssumeRoleWithWebIdentity",
+            }
+            document = {"Version": "2012-10-17", "Statement": [trust]}
+            iam.create_role(RoleName=arn.rpartition("/")[2], AssumeRolePolicyDocument=json.dumps(document))
 
 
 def zone(clients: Clients, policy: Policy, checks: Mapping[str, str], addresses: Mapping[str, str]) -> str:

@@ -16,9 +16,11 @@ from chalicelib.actions.node_capacity import Capacity
 from chalicelib.actions.point_application import Pointing
 from chalicelib.actions.promote_replica import Replica
 from chalicelib.actions.registry import ACTIONS
+from chalicelib.actions.rewriting import FILE, IMAGES, image_registries, modifiers, modifiers_name
 from chalicelib.actions.switch_traffic import Switch
 from chalicelib.actions.velero_location import Location
 from chalicelib.actions.velero_restore import Attempt, Backup, Restoring
+from chalicelib.actions.velero_rewrites import Held, Rewriting
 from chalicelib.actions.verify_service import Verified
 from chalicelib.actions.verify_write import Proof
 from chalicelib.actions.workload_ready import Readiness
@@ -31,6 +33,11 @@ REPLICA = Replica(status="available", source="arn:aws:rds:us-east-1:1:db:pg", re
 GOOD = Backup("hourly-2", AT - timedelta(minutes=35))
 OLDER = Backup("hourly-1", AT - timedelta(minutes=95))
 ATTEMPT = Attempt("dr-redis-x-1", "hourly-2", "Completed", 0, 0, ", 3 of 3 items", "")
+NAME, TEXT = modifiers_name(POLICY), modifiers(POLICY)
+assert NAME
+assert TEXT
+MODIFIERS = Held(NAME, {FILE: TEXT})
+MAPPING = Held(IMAGES, image_registries(POLICY))
 READY = Readiness(())
 LACKING = Readiness(("deployment 'redis' has 0 of 2 pods ready",))
 
@@ -62,6 +69,16 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     ("node-capacity", STANDBY, replace(CAPACITY, desired=6, nodes_ready=SILENT), Wait, "nobody answered"),
     ("node-capacity", STANDBY, replace(CAPACITY, desired=6, nodes_ready=6), Done, "6 nodes Ready"),
     ("node-capacity", STANDBY, replace(CAPACITY, desired=9, nodes_ready=9), Done, "9 nodes Ready"),
+    ("velero-rewrites", STANDBY, SILENT, Wait, "nobody answered"),
+    ("velero-rewrites", STANDBY, DENIED, Stuck, "AccessDenied"),
+    ("velero-rewrites", STANDBY, Rewriting(None, ()), Act, f"{NAME!r} with the resource modifiers is not there"),
+    ("velero-rewrites", STANDBY, Rewriting(Held(NAME, {FILE: "else"}), ()), Stuck, "delete it"),
+    ("velero-rewrites", STANDBY, Rewriting(MODIFIERS, ()), Act, "with the image registries is not there"),
+    ("velero-rewrites", STANDBY, Rewriting(MODIFIERS, (Held(IMAGES, {"a": "b,c"}),)), Act, "other registries"),
+    ("velero-rewrites", STANDBY, Rewriting(MODIFIERS, (MAPPING, replace(MAPPING, name="b"))), Stuck, "allows one"),
+    ("velero-rewrites", STANDBY, Rewriting(MODIFIERS, (Held("theirs", {"a": "b,c"}),)), Stuck, "'theirs' maps images"),
+    ("velero-rewrites", STANDBY, Rewriting(MODIFIERS, (replace(MAPPING, name="theirs"),)), Done, "1 image-registry"),
+    ("velero-rewrites", STANDBY, Rewriting(MODIFIERS, (MAPPING,)), Done, "3 zone, 2 role, 1 certificate"),
     ("velero-restore", REDIS, SILENT, Wait, "nobody answered"),
     ("velero-restore", REDIS, DENIED, Stuck, "AccessDenied"),
     ("velero-restore", REDIS, restoring(), Act, "'hourly-2' is 35m old"),
@@ -212,6 +229,29 @@ def test_a_restore_names_exactly_one_backup_and_updates_what_is_there() -> None:
     assert spec["labelSelector"] == {"matchLabels": {"app.kubernetes.io/name": "redis"}}
     assert len(call.params["name"]) <= 63
     assert not call.params["name"].endswith("-0")
+
+
+def test_a_restore_names_the_modifiers_of_its_own_policy() -> None:
+    spec = call_of("velero-restore", REDIS, restoring()).params["body"]["spec"]
+    assert spec["resourceModifier"] == {"kind": "ConfigMap", "name": NAME}
+    call = call_of("velero-rewrites", STANDBY, Rewriting(None, ()))
+    assert call.params["body"]["metadata"]["name"] == NAME
+    assert call.params["body"]["immutable"] is True
+    assert list(call.params["body"]["data"]) == [FILE]  # Velero refuses a second key
+
+
+def test_a_policy_without_rewrites_writes_nothing_and_names_nothing() -> None:
+    bare = POLICY.model_copy(update={"rewrites": POLICY.rewrites.model_copy(update={"rewrites": ()})})
+    found = ACTIONS["velero-rewrites"].next(target(**STANDBY), bare, Rewriting(None, ()), AT)
+    assert isinstance(found, Done)
+    restore = ACTIONS["velero-restore"].next(target(**REDIS), bare, restoring(), AT)
+    assert isinstance(restore, Act)
+    assert "resourceModifier" not in restore.call.params["body"]["spec"]
+
+
+def test_rows_that_policy_no_longer_has_leave_the_image_mapping() -> None:
+    call = call_of("velero-rewrites", STANDBY, Rewriting(MODIFIERS, (Held(IMAGES, {"registry-9": "a,b"}),)))
+    assert call.params["body"] == {"data": {"registry-9": None, **image_registries(POLICY)}}
 
 
 def test_only_the_promotion_cannot_be_undone() -> None:

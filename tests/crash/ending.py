@@ -79,7 +79,9 @@ def ending(platform: Platform) -> dict[str, Any]:
         "Slack": sorted(
             {line for m in platform.slack.messages if not _BY_TIME.fullmatch(line := _first_line(m.text))},
         ),
-        "mails": sorted({(mail.recipients, _unnamed(mail.subject)) for mail in platform.ses.mails}),
+        "mails": sorted(
+            {(mail.recipients, s) for mail in platform.ses.mails if not _BY_TIME.fullmatch(s := _unnamed(mail.subject))}
+        ),
     }
 
 

@@ -45,6 +45,7 @@ from drctl.deployment.primary import endpoint_check
 from drctl.deployment.resources import resources
 from drctl.neighbours.aws import Aws, make_client
 from drctl.neighbours.dns import answer
+from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.eks import Eks
 from drctl.neighbours.healthchecks import HealthCheckers
 from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
@@ -130,12 +131,15 @@ class Platform:
         self.slack = Slack(now, speed, tokens={BOT_TOKEN: "U00000001"}, channels=rooms, burst=5)
         self.ec2 = network(self.policy, self.rds)
         self.items = Items(platform.responder.table)
+        self.ecr = Ecr(now)
+        workloads.push(self.policy, self.ecr)
         self.aws = Aws(
             {
                 "ec2": self.ec2,
                 "dynamodb": self.items,
                 "rds": self.rds,
                 "eks": self.eks,
+                "ecr": self.ecr,
                 "route53": self.checks,
                 "cloudwatch": self.cloudwatch,
                 "secretsmanager": self.secrets,
@@ -205,6 +209,7 @@ class Platform:
         """The primary region is gone: its APIs, its cluster, its database and its services answer nobody."""
         self.dark = frozenset({self.policy.platform.regions.primary})
         self.rds.darken(self.dark)
+        self.ecr.dark = self.dark
         for row in self._rows():
             self.clusters[row.name].reachable = row.region not in self.dark
 
@@ -266,6 +271,7 @@ class Platform:
             )
             if group:
                 api.workloads.node_labels["eks.amazonaws.com/nodegroup"] = group.name
+            workloads.furnish(self.policy, row, api, self.ecr)
             api.set_nodes(size)
         source = self.clusters[platform.clusters.primary.name]
         seed(source, workloads.objects(self.policy))

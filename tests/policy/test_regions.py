@@ -109,7 +109,7 @@ def test_an_action_that_leans_on_a_control_plane_in_the_failed_region_is_told(
     broken.actions = actions(switch_traffic=op)
     broken.says(
         "action-needs-no-failed-region",
-        "runbooks.yaml runbooks[0].steps[8].action",
+        "runbooks.yaml runbooks[0].steps[9].action",
         at="action: switch-traffic",
         found=f"switch-traffic: {name}",
         allowed="need nothing in us-east-1",
@@ -136,7 +136,7 @@ def test_an_action_that_recovery_waits_for_and_that_calls_the_failed_region_is_t
     broken.actions = actions(promote_replica=aws("rds", "describe_db_instances", "primary"))
     broken.says(
         "action-needs-no-failed-region",
-        "runbooks.yaml runbooks[0].steps[4].action",
+        "runbooks.yaml runbooks[0].steps[5].action",
         at="action: promote-replica",
         found="promote-replica: rds describe_db_instances in us-east-1",
         allowed="need nothing in us-east-1",
@@ -149,7 +149,7 @@ def test_a_kubernetes_request_to_the_failed_region_is_told(broken: Broken) -> No
     broken.actions = actions(promote_replica=asked, velero_restore=asked)
     broken.says(
         "action-needs-no-failed-region",
-        "runbooks.yaml runbooks[0].steps[4].action",
+        "runbooks.yaml runbooks[0].steps[5].action",
         at="action: promote-replica",
         found="promote-replica: get backups in us-east-1",
         allowed="need nothing in us-east-1",
@@ -167,8 +167,8 @@ def test_a_call_into_the_failed_region_that_no_step_waits_for_is_a_note(broken: 
     broken.actions = actions(person=aws("rds", "modify_db_instance", "primary"))
     broken.says(
         "action-needs-no-failed-region",
-        "runbooks.yaml runbooks[0].steps[4].action",
-        at=46,
+        "runbooks.yaml runbooks[0].steps[5].action",
+        at=54,
         found="person: rds modify_db_instance in us-east-1",
         allowed="need nothing in us-east-1",
         because="no step waits for it",

@@ -76,8 +76,8 @@ def test_a_recovery_time_whose_lower_end_is_above_the_upper_is_told(broken: Brok
 def test_a_deadline_before_the_step_can_be_done_is_told(broken: Broken) -> None:
     broken.edit("runbooks", "expected: 90s\n        deadline: 6m", "expected: 90s\n        deadline: 1m").says(
         "deadline-holds-expected",
-        "runbooks.yaml runbooks[0].steps[1].deadline",
-        at=21,
+        "runbooks.yaml runbooks[0].steps[2].deadline",
+        at=29,
         found="1m",
         allowed="at least 1m30s",
     )

@@ -13,6 +13,7 @@ from chalicelib.policy.lint import (
     public,
     references,
     regions,
+    rewrites,
     runbooks,
     services,
     signals,
@@ -91,5 +92,10 @@ RULES: Final[tuple[Rule, ...]] = (
     backups.replication_fits_the_rpo,
     backups.replication_is_not_synchronous,
     backups.backups_reach_the_standby,
+    rewrites.rewrite_leads_to_the_standby,
+    rewrites.rewrite_service_is_known,
+    rewrites.rewrite_matches_something,
+    rewrites.rewrite_is_single,
+    rewrites.rewrite_changes_something,
     public.public_text_names_nothing_internal,
 )
