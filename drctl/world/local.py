@@ -20,15 +20,14 @@ import aiohttp
 
 from chalicelib import names
 from chalicelib.policy.load import load
-from drctl.deployment import generate
-from drctl.deployment.primary import primary
+from drctl.deployment.primary import alarm_stack
+from drctl.deployment.project import package_of
 from drctl.neighbours.dns import answer
 from drctl.neighbours.healthchecks import METRICS_NAMESPACE, METRICS_REGION, http_fetch, run_checkers
 from drctl.world import seeds
 from drctl.world.agents import publish_health
 from drctl.world.deploy import client, deploy
 from drctl.world.ministack import install
-from drctl.world.package import package
 from drctl.world.platform import ROUTES, LocalPlatform
 from drctl.world.supervisor import World
 
@@ -71,9 +70,8 @@ class LocalWorld:
 
     async def _start(self) -> None:
         await asyncio.to_thread(install, self.root)
-        # Everything that `package` reads is generated; what is stale would deploy yesterday's policy.
-        merge = self.root / ".chalice" / generate.MERGED
-        self.package = await asyncio.to_thread(package, self.root, "local", merge=merge)
+        # Packaged at real durations: what is generated tells AWS how things are, and the speed is the world's alone.
+        self.package = await asyncio.to_thread(package_of, self.root, self.policies, load(self.policies), "local")
         began = time.monotonic()
         self.told("starting AWS, two databases, two clusters, PagerDuty and Slack")
         self.platform = await asyncio.to_thread(LocalPlatform, self.policy)
@@ -85,7 +83,7 @@ class LocalWorld:
             neighbours=self.platform.neighbours(),
             routes=ROUTES,
             local=self.local,
-            says={"policies": str(self.policies)},
+            says={"policies": str(self.policies.resolve())},
             on_dark=self.platform.darken,
         )
         await self._left.enter_async_context(self.world)
@@ -115,14 +113,15 @@ class LocalWorld:
         self.records = self.clients("route53", platform.regions.primary).list_resource_record_sets(HostedZoneId=zone)[
             "ResourceRecordSets"
         ]
-        deploy(
-            self.world.gate_url,
-            platform.regions.primary,
-            stack=f"{names.app(policy)}-primary",
-            template=seeds.known_part(primary(policy), {"EndpointCheck": ids["endpoint"]}),
-            account=platform.account,
-        )
-        seeds.composites(self.clients, policy, names.alarm_topic_arn(policy))
+        for region in names.alarm_regions(policy):
+            deploy(
+                self.world.gate_url,
+                region,
+                stack=names.alarm_stack(policy, region),
+                template=seeds.known_part(alarm_stack(policy, region), {"EndpointCheck": ids["endpoint"]}),
+                account=platform.account,
+            )
+        seeds.composites(self.clients, policy)
         self.outputs = deploy(
             self.world.gate_url,
             platform.responder.region,
