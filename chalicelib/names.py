@@ -36,10 +36,19 @@ def alarm_topic(policy: Policy) -> str:
     return f"{app(policy)}-alarms"
 
 
-def alarm_topic_arn(policy: Policy) -> str:
-    """It stands with the alarms, in the primary region: Route 53's metrics exist only in us-east-1."""
-    platform = policy.platform
-    return f"arn:aws:sns:{platform.regions.primary}:{platform.account}:{alarm_topic(policy)}"
+def alarm_regions(policy: Policy) -> tuple[str, ...]:
+    """Where the platform's alarms stand: the primary region, and others where a metric exists only there."""
+    return tuple(dict.fromkeys((policy.platform.regions.primary, *policy.signals.regions.values())))
+
+
+def alarm_topic_arn(policy: Policy, region: str) -> str:
+    """It stands with the alarms: an alarm speaks to a topic of its own region only."""
+    return f"arn:aws:sns:{region}:{policy.platform.account}:{alarm_topic(policy)}"
+
+
+def alarm_stack(policy: Policy, region: str) -> str:
+    """The stack that holds them there."""
+    return f"{app(policy)}-{'primary' if region == policy.platform.regions.primary else 'alarms'}"
 
 
 def metrics_namespace(policy: Policy) -> str:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from chalicelib.policy.base import Duration, Name, Row
 from chalicelib.policy.platform import Region
+
+ROUTE53_METRICS: Final = "AWS/Route53"
+ROUTE53_METRICS_REGION: Final = "us-east-1"
+"""Where health checks' metrics are, wherever the platform stands, and so every alarm over one.
+https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/monitoring-health-checks.html
+"""
+CHECKER_REGIONS: Final = (
+    *("us-east-1", "eu-west-1", "ap-southeast-1", "sa-east-1"),
+    *("ap-northeast-1", "ap-southeast-2", "us-west-1", "us-west-2"),
+)
+"""Where Route 53's checkers can stand, continents first.
+https://docs.aws.amazon.com/Route53/latest/APIReference/API_HealthCheckConfig.html
+"""
 
 
 class HealthCheck(Row):
@@ -17,7 +30,7 @@ class HealthCheck(Row):
     interval: Duration
     failures: Annotated[int, Field(ge=1, le=10)]
     regions: tuple[Region, ...]
-    alarm: str = Field(description="the CloudWatch alarm over its HealthCheckStatus, in us-east-1")
+    alarm: str = Field(description=f"the CloudWatch alarm over its HealthCheckStatus, in {ROUTE53_METRICS_REGION}")
 
 
 class Alarm(Row):

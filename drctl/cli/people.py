@@ -55,7 +55,7 @@ def the_incident(where: Place, named: str | None) -> str:
 
 def declare(
     scenario: Annotated[str, typer.Argument(help="Such as region-failure.")],
-    scope: Annotated[str, typer.Argument(help="Such as us-east-1.")],
+    scope: Annotated[str, typer.Argument(help="Such as eu-west-1.")],
     stage: StageOption = StageName.LOCAL,
     by: By = "",
     note: Note = "",

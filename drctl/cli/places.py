@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -38,7 +39,9 @@ StageOption = Annotated[
     StageName, typer.Option("--stage", help="The local world, or the real thing.", envvar="DR_STAGE")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-PoliciesOption = Annotated[Path, typer.Option("--policies", help="The folder of the policies.")]
+PoliciesOption = Annotated[
+    Path, typer.Option("--policies", help="The folder of the policies.", envvar="DR_POLICIES", show_default="policies")
+]
 POLICIES = ROOT / "policies"
 
 
@@ -105,8 +108,11 @@ class Place:
         return json.loads(body)
 
 
-def place(stage: StageName, folder: Path = POLICIES) -> Place:
-    """The stage's place; ends clearly when the local world is not up."""
+def place(stage: StageName, folder: Path | None = None) -> Place:
+    """The stage's place; ends clearly when the local world is not up. Without a folder it is what DR_POLICIES names, or
+    the shipped one; a local world that is up knows its own.
+    """
+    folder = folder or Path(os.environ.get("DR_POLICIES") or POLICIES)
     if stage is StageName.PROD:
         return Place(stage, read_policies(folder), None)
     world = running(ROOT / ".local" / "world.json")

@@ -41,12 +41,6 @@ COMMON: Final = (
     ),
     AwsOp(service="sqs", operation="send_message", resources=("arn:aws:sqs:{standby}:{account}:{failed_queue}",)),
 )
-# DescribeAlarms is asked of the region that an alarm stands in, the primary too: bounded, and off the path.
-ALARMS: Final = AwsOp(
-    service="cloudwatch",
-    operation="describe_alarms",
-    resources=("arn:aws:cloudwatch:{primary}:{account}:alarm:*", "arn:aws:cloudwatch:{standby}:{account}:alarm:*"),
-)
 
 
 def words(policy: Policy) -> dict[str, str]:
@@ -76,7 +70,14 @@ def words(policy: Policy) -> dict[str, str]:
 def operations(policy: Policy) -> tuple[AwsOp, ...]:
     """Every AWS operation that a function may come to. All work the desk, so they come to the same."""
     actions = [op for action in ACTIONS.values() for op in (*action.reads, *action.calls) if isinstance(op, AwsOp)]
-    return (*STORE, *COMMON, ALARMS, *_channel_operations(policy), *actions)
+    return (*STORE, *COMMON, _alarms(policy), *_channel_operations(policy), *actions)
+
+
+def _alarms(policy: Policy) -> AwsOp:
+    """DescribeAlarms is asked of the regions that alarms stand in, the primary too: bounded, and off the path."""
+    regions = (*names.alarm_regions(policy), policy.platform.regions.standby)
+    resources = tuple(f"arn:aws:cloudwatch:{region}:{{account}}:alarm:*" for region in dict.fromkeys(regions))
+    return AwsOp(service="cloudwatch", operation="describe_alarms", resources=resources)
 
 
 def _channel_operations(policy: Policy) -> Iterable[AwsOp]:

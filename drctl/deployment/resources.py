@@ -139,18 +139,28 @@ def _queues(policy: Policy) -> dict[str, Any]:
 
 
 def _permissions(policy: Policy) -> dict[str, Any]:
-    """Who may invoke what Chalice wires to nothing: the primary region's topic, and CloudWatch's alarms."""
+    """Who may invoke what Chalice wires to nothing: the topics of the alarms' regions, and CloudWatch's alarms."""
 
     def invoked_by(function: str, principal: str, **source: Any) -> dict[str, Any]:
         properties = {"FunctionName": {"Ref": function}, "Action": "lambda:InvokeFunction", "Principal": principal}
         return {"Type": "AWS::Lambda::Permission", "Properties": properties | source}
 
+    primary, *others = names.alarm_regions(policy)
+    topics = {"OnAlarmSnsPermission": primary} | {f"OnAlarmSnsPermission{_joined(r)}": r for r in others}
     return {
-        "OnAlarmSnsPermission": invoked_by("OnAlarmSns", "sns.amazonaws.com", SourceArn=names.alarm_topic_arn(policy)),
+        **{
+            name: invoked_by("OnAlarmSns", "sns.amazonaws.com", SourceArn=names.alarm_topic_arn(policy, region))
+            for name, region in topics.items()
+        },
         "OnAlarmDirectPermission": invoked_by(
             "OnAlarmDirect", "lambda.alarms.cloudwatch.amazonaws.com", SourceAccount={"Ref": "AWS::AccountId"}
         ),
     }
+
+
+def _joined(region: str) -> str:
+    """`eu-west-1` → `EuWest1`: a logical id holds letters and digits only."""
+    return "".join(part.capitalize() for part in region.split("-"))
 
 
 def _switch(policy: Policy) -> dict[str, Any]:

@@ -22,6 +22,10 @@ DEPLOYED_WITHIN = 120.0
 LARGEST_BODY = 51_200
 """Bytes of a template that CloudFormation takes in the request; a larger one goes through S3."""
 LONGEST_APP_ID = 50
+S3_UNNAMED = "us-east-1"
+"""The region that CreateBucket takes no LocationConstraint for.
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucketConfiguration.html
+"""
 CONFIG = Config(connect_timeout=5, read_timeout=120, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
 
 
@@ -135,7 +139,7 @@ def deploy(
 
 def make_bucket(s3: Any, bucket: str, region: str) -> None:
     """Creates a bucket, unless it is ours already."""
-    where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    where = {} if region == S3_UNNAMED else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:
         s3.create_bucket(Bucket=bucket, **where)
     except ClientError as refused:

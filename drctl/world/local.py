@@ -20,16 +20,15 @@ import aiohttp
 
 from chalicelib import names
 from chalicelib.policy.load import load
-from drctl.deployment import generate
 from drctl.deployment.agents import witness
-from drctl.deployment.primary import primary
+from drctl.deployment.primary import alarm_stack
+from drctl.deployment.project import package_of
 from drctl.neighbours.dns import answer
 from drctl.neighbours.healthchecks import METRICS_NAMESPACE, METRICS_REGION, http_fetch, run_checkers
 from drctl.world import seeds
 from drctl.world.agents import publish_health
 from drctl.world.deploy import client, deploy
 from drctl.world.ministack import install
-from drctl.world.package import package
 from drctl.world.platform import ROUTES, LocalPlatform
 from drctl.world.supervisor import World
 
@@ -72,9 +71,8 @@ class LocalWorld:
 
     async def _start(self) -> None:
         await asyncio.to_thread(install, self.root)
-        # Everything that `package` reads is generated; what is stale would deploy yesterday's policy.
-        merge = self.root / ".chalice" / generate.MERGED
-        self.package = await asyncio.to_thread(package, self.root, "local", merge=merge)
+        # Packaged at real durations: what is generated tells AWS how things are, and the speed is the world's alone.
+        self.package = await asyncio.to_thread(package_of, self.root, self.policies, load(self.policies), "local")
         began = time.monotonic()
         self.told("starting AWS, two databases, two clusters, PagerDuty and Slack")
         self.platform = await asyncio.to_thread(LocalPlatform, self.policy)
@@ -86,7 +84,7 @@ class LocalWorld:
             neighbours=self.platform.neighbours(),
             routes=ROUTES,
             local=self.local,
-            says={"policies": str(self.policies)},
+            says={"policies": str(self.policies.resolve())},
             on_dark=self.platform.darken,
         )
         await self._left.enter_async_context(self.world)
@@ -134,22 +132,21 @@ class LocalWorld:
             account=platform.account,
             environment=environment,
         )
-        others = {
-            "primary": (platform.regions.primary, primary(policy), {"EndpointCheck": ids["endpoint"]}),
-            "witness": (platform.regions.witness, witness(policy), {}),
-        }
-        for name, (region, template, known) in others.items():
+        given = {"CodeBucket": "packages", "CodeKey": "package.zip", "Stage": "local"}
+        stacks = {names.alarm_stack(policy, r): (r, alarm_stack(policy, r)) for r in names.alarm_regions(policy)}
+        stacks[f"{names.app(policy)}-{names.WITNESS}"] = (platform.regions.witness, witness(policy))
+        for stack, (region, template) in stacks.items():
             deploy(
                 self.world.gate_url,
                 region,
-                stack=f"{names.app(policy)}-{name}",
-                template=seeds.known_part(template, known),
+                stack=stack,
+                template=seeds.known_part(template, {"EndpointCheck": ids["endpoint"]}),
                 zip=self.package.zip,
                 account=platform.account,
                 environment=environment,
-                parameters={"CodeBucket": "given", "CodeKey": "by-deploy", "Stage": "local"},
+                parameters={name: value for name, value in given.items() if name in template.get("Parameters", {})},
             )
-        seeds.composites(self.clients, policy, names.alarm_topic_arn(policy))
+        seeds.composites(self.clients, policy)
 
     async def _go_on(self) -> None:
         """The platform's agents and Route 53's checkers, until the world ends."""

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from chalicelib import names
 from chalicelib.policy import Policy
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
 from chalicelib.policy.rewrites import Role
@@ -123,9 +124,10 @@ def checks(clients: Clients, policy: Policy, responder: Mapping[str, Any]) -> di
     }
 
 
-def composites(clients: Clients, policy: Policy, topic: str) -> None:
-    """Composite alarms, once their children are there; `topic` is the ARN they speak to."""
+def composites(clients: Clients, policy: Policy) -> None:
+    """Composite alarms, once their children are there; each speaks to the topic of its region."""
     for alarm in policy.signals.composites:
+        topic = names.alarm_topic_arn(policy, alarm.region)
         clients("cloudwatch", alarm.region).put_composite_alarm(
             AlarmName=alarm.name,
             AlarmRule=alarm.rule,

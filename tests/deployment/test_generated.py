@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -20,19 +19,13 @@ from drctl.deployment import generate
 from drctl.deployment.agents import witness
 from drctl.deployment.permissions import COMMON, STORE, document, iam_action
 from drctl.deployment.primary import primary
+from drctl.deployment.project import package_of, project
 from drctl.deployment.resources import EVENTS, logical
 from drctl.world.package import Package, package
 from tests.deployment.conftest import ROOT
 
-POLICY = load(ROOT / "policies")
-THEIRS = {
-    "NEURECTOMY": "ACME",
-    "neurectomy": "acme",
-    "Neurectomy": "Acme",
-    "us-east-1": "eu-west-1",
-    "us-west-2": "eu-central-1",
-    "111122223333": "444455556666",
-}
+FOLDER = ROOT / "policies"
+POLICY = load(FOLDER)
 KNOWS_NO_RESOURCE = {"cloudwatch:GetMetricStatistics", "cloudwatch:PutMetricData", "ec2:DescribeNetworkAcls"}
 """By CloudWatch's and EC2's pages of the service authorization reference."""
 
@@ -43,13 +36,13 @@ def statements(function: str) -> list[dict[str, Any]]:
 
 
 def test_what_is_in_the_repository_is_what_would_be_generated() -> None:
-    assert generate.drift(ROOT, POLICY) == []
+    assert generate.drift(ROOT / ".chalice", POLICY) == []
 
 
 @pytest.mark.parametrize("change", ["edited", "missing", "strange"])
 def test_drift_is_told(tmp_path: Path, change: str) -> None:
-    generate.write(tmp_path, POLICY)
-    assert generate.drift(tmp_path, POLICY) == []
+    generate.write(tmp_path / ".chalice", POLICY)
+    assert generate.drift(tmp_path / ".chalice", POLICY) == []
     match change:
         case "edited":
             (tmp_path / ".chalice" / "config.json").write_text("{}")
@@ -57,7 +50,7 @@ def test_drift_is_told(tmp_path: Path, change: str) -> None:
             (tmp_path / ".chalice" / "policy-tick.json").unlink()
         case _:
             (tmp_path / ".chalice" / "policy-nobody.json").write_text("{}")
-    assert len(generate.drift(tmp_path, POLICY)) == 1
+    assert len(generate.drift(tmp_path / ".chalice", POLICY)) == 1
 
 
 @pytest.mark.parametrize("function", names.FUNCTIONS)
@@ -118,7 +111,8 @@ def test_an_agent_may_touch_only_the_items_that_are_its_own(name: str) -> None:
 
 
 def test_the_merge_adds_no_function_or_event_that_chalice_does_not_make(made: Package, tmp_path: Path) -> None:
-    plain = package(ROOT, "local", tmp_path).template["Resources"]
+    with project(ROOT, FOLDER, POLICY) as folder:
+        plain = package(folder, "local", tmp_path, region="us-west-2").template["Resources"]
     for name in names.FUNCTIONS:
         assert plain[logical(name)]["Type"] == "AWS::Serverless::Function"
         if name in EVENTS:
@@ -154,7 +148,7 @@ def test_the_package_is_small_and_holds_what_it_needs(made: Package) -> None:
 
 
 def test_the_package_is_the_same_byte_by_byte(made: Package, tmp_path: Path) -> None:
-    again = package(ROOT, "local", tmp_path, merge=ROOT / ".chalice" / generate.MERGED)
+    again = package_of(ROOT, FOLDER, POLICY, "local", tmp_path)
     assert again.zip.read_bytes() == made.zip.read_bytes()
 
 
@@ -171,16 +165,3 @@ def test_the_package_imports_alone_and_without_the_x_ray_sdk(made: Package, tmp_
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
-
-
-def test_another_platform_s_deployment_has_none_of_our_names(tmp_path: Path) -> None:
-    folder = tmp_path / "policies"
-    shutil.copytree(ROOT / "policies", folder, ignore=shutil.ignore_patterns("schemas"))
-    for path in folder.glob("*.yaml"):
-        text = path.read_text()
-        for ours, theirs in THEIRS.items():
-            text = text.replace(ours, theirs)
-        path.write_text(text)
-    whole = json.dumps(generate.generated(load(folder))).lower()
-    for ours in ("neurectomy", "us-west-2", "111122223333"):
-        assert ours not in whole

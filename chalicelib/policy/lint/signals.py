@@ -9,7 +9,7 @@ from chalicelib.policy.base import show_duration
 from chalicelib.policy.lint.finding import Flaw, Whole, error, meant, note, one_of, repeats, warning
 from chalicelib.policy.lint.regions import failed_region
 from chalicelib.policy.scenarios import Automation
-from chalicelib.policy.signals import Observer
+from chalicelib.policy.signals import ROUTE53_METRICS, ROUTE53_METRICS_REGION, Observer
 from chalicelib.policy.where import Path
 
 
@@ -174,10 +174,10 @@ def _speaks_outside(observer: Observer, failed: str, policy: Policy) -> bool:
 def route53_alarm_stands_in_us_east_1(whole: Whole) -> Iterator[Flaw]:
     """Route 53's health-check metrics exist only in us-east-1 (Route 53 developer guide, monitoring health checks)."""
     for i, alarm in enumerate(whole.policy.signals.alarms):
-        if alarm.namespace == "AWS/Route53" and alarm.region != "us-east-1":
+        if alarm.namespace == ROUTE53_METRICS and alarm.region != ROUTE53_METRICS_REGION:
             yield error(
                 *("signals", "alarms", i, "region"),
-                allowed="us-east-1, where Route 53's metrics are",
+                allowed=f"{ROUTE53_METRICS_REGION}, where Route 53's metrics are",
                 found=alarm.region,
                 because=f"{alarm.name!r} reads {alarm.metric} in {alarm.region}, where it never has data",
             )

@@ -12,6 +12,7 @@ import contextvars
 import importlib
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +27,9 @@ log = logging.getLogger("drctl.mends")
 
 EVALUATE_EVERY = 0.5
 """Seconds between looks at which alarms are due; an alarm is judged once a period."""
+
+
+ALARM_ARN = re.compile(rb"<AlarmArn>([^<]*)</AlarmArn>")
 
 
 class Service:
@@ -197,6 +201,31 @@ def alarms_are_judged(setting: Setting) -> None:
     threading.Thread(target=watch, daemon=True, name="alarms").start()
 
 
+def described_alarms_say_since_when(_: Setting) -> None:
+    service = Service("services.cloudwatch")
+
+    def described(params: Any, cbor: Any, is_cbor: bool, is_json: bool = False) -> tuple[int, dict[str, str], Any]:
+        status, headers, body = original(params, cbor, is_cbor, is_json)
+        if is_cbor or is_json or status != 200:
+            return status, headers, body
+        known = {
+            alarm["AlarmArn"]: alarm
+            for alarms_ in (service.module._alarms, service.module._composite_alarms)
+            for alarm in alarms_.values()
+        }
+        return status, headers, ALARM_ARN.sub(lambda arn: arn[0] + _times(known[arn[1].decode()]), body)
+
+    original = service.replace("_describe_alarms", described)
+
+
+def _times(alarm: dict[str, Any]) -> bytes:
+    found = ""
+    for field in ("StateUpdatedTimestamp", "StateTransitionedTimestamp"):
+        if (at := alarm.get(field)) is not None:
+            found += f"<{field}>{datetime.fromtimestamp(float(at), UTC).isoformat()}</{field}>"
+    return found.encode()
+
+
 MENDS = (
     Mend(
         "functions run bare",
@@ -237,5 +266,11 @@ MENDS = (
         "MiniStack mixes all dimensions of a metric into one alarm, ignores TreatMissingData and DatapointsToAlarm, "
         "and looks only when a datapoint arrives, so silence never raises an alarm",
         alarms_are_judged,
+    ),
+    Mend(
+        "described alarms say since when",
+        "MiniStack's answer in the query protocol, which the SDK of Lambda's Python speaks, leaves out when an alarm's "
+        "state changed; CloudWatch's has it",
+        described_alarms_say_since_when,
     ),
 )

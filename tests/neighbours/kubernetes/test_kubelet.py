@@ -9,6 +9,7 @@ import pytest
 
 from drctl.neighbours.kubernetes import kubelet
 from drctl.neighbours.kubernetes.api import KubeApi, seed
+from drctl.neighbours.kubernetes.kinds import by_key
 from drctl.neighbours.kubernetes.velero.store import BackupStore
 from tests.neighbours.kubernetes.world import Clock, cluster, config, deployment
 
@@ -107,7 +108,7 @@ def test_a_container_waits_for_what_it_refers_to(
     held = api.cluster.get("configmaps", "shop", "conf")
     assert held is not None
     seed(api, [secret, config("db", a="1")])
-    api.cluster.write(kubelet.by_key("configmaps"), {**held, "data": {"p": "1"}})
+    api.cluster.write(by_key("configmaps"), {**held, "data": {"p": "1"}})
     clock.move(11)
     assert api.ready_deployment("shop", "web")
 
