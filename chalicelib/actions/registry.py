@@ -14,6 +14,7 @@ from chalicelib.actions.switch_traffic import SwitchTraffic
 from chalicelib.actions.velero_location import LocationReadOnly
 from chalicelib.actions.velero_restore import VeleroRestore
 from chalicelib.actions.verify_service import VerifyService
+from chalicelib.actions.verify_traffic import VerifyTraffic
 from chalicelib.actions.verify_write import VerifyWrite
 from chalicelib.actions.workload_ready import WorkloadReady
 
@@ -29,6 +30,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
         VerifyWrite(),
         VerifyService(),
         SwitchTraffic(),
+        VerifyTraffic(),
         Person(),
     )
 }

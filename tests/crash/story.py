@@ -20,6 +20,7 @@ from chalicelib.bootstrap import Responder
 from chalicelib.core.happened import AlarmState, Signal, SignalKind
 from chalicelib.intake.commands import parse_command
 from chalicelib.intake.probe import from_probe
+from chalicelib.policy import Policy
 from chalicelib.store.contract import StoreUnavailableError
 from tests.crash.outside import Crash, Stop
 from tests.crash.platform_in_process import POLICY, SETTINGS, SPEED, START, Platform
@@ -41,8 +42,8 @@ class NotOverError(Exception):
 class Story:
     """One telling. `stops` are where workers are stopped or answers are lost, by the number of the call."""
 
-    def __init__(self, *stops: Stop) -> None:
-        self.platform = Platform(stops)
+    def __init__(self, *stops: Stop, policy: Policy = POLICY) -> None:
+        self.platform = Platform(stops, policy)
         self.crashes = 0
         self.failures = 0
         self._workers: dict[str, Responder] = {}

@@ -22,6 +22,7 @@ NAMES = (
     "verify-write",
     "verify-service",
     "switch-traffic",
+    "verify-traffic",
     "person",
 )
 
