@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -20,17 +21,20 @@ import aiohttp
 
 from chalicelib import names
 from chalicelib.policy.load import load
+from chalicelib.policy.platform import ArcSwitch, ObjectSwitch
 from drctl.deployment import generate
 from drctl.deployment.primary import primary
-from drctl.neighbours.dns import answer
-from drctl.neighbours.healthchecks import METRICS_NAMESPACE, METRICS_REGION, http_fetch, run_checkers
+from drctl.deployment.switch import object_host
+from drctl.neighbours.dns import AuthoritativeDns, answer
+from drctl.neighbours.healthchecks import CHECKERS, METRICS_NAMESPACE, METRICS_REGION, http_fetch, run_checkers
 from drctl.world import seeds
 from drctl.world.agents import publish_health
 from drctl.world.deploy import client, deploy
 from drctl.world.ministack import install
 from drctl.world.package import package
-from drctl.world.platform import ROUTES, LocalPlatform
-from drctl.world.supervisor import World
+from drctl.world.platform import ROUTES, LocalPlatform, now
+from drctl.world.staging import staged
+from drctl.world.supervisor import LOOPBACK, World
 
 Told = Callable[[str], None]
 
@@ -72,8 +76,11 @@ class LocalWorld:
     async def _start(self) -> None:
         await asyncio.to_thread(install, self.root)
         # Everything that `package` reads is generated; what is stale would deploy yesterday's policy.
-        merge = self.root / ".chalice" / generate.MERGED
-        self.package = await asyncio.to_thread(package, self.root, "local", merge=merge)
+        kept = self.root / ".local" / "package"
+        with tempfile.TemporaryDirectory(prefix="staged-") as folder:
+            root = staged(self.root, self.policies, Path(folder))
+            merge = root / ".chalice" / generate.MERGED
+            self.package = await asyncio.to_thread(package, root, "local", kept, merge=merge)
         began = time.monotonic()
         self.told("starting AWS, two databases, two clusters, PagerDuty and Slack")
         self.platform = await asyncio.to_thread(LocalPlatform, self.policy)
@@ -93,6 +100,9 @@ class LocalWorld:
         await asyncio.to_thread(
             self.platform.connect, gate_url=self.world.gate_url, ministack_url=self.world.ministack.url, neighbours=urls
         )
+        self.dns = self._left.enter_context(
+            AuthoritativeDns(lambda: self.records, lambda: self._statuses, zones=[self.policy.platform.traffic.zone])
+        )
         self.told("deploying the responder and the primary region's alarms")
         await asyncio.to_thread(self._seed, urls)
         await self._go_on()
@@ -111,6 +121,7 @@ class LocalWorld:
         seeds.mail(self.clients, policy)
         ids = seeds.checks(self.clients, policy, self.package.template)
         hosts = {e.region: str(urlsplit(e.url).hostname) for e in platform.endpoints}
+        self._inverted_starts(ids["switch"])
         zone = seeds.zone(self.clients, policy, ids, hosts)
         self.records = self.clients("route53", platform.regions.primary).list_resource_record_sets(HostedZoneId=zone)[
             "ResourceRecordSets"
@@ -132,13 +143,30 @@ class LocalWorld:
             account=platform.account,
             environment={
                 "DR_SPEED": f"{policy.speed:g}",
-                "DR_RESOLVE": json.dumps({hosts[region]: urls[f"services-{region}"] for region in hosts}),
+                "DR_RESOLVE": json.dumps({hosts[r]: urls[f"services-{r}"] for r in hosts} | self._elsewhere()),
                 "DR_PAGERDUTY_URL": urls["pagerduty"],
                 "DR_SLACK_URL": urls["slack"] + "/api/",
                 "DR_DATABASE_TLS": "off",
                 **self.shift,
             },
         )
+
+    def _elsewhere(self) -> dict[str, str]:
+        """Where the responder finds the zone's name servers, and an ARC cluster's endpoints: those are behind the gate,
+        which knows by the signature which region is asked.
+        """
+        traffic, dns = self.policy.platform.traffic, f"dns://{LOOPBACK}:{self.dns.port}"
+        found = dict.fromkeys(traffic.name_servers, dns)
+        if isinstance(traffic.switch, ArcSwitch):
+            found |= {str(urlsplit(e.url).hostname): self.world.gate_url for e in traffic.switch.endpoints}
+        return found
+
+    def _inverted_starts(self, check: str) -> None:
+        """An inverted check is unhealthy until its checkers have failed: no record hangs on it before they have."""
+        config = self.platform.checks.get_health_check({"HealthCheckId": check})["HealthCheck"]["HealthCheckConfig"]
+        if config["Inverted"]:
+            for _ in range(config["FailureThreshold"]):
+                self.platform.checks.observe(check, dict.fromkeys(CHECKERS, False), now())
 
     async def _go_on(self) -> None:
         """The platform's agents and Route 53's checkers, until the world ends."""
@@ -177,7 +205,13 @@ class LocalWorld:
         self._left.push_async_callback(end)
 
     def _endpoint(self, config: Mapping[str, Any]) -> str:
-        """Where Route 53's own DNS sends a checker now: the services of the region that has the traffic."""
+        """Where Route 53's own DNS sends a checker now: the services of the region that has the traffic. The address of
+        the switch's object is signed, so that the gate knows whose S3 is asked, and can lose it.
+        """
+        switch = self.policy.platform.traffic.switch
+        if isinstance(switch, ObjectSwitch) and config["FullyQualifiedDomainName"] == object_host(switch):
+            asked = {"Bucket": switch.bucket, "Key": switch.key}
+            return str(self.clients("s3", switch.region).generate_presigned_url("get_object", Params=asked))
         region = self.serving()
         path = config.get("ResourcePath") or "/"
         return f"{self.world_url(region)}{path}"

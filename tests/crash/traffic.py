@@ -11,9 +11,9 @@ from chalicelib.policy import Policy
 from chalicelib.policy.platform import ArcSwitch, MetricSwitch, ObjectSwitch
 from drctl.deployment.primary import endpoint_check
 from drctl.deployment.resources import resources
-from drctl.neighbours.arc import Arc
 from drctl.neighbours.dns import Authority, answer
 from drctl.neighbours.healthchecks import HealthCheckers
+from drctl.world.seeds import controls
 from tests.crash.cloud import S3, CloudWatch
 
 SETTLES: Final = 3
@@ -37,7 +37,7 @@ class Traffic:
         self.policy = policy
         self.silent: set[str] = set()
         self.stale: set[str] = set()
-        self.arc = Arc()
+        self.arc = controls(policy)
         self._clock, self._s3, self._dark = clock, s3, dark
         self.checks = HealthCheckers(
             clock,
@@ -53,12 +53,8 @@ class Traffic:
                 self.config["AlarmIdentifier"] = {"Region": switch.region, "Name": switch.alarm}
             case ObjectSwitch() as switch:
                 s3.add(switch.bucket)
-            case ArcSwitch() as switch:
-                controls, account = (switch.primary_control, switch.standby_control), policy.platform.account
-                self.arc.add(controls[0], "primary", "On", account=account)
-                self.arc.add(controls[1], "standby", "Off", account=account)
-                rule = f"{switch.primary_control.partition('/')[0]}/0/safetyrule/1"
-                self.arc.assert_at_least(1, controls, rule=rule)
+            case ArcSwitch():
+                pass  # the cluster is there
         ids = {
             name: self.checks.create_health_check({"CallerReference": name, "HealthCheckConfig": config})
             for name, config in (("endpoint", endpoint_check(policy)), ("switch", self.config))

@@ -70,10 +70,12 @@ class Loop:
 
 
 @contextmanager
-def up(folder: Path, *, speed: float, shift_s: float | None = None) -> Iterator[Stage]:
+def up(
+    folder: Path, *, speed: float, shift_s: float | None = None, policies: Path = ROOT / "policies"
+) -> Iterator[Stage]:
     """A world whose state lies in `folder/.local`, so that `drctl` in `folder` speaks to it."""
     loop = Loop()
-    world = LocalWorld(ROOT, ROOT / "policies", speed=speed, local=folder / ".local", shift_s=shift_s)
+    world = LocalWorld(ROOT, policies, speed=speed, local=folder / ".local", shift_s=shift_s)
     try:
         loop.run(world.__aenter__())
         try:
