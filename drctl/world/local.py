@@ -37,6 +37,8 @@ from drctl.world.staging import staged
 from drctl.world.supervisor import LOOPBACK, World
 
 Told = Callable[[str], None]
+LONGEST_SIGNED_S = 604_800
+"""Seven days: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html"""
 
 
 class LocalWorld:
@@ -62,6 +64,7 @@ class LocalWorld:
         self.shift = {} if shift_s is None else {"DR_SHIFT": f"{shift_s:g}"}
         self.records: list[dict[str, Any]] = []
         self._statuses: dict[str, bool] = {}
+        self._object = ("", "")
         self._left = AsyncExitStack()
         self._stop = asyncio.Event()
 
@@ -121,6 +124,7 @@ class LocalWorld:
         seeds.mail(self.clients, policy)
         ids = seeds.checks(self.clients, policy, self.package.template)
         hosts = {e.region: str(urlsplit(e.url).hostname) for e in platform.endpoints}
+        self._object = self._object_address()
         self._inverted_starts(ids["switch"])
         zone = seeds.zone(self.clients, policy, ids, hosts)
         self.records = self.clients("route53", platform.regions.primary).list_resource_record_sets(HostedZoneId=zone)[
@@ -160,6 +164,18 @@ class LocalWorld:
         if isinstance(traffic.switch, ArcSwitch):
             found |= {str(urlsplit(e.url).hostname): self.world.gate_url for e in traffic.switch.endpoints}
         return found
+
+    def _object_address(self) -> tuple[str, str]:
+        """The host of the switch's object and where that is here; two empty strings for another switch. The address is
+        signed, so that the gate knows whose S3 is asked, and can lose it.
+        """
+        switch = self.policy.platform.traffic.switch
+        if not isinstance(switch, ObjectSwitch):
+            return "", ""
+        url = self.clients("s3", switch.region).generate_presigned_url(
+            "get_object", Params={"Bucket": switch.bucket, "Key": switch.key}, ExpiresIn=LONGEST_SIGNED_S
+        )
+        return object_host(switch), str(url)
 
     def _inverted_starts(self, check: str) -> None:
         """An inverted check is unhealthy until its checkers have failed: no record hangs on it before they have."""
@@ -205,13 +221,9 @@ class LocalWorld:
         self._left.push_async_callback(end)
 
     def _endpoint(self, config: Mapping[str, Any]) -> str:
-        """Where Route 53's own DNS sends a checker now: the services of the region that has the traffic. The address of
-        the switch's object is signed, so that the gate knows whose S3 is asked, and can lose it.
-        """
-        switch = self.policy.platform.traffic.switch
-        if isinstance(switch, ObjectSwitch) and config["FullyQualifiedDomainName"] == object_host(switch):
-            asked = {"Bucket": switch.bucket, "Key": switch.key}
-            return str(self.clients("s3", switch.region).generate_presigned_url("get_object", Params=asked))
+        """Where Route 53's own DNS sends a checker now: the switch's object, or the services that have the traffic."""
+        if config["FullyQualifiedDomainName"] == self._object[0]:
+            return self._object[1]
         region = self.serving()
         path = config.get("ResourcePath") or "/"
         return f"{self.world_url(region)}{path}"
