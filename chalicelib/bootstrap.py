@@ -21,8 +21,10 @@ from chalicelib.agents.replay import Replay
 from chalicelib.channels.contract import Channel
 from chalicelib.channels.registry import SecretSilentError
 from chalicelib.channels.registry import build as build_channels
+from chalicelib.clients.any_endpoint import endpoints
 from chalicelib.clients.aws import AwsClients, read
 from chalicelib.clients.database import DatabaseClients
+from chalicelib.clients.dns import Dns
 from chalicelib.clients.kubernetes import KubeClients
 from chalicelib.clients.web import Web
 from chalicelib.core.outcome import NoData, Refused
@@ -76,13 +78,15 @@ class Responder:
 def responder(settings: Settings, policy: Policy) -> Responder:
     """The real thing; nothing is connected yet."""
     region = policy.platform.responder.region
-    clock, aws = WallClock(), AwsClients()
+    clock = WallClock()
+    aws = AwsClients(endpoints=endpoints(policy.platform.traffic.switch, settings.resolve))
     clusters = policy.platform.clusters
     ports = Ports(
         aws=aws,
         kube=KubeClients(aws, (clusters.primary, clusters.standby), now=clock.now),
         database=DatabaseClients(aws, policy.platform.database, region, tls=settings.database_tls),
         web=Web(settings.resolve),
+        dns=Dns(settings.resolve),
     )
     store = DynamoStore(
         aws.writing("dynamodb", region), table=policy.platform.responder.table, platform=policy.platform.name

@@ -27,6 +27,7 @@ class AwsOp:
     `where` is the region it goes to, from policy. `resources` are the ARNs of its IAM statement, with the words of
     drctl/deployment/permissions.py in braces, or `*` where the API knows no resource; then `condition`, an IAM
     condition key and its value, may narrow it. `iam` is the IAM action where it is not the operation's own name.
+    `switch` is the kind of traffic switch that it belongs to: with another one nothing is granted.
     """
 
     service: str
@@ -35,6 +36,7 @@ class AwsOp:
     where: Where = "standby"
     iam: tuple[str, ...] = ()
     condition: tuple[str, str] | None = None
+    switch: Literal["metric", "object", "arc"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,19 @@ class Reader(Protocol):
 
     def aws(self, service: str, region: str, operation: str, **params: Any) -> Mapping[str, Any] | Refused | NoData:
         """boto3's answer; Refused when the service said no (its `code` is the service's error code)."""
+        ...
+
+    def aws_any(
+        self, service: str, regions: Sequence[str], operation: str, **params: Any
+    ) -> tuple[str, Mapping[str, Any]] | Refused | NoData:
+        """The same of a service that answers alike at several regions: the first that answers, and its answer."""
+        ...
+
+    def dns(self, server: str, name: str, kind: str) -> Sequence[tuple[str, str, str]] | Refused | NoData:
+        """What one authoritative name server says itself, as (owner, type, value), names in lower case without the
+        last dot; empty when there is nothing of that name and kind (`A`, `AAAA`, `CNAME`). Refused has the RCODE's
+        name as its code (`REFUSED`), or `LAME` for a server that has no authority.
+        """
         ...
 
     def kube(

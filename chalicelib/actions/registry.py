@@ -18,6 +18,7 @@ from chalicelib.actions.velero_restore import VeleroRestore
 from chalicelib.actions.velero_rewrites import VeleroRewrites
 from chalicelib.actions.velero_schedules import SchedulesPaused
 from chalicelib.actions.verify_service import VerifyService
+from chalicelib.actions.verify_traffic import VerifyTraffic
 from chalicelib.actions.verify_write import VerifyWrite
 from chalicelib.actions.workload_ready import WorkloadReady
 
@@ -34,6 +35,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
         VerifyWrite(),
         VerifyService(),
         SwitchTraffic(),
+        VerifyTraffic(),
         SchedulesPaused(),
         FenceAcl(),
         FencePrimary(),

@@ -16,6 +16,7 @@ from chalicelib.agents.witness import Witness
 from chalicelib.bootstrap import WallClock, wake
 from chalicelib.clients.aws import AwsClients
 from chalicelib.clients.database import DatabaseClients
+from chalicelib.clients.dns import Dns
 from chalicelib.clients.kubernetes import KubeClients
 from chalicelib.clients.web import Web
 from chalicelib.core.outcome import Call, Next, NoData, Outcome
@@ -109,4 +110,5 @@ def _ports(settings: Settings, policy: Policy, aws: AwsClients, region: str, clo
         kube=KubeClients(aws, (), now=clock.now),
         database=DatabaseClients(aws, policy.platform.database, region, tls=settings.database_tls),
         web=Web(settings.resolve),
+        dns=Dns(settings.resolve),
     )

@@ -138,13 +138,21 @@ class ObjectSwitch(Row):
     primary_ingress_closed: bool
 
 
+class ClusterEndpoint(Row):
+    """One of the five addresses of an ARC cluster; requests to it are signed for its own region."""
+
+    region: Region
+    url: Annotated[str, Field(pattern=r"^https://")]
+
+
 class ArcSwitch(Row):
     """ARC routing controls, over five endpoints written down beforehand."""
 
     kind: Literal["arc"]
-    endpoints: tuple[str, ...]
-    primary_control: str
-    standby_control: str
+    endpoints: tuple[ClusterEndpoint, ...]
+    primary_control: str = Field(description="the ARN of the routing control that the primary's record hangs on")
+    standby_control: str = Field(description="the ARN of the routing control that is On while the standby serves")
+    health_check: str
 
 
 class Traffic(Row):
@@ -155,6 +163,7 @@ class Traffic(Row):
     records: tuple[Record, ...]
     switch: Annotated[MetricSwitch | ObjectSwitch | ArcSwitch, Field(discriminator="kind")]
     dns: tuple[Literal["route53", "cloudflare"], ...]
+    name_servers: tuple[str, ...] = Field(description="the zone's authoritative name servers, asked after a move")
 
 
 class Endpoint(Row):

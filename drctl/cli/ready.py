@@ -15,6 +15,7 @@ from chalicelib.actions.reader import LiveReader, Ports
 from chalicelib.actions.standby_fit import Unfit
 from chalicelib.clients.aws import AwsClients
 from chalicelib.clients.database import DatabaseClients
+from chalicelib.clients.dns import Dns
 from chalicelib.clients.kubernetes import KubeClients
 from chalicelib.clients.web import Web
 from drctl.cli.places import JsonOption, Place, StageName, StageOption, out, place, show_json
@@ -58,6 +59,7 @@ def reading(where: Place) -> Any:
         kube=KubeClients(aws, (platform.clusters.standby,), now=lambda: datetime.now(UTC)),
         database=DatabaseClients(aws, platform.database, platform.responder.region, tls=True),
         web=Web({}),
+        dns=Dns({}),
     )
 
     def reader(declared: tuple[Op, ...]) -> LiveReader:

@@ -19,7 +19,7 @@ from chalicelib.actions.contract import AwsOp
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.policy import Policy
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
-from chalicelib.policy.platform import MetricSwitch
+from chalicelib.policy.platform import ArcSwitch, MetricSwitch, ObjectSwitch
 
 PREFIXES: Final = {"sesv2": "ses", "cloudwatch": "cloudwatch"}
 TABLE: Final = ("arn:aws:dynamodb:{standby}:{account}:table/{table}",)
@@ -62,15 +62,26 @@ def words(policy: Policy) -> dict[str, str]:
         "failed_queue": f"{names.app(policy)}-failed",
         "wake": names.function(policy, "wake"),
     }
-    if isinstance(switch, MetricSwitch):
-        found |= {"switch_alarm": switch.alarm, "switch_namespace": switch.namespace}
+    match switch:
+        case MetricSwitch():
+            found |= {"switch_alarm": switch.alarm, "switch_namespace": switch.namespace}
+        case ObjectSwitch():
+            found |= {"switch_bucket": switch.bucket, "switch_key": switch.key}
+        case ArcSwitch():
+            found |= {"primary_control": switch.primary_control, "standby_control": switch.standby_control}
     return found
+
+
+def declared(policy: Policy) -> tuple[AwsOp, ...]:
+    """What actions declare; of the traffic switch only what the kind in policy needs."""
+    kind = policy.platform.traffic.switch.kind
+    ops = (op for action in ACTIONS.values() for op in (*action.reads, *action.calls))
+    return tuple(op for op in ops if isinstance(op, AwsOp) and op.switch in (None, kind))
 
 
 def operations(policy: Policy) -> tuple[AwsOp, ...]:
     """Every AWS operation that a function may come to. All work the desk, so they come to the same."""
-    actions = [op for action in ACTIONS.values() for op in (*action.reads, *action.calls) if isinstance(op, AwsOp)]
-    return (*STORE, *COMMON, _alarms(policy), *_channel_operations(policy), *actions)
+    return (*STORE, *COMMON, _alarms(policy), *_channel_operations(policy), *declared(policy))
 
 
 def _alarms(policy: Policy) -> AwsOp:

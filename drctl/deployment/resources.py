@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from chalicelib import names
 from chalicelib.policy import Policy
-from chalicelib.policy.platform import MetricSwitch
+from drctl.deployment import switch
 
 HOUR_S: Final = 3600
 DAY_S: Final = 24 * HOUR_S
@@ -164,40 +164,9 @@ def _joined(region: str) -> str:
 
 
 def _switch(policy: Policy) -> dict[str, Any]:
-    switch = policy.platform.traffic.switch
-    if not isinstance(switch, MetricSwitch):
-        return {}
-    return {
-        "TrafficSwitch": {
-            "Type": "AWS::CloudWatch::Alarm",
-            "Properties": {
-                "AlarmName": switch.alarm,
-                "AlarmDescription": "In ALARM the standby has the traffic. Nobody is told: it is a switch, no alarm.",
-                "Namespace": switch.namespace,
-                "MetricName": switch.metric,
-                "Statistic": "Maximum",
-                "Period": 60,
-                "EvaluationPeriods": 1,
-                "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-                "Threshold": 1,
-                # Silence moves nothing, in either direction.
-                "TreatMissingData": "ignore",
-            },
-        },
-        "TrafficSwitchCheck": {
-            "Type": "AWS::Route53::HealthCheck",
-            "DeletionPolicy": "Retain",
-            "UpdateReplacePolicy": "Retain",
-            "Properties": {
-                "HealthCheckConfig": {
-                    "Type": "CLOUDWATCH_METRIC",
-                    "AlarmIdentifier": {"Name": {"Ref": "TrafficSwitch"}, "Region": {"Ref": "AWS::Region"}},
-                    "InsufficientDataHealthStatus": switch.insufficient_data,
-                },
-                "HealthCheckTags": [{"Key": "Name", "Value": switch.health_check}],
-            },
-        },
-    }
+    # Chalice names a function's role after the function.
+    roles = [{"Fn::GetAtt": [f"{logical(name)}Role", "Arn"]} for name in names.FUNCTIONS]
+    return switch.resources(policy, roles)
 
 
 def _own_alarms(policy: Policy) -> dict[str, Any]:

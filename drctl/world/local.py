@@ -20,19 +20,23 @@ import aiohttp
 
 from chalicelib import names
 from chalicelib.policy.load import load
+from chalicelib.policy.platform import ArcSwitch, ObjectSwitch
 from drctl.deployment.agents import witness
 from drctl.deployment.primary import alarm_stack
 from drctl.deployment.project import package_of
-from drctl.neighbours.dns import answer
-from drctl.neighbours.healthchecks import METRICS_NAMESPACE, METRICS_REGION, http_fetch, run_checkers
+from drctl.deployment.switch import object_host
+from drctl.neighbours.dns import AuthoritativeDns, answer
+from drctl.neighbours.healthchecks import CHECKERS, METRICS_NAMESPACE, METRICS_REGION, http_fetch, run_checkers
 from drctl.world import seeds
 from drctl.world.agents import publish_health
 from drctl.world.deploy import client, deploy
 from drctl.world.ministack import install
-from drctl.world.platform import ROUTES, LocalPlatform
-from drctl.world.supervisor import World
+from drctl.world.platform import ROUTES, LocalPlatform, now
+from drctl.world.supervisor import LOOPBACK, World
 
 Told = Callable[[str], None]
+LONGEST_SIGNED_S = 604_800
+"""Seven days: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html"""
 
 
 class LocalWorld:
@@ -58,6 +62,7 @@ class LocalWorld:
         self.shift = {} if shift_s is None else {"DR_SHIFT": f"{shift_s:g}"}
         self.records: list[dict[str, Any]] = []
         self._statuses: dict[str, bool] = {}
+        self._object = ("", "")
         self._left = AsyncExitStack()
         self._stop = asyncio.Event()
 
@@ -92,6 +97,9 @@ class LocalWorld:
         await asyncio.to_thread(
             self.platform.connect, gate_url=self.world.gate_url, ministack_url=self.world.ministack.url, neighbours=urls
         )
+        self.dns = self._left.enter_context(
+            AuthoritativeDns(lambda: self.records, lambda: self._statuses, zones=[self.policy.platform.traffic.zone])
+        )
         self.told("deploying the responder and the primary region's alarms")
         await asyncio.to_thread(self._seed, urls)
         await self._go_on()
@@ -111,13 +119,15 @@ class LocalWorld:
         seeds.roles(self.clients, policy)
         ids = seeds.checks(self.clients, policy, self.package.template)
         hosts = {e.region: str(urlsplit(e.url).hostname) for e in platform.endpoints}
+        self._object = self._object_address()
+        self._inverted_starts(ids["switch"])
         zone = seeds.zone(self.clients, policy, ids, hosts)
         self.records = self.clients("route53", platform.regions.primary).list_resource_record_sets(HostedZoneId=zone)[
             "ResourceRecordSets"
         ]
         environment = {
             "DR_SPEED": f"{policy.speed:g}",
-            "DR_RESOLVE": json.dumps({hosts[region]: urls[f"services-{region}"] for region in hosts}),
+            "DR_RESOLVE": json.dumps({hosts[r]: urls[f"services-{r}"] for r in hosts} | self._elsewhere()),
             "DR_PAGERDUTY_URL": urls["pagerduty"],
             "DR_SLACK_URL": urls["slack"] + "/api/",
             "DR_DATABASE_TLS": "off",
@@ -147,6 +157,35 @@ class LocalWorld:
                 parameters={name: value for name, value in given.items() if name in template.get("Parameters", {})},
             )
         seeds.composites(self.clients, policy)
+
+    def _elsewhere(self) -> dict[str, str]:
+        """Where the responder finds the zone's name servers, and an ARC cluster's endpoints: those are behind the gate,
+        which knows by the signature which region is asked.
+        """
+        traffic, dns = self.policy.platform.traffic, f"dns://{LOOPBACK}:{self.dns.port}"
+        found = dict.fromkeys(traffic.name_servers, dns)
+        if isinstance(traffic.switch, ArcSwitch):
+            found |= {str(urlsplit(e.url).hostname): self.world.gate_url for e in traffic.switch.endpoints}
+        return found
+
+    def _object_address(self) -> tuple[str, str]:
+        """The host of the switch's object and where that is here; two empty strings for another switch. The address is
+        signed, so that the gate knows whose S3 is asked, and can lose it.
+        """
+        switch = self.policy.platform.traffic.switch
+        if not isinstance(switch, ObjectSwitch):
+            return "", ""
+        url = self.clients("s3", switch.region).generate_presigned_url(
+            "get_object", Params={"Bucket": switch.bucket, "Key": switch.key}, ExpiresIn=LONGEST_SIGNED_S
+        )
+        return object_host(switch), str(url)
+
+    def _inverted_starts(self, check: str) -> None:
+        """An inverted check is unhealthy until its checkers have failed: no record hangs on it before they have."""
+        config = self.platform.checks.get_health_check({"HealthCheckId": check})["HealthCheck"]["HealthCheckConfig"]
+        if config["Inverted"]:
+            for _ in range(config["FailureThreshold"]):
+                self.platform.checks.observe(check, dict.fromkeys(CHECKERS, False), now())
 
     async def _go_on(self) -> None:
         """The platform's agents and Route 53's checkers, until the world ends."""
@@ -185,7 +224,9 @@ class LocalWorld:
         self._left.push_async_callback(end)
 
     def _endpoint(self, config: Mapping[str, Any]) -> str:
-        """Where Route 53's own DNS sends a checker now: the services of the region that has the traffic."""
+        """Where Route 53's own DNS sends a checker now: the switch's object, or the services that have the traffic."""
+        if config["FullyQualifiedDomainName"] == self._object[0]:
+            return self._object[1]
         region = self.serving()
         path = config.get("ResourcePath") or "/"
         return f"{self.world_url(region)}{path}"

@@ -24,6 +24,7 @@ import trustme
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from chalicelib.clients import any_endpoint
 from chalicelib.policy import Policy
 from chalicelib.policy.notifications import SlackChannel
 from chalicelib.policy.platform import Cluster
@@ -43,7 +44,7 @@ from drctl.neighbours.rds.service import Rds
 from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel, Slack
 from drctl.neighbours.sts_token import Unauthorized, Verifier
-from drctl.world import workloads
+from drctl.world import seeds, workloads
 from drctl.world.deploy import client, make_bucket
 from drctl.world.network import network
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
@@ -57,6 +58,7 @@ ROUTES: Final[Mapping[str, str]] = {
     **{f"route53:{operation}HealthCheck": "aws" for operation in ("Create", "Get", "Update", "Delete")},
     "route53:ListHealthChecks": "aws",
     "route53:GetHealthCheckStatus": "aws",
+    any_endpoint.ARC: "aws",
 }
 """What the gate sends to our neighbours instead of MiniStack."""
 STANDBY_NODES: Final = 1
@@ -104,11 +106,21 @@ class LocalPlatform:
         self.engine = PostgresEngine(username=DATABASE_USER, password=DATABASE_PASSWORD, db_name=platform.database.name)
         self.rds = Rds(now, speed, engine=self.engine)
         self.eks = Eks(now, speed, on_nodes=lambda cluster, nodes: self.clusters[cluster].set_nodes(nodes))
-        self.checks = HealthCheckers(now, speed, alarm=self._alarm)
         self.ec2 = network(policy, self.rds)
         self.ecr = Ecr(now)
         workloads.push(policy, self.ecr)
-        self.aws = Aws({"rds": self.rds, "eks": self.eks, "ecr": self.ecr, "ec2": self.ec2, "route53": self.checks})
+        self.arc = seeds.controls(policy)
+        self.checks = HealthCheckers(now, speed, alarm=self._alarm, control=self.arc.is_on)
+        self.aws = Aws(
+            {
+                "rds": self.rds,
+                "eks": self.eks,
+                "ecr": self.ecr,
+                "ec2": self.ec2,
+                "route53": self.checks,
+                any_endpoint.ARC: self.arc,
+            }
+        )
         self.pagerduty = PagerDuty(now, speed, routing_keys=[ROUTING_KEY])
         names = [c.channel.removeprefix("#") for c in policy.notifications.channels if isinstance(c, SlackChannel)]
         channels = [Channel(id=f"C{n:08d}", name=name) for n, name in enumerate(names)]

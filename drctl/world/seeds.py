@@ -13,8 +13,10 @@ from typing import Any, Final
 from chalicelib import names
 from chalicelib.policy import Policy
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
+from chalicelib.policy.platform import ArcSwitch
 from chalicelib.policy.rewrites import Role
 from drctl.deployment.primary import endpoint_check
+from drctl.neighbours.arc import Arc
 from drctl.neighbours.eks import issuer
 
 Clients = Callable[[str, str], Any]
@@ -111,17 +113,29 @@ def zone(clients: Clients, policy: Policy, checks: Mapping[str, str], addresses:
 def checks(clients: Clients, policy: Policy, responder: Mapping[str, Any]) -> dict[str, str]:
     """Both health checks, made as the templates say: `endpoint` and `switch` → id."""
     client = clients("route53", policy.platform.regions.primary)
-    switch = responder["Resources"]["TrafficSwitchCheck"]["Properties"]["HealthCheckConfig"]
-    alarm = responder["Resources"]["TrafficSwitch"]["Properties"]["AlarmName"]
-    region = policy.platform.responder.region
-    configs = {
-        "endpoint": endpoint_check(policy),
-        "switch": {**switch, "AlarmIdentifier": {"Name": alarm, "Region": region}},
-    }
+    switch = dict(responder["Resources"]["TrafficSwitchCheck"]["Properties"]["HealthCheckConfig"])
+    if "AlarmIdentifier" in switch:
+        alarm = responder["Resources"]["TrafficSwitch"]["Properties"]["AlarmName"]
+        switch["AlarmIdentifier"] = {"Name": alarm, "Region": policy.platform.responder.region}
+    configs = {"endpoint": endpoint_check(policy), "switch": switch}
     return {
         name: client.create_health_check(CallerReference=name, HealthCheckConfig=config)["HealthCheck"]["Id"]
         for name, config in configs.items()
     }
+
+
+def controls(policy: Policy) -> Arc:
+    """The cluster's two routing controls with the primary's On, and a rule that one of them is; without any where the
+    switch is of another kind.
+    """
+    arc, switch, account = Arc(), policy.platform.traffic.switch, policy.platform.account
+    if isinstance(switch, ArcSwitch):
+        arc.add(switch.primary_control, "primary", "On", account=account)
+        arc.add(switch.standby_control, "standby", "Off", account=account)
+        panel = switch.primary_control.partition("/routingcontrol/")[0]
+        both = [switch.primary_control, switch.standby_control]
+        arc.assert_at_least(1, both, rule=f"{panel}/safetyrule/0000000000000001")
+    return arc
 
 
 def composites(clients: Clients, policy: Policy) -> None:

@@ -16,6 +16,7 @@ from chalicelib.actions.reader import LiveReader, Ports, UndeclaredError
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.clients.aws import AwsClients
 from chalicelib.clients.database import DatabaseClients
+from chalicelib.clients.dns import Dns
 from chalicelib.clients.kubernetes import KubeClients
 from chalicelib.clients.web import Web
 from chalicelib.core.outcome import Act, Call, Done, Made, NoData, Refused, Stuck, Wait
@@ -100,6 +101,7 @@ class Stage:
             kube=KubeClients(clients, (row,), now=self.clock, transport=lambda _: ModelTransport(self.cluster)),
             database=DatabaseClients(clients, database, row.region, tls=False),
             web=Web({}),
+            dns=Dns({}),
         )
         self.executor = Executor(policy=POLICY, ports=self.ports, actions=ACTIONS, channels={})
 

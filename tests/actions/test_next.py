@@ -17,11 +17,12 @@ from chalicelib.actions.point_application import Pointing
 from chalicelib.actions.promote_replica import Replica
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.rewriting import FILE, IMAGES, image_registries, modifiers, modifiers_name
-from chalicelib.actions.switch_traffic import Switch
+from chalicelib.actions.switches.metric import Alarm
 from chalicelib.actions.velero_location import Location
 from chalicelib.actions.velero_restore import Attempt, Backup, Restoring
 from chalicelib.actions.velero_rewrites import Held, Rewriting
 from chalicelib.actions.verify_service import Verified
+from chalicelib.actions.verify_traffic import Leads
 from chalicelib.actions.verify_write import Proof
 from chalicelib.actions.workload_ready import Readiness
 from chalicelib.core.outcome import Act, Call, Done, Next, Stuck, Wait
@@ -39,6 +40,7 @@ assert TEXT
 MODIFIERS = Held(NAME, {FILE: TEXT})
 MAPPING = Held(IMAGES, image_registries(POLICY))
 READY = Readiness(())
+WEST, EAST = Leads("us-west-2", "west.io"), Leads("us-east-1", "east.io")
 LACKING = Readiness(("deployment 'redis' has 0 of 2 pods ready",))
 
 
@@ -138,12 +140,24 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     ("verify-service", REDIS, Verified(READY, None, None, ""), Done, "no address"),
     ("switch-traffic", {"to": "standby"}, SILENT, Wait, "nobody answered"),
     ("switch-traffic", {"to": "standby"}, DENIED, Stuck, "AccessDenied"),
-    ("switch-traffic", {"to": "standby"}, None, Stuck, "does not exist"),
-    ("switch-traffic", {"to": "standby"}, Switch("OK", None), Act, "is in OK, expected ALARM"),
-    ("switch-traffic", {"to": "standby"}, Switch("INSUFFICIENT_DATA", 0.0), Act, "expected ALARM"),
-    ("switch-traffic", {"to": "standby"}, Switch("OK", 1.0), Wait, "still in OK"),
-    ("switch-traffic", {"to": "standby"}, Switch("ALARM", 1.0), Done, "goes to us-west-2"),
-    ("switch-traffic", {"to": "primary"}, Switch("ALARM", 1.0), Act, "expected OK"),
+    ("switch-traffic", {"to": "standby"}, Alarm("OK", None), Act, "is in OK, expected ALARM"),
+    ("switch-traffic", {"to": "standby"}, Alarm("INSUFFICIENT_DATA", 0.0), Act, "expected ALARM"),
+    ("switch-traffic", {"to": "standby"}, Alarm("OK", 1.0), Wait, "still in OK"),
+    ("switch-traffic", {"to": "standby"}, Alarm("ALARM", 1.0), Done, "goes to us-west-2"),
+    ("switch-traffic", {"to": "primary"}, Alarm("ALARM", 1.0), Act, "expected OK"),
+    ("verify-traffic", {"to": "standby"}, {}, Stuck, "name them in platform.yaml"),
+    ("verify-traffic", {"to": "standby"}, {"ns-1": WEST, "ns-2": SILENT}, Wait, "nobody answered"),
+    (
+        "verify-traffic",
+        {"to": "standby"},
+        {"ns-1": WEST, "ns-2": EAST},
+        Wait,
+        "ns-2 sends api.neurectomy.io to east.io",
+    ),
+    ("verify-traffic", {"to": "standby"}, {"ns-1": Leads(None, "192.0.2.9")}, Wait, "192.0.2.9 (no region of ours)"),
+    ("verify-traffic", {"to": "standby"}, {"ns-1": WEST, "ns-2": DENIED}, Stuck, "AccessDenied"),
+    ("verify-traffic", {"to": "standby"}, {"ns-1": WEST, "ns-2": WEST}, Done, "all 2 name servers"),
+    ("verify-traffic", {"to": "primary"}, {"ns-1": WEST, "ns-2": EAST}, Wait, "expected us-east-1"),
     ("person", {"ask": "look at it"}, None, Wait, "look at it"),
 ]
 
@@ -170,7 +184,7 @@ def test_a_person_s_step_is_done_by_their_word() -> None:
 
 
 def test_the_switch_says_which_region_serves() -> None:
-    found = ACTIONS["switch-traffic"].next(target(to="standby"), POLICY, Switch("ALARM", 1.0), AT)
+    found = ACTIONS["switch-traffic"].next(target(to="standby"), POLICY, Alarm("ALARM", 1.0), AT)
     assert isinstance(found, Done)
     assert found.facts == {"serves": "us-west-2"}
 

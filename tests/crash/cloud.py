@@ -9,6 +9,7 @@ Sources, named below by their short names:
 - *alarms*: docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
 - *send*: docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
 - *update item*: docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
+- *list*, *delete object*: docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html, …/API_DeleteObject.html
 - *put object*: docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, …/API/sigv4-streaming-trailers.html
 """
 
@@ -111,6 +112,10 @@ class CloudWatch:
             judged = judge(alarm.properties, values, ever=bool(points))
             alarm.state = judged[0] if judged else alarm.state
         return alarm.state
+
+    def forget(self) -> None:
+        """No metric has a datapoint any more, as fifteen months later."""
+        self._points.clear()
 
     def describe_alarms(self, region: str, _account: str, params: Params) -> dict[str, Any]:
         names = [n for n in params.get("AlarmNames", ()) if (region, n) in self.alarms]
@@ -227,16 +232,36 @@ class S3:
     def __init__(self, *buckets: str) -> None:
         self.buckets = {name: Bucket() for name in buckets}
 
+    def add(self, bucket: str) -> None:
+        """A bucket that is there from the start, and empty."""
+        self.buckets[bucket] = Bucket()
+
+    def list_objects_v2(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        """*list*: the keys that begin with the prefix, in the order of their bytes."""
+        prefix, most = params.get("Prefix", ""), params.get("MaxKeys", 1000)
+        keys = sorted(key for key in self._bucket(params).objects if key.startswith(prefix))
+        rows = [{"Key": key} for key in keys[:most]]
+        return {"Name": params["Bucket"], "Prefix": prefix, "MaxKeys": most, "KeyCount": len(rows), "Contents": rows}
+
+    def delete_object(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        """*delete object*: success whether or not there was one."""
+        self._bucket(params).objects.pop(params["Key"], None)
+        return {}
+
     def put_object(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
         """*put object*: the body comes in signed chunks when its checksum travels behind it."""
-        bucket = self.buckets.get(params["Bucket"])
-        if bucket is None:
-            raise AwsError("NoSuchBucket", "The specified bucket does not exist", 404)
+        bucket = self._bucket(params)
         body = bytes(params.get("Body", b""))
         chunked = "aws-chunked" in params.get("ContentEncoding", "")
         bucket.objects[params["Key"]] = _unchunked(body) if chunked else body
         bucket.puts += 1
         return {"ETag": f'"{bucket.puts}"'}
+
+    def _bucket(self, params: Params) -> Bucket:
+        bucket = self.buckets.get(params["Bucket"])
+        if bucket is None:
+            raise AwsError("NoSuchBucket", "The specified bucket does not exist", 404)
+        return bucket
 
 
 def _unchunked(body: bytes) -> bytes:

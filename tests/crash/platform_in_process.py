@@ -24,8 +24,10 @@ from chalicelib.agents.build import FenceHands, writer
 from chalicelib.agents.heart import Heart
 from chalicelib.bootstrap import Responder, channels
 from chalicelib.channels.contract import Channel
+from chalicelib.clients.any_endpoint import endpoints
 from chalicelib.clients.aws import AwsClients
 from chalicelib.clients.database import DatabaseClients
+from chalicelib.clients.dns import Dns
 from chalicelib.clients.kubernetes import KubeClients
 from chalicelib.clients.web import Web
 from chalicelib.core.book import Book
@@ -34,20 +36,16 @@ from chalicelib.executor import Executor
 from chalicelib.policy import Policy
 from chalicelib.policy.load import load
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
-from chalicelib.policy.platform import Cluster, MetricSwitch
+from chalicelib.policy.platform import Cluster
 from chalicelib.settings import Settings
 from chalicelib.store.beats import Beats
 from chalicelib.store.codec import read_book
 from chalicelib.store.contract import Store
 from chalicelib.store.memory import MemoryStore
 from chalicelib.tools import Tools
-from drctl.deployment.primary import endpoint_check
-from drctl.deployment.resources import resources
 from drctl.neighbours.aws import Aws, make_client
-from drctl.neighbours.dns import answer
 from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.eks import Eks
-from drctl.neighbours.healthchecks import HealthCheckers
 from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
 from drctl.neighbours.kubernetes.rbac import User
 from drctl.neighbours.kubernetes.transport import ModelTransport
@@ -65,6 +63,7 @@ from drctl.world.platform import BACKUPS_THERE, STANDBY_NODES
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
 from tests.crash.cloud import S3, CloudWatch, Items, SecretsManager, Ses
 from tests.crash.outside import Clock, Outside, Stop
+from tests.crash.traffic import Traffic
 from tests.crash.wires import (
     InProcessSession,
     InProcessSlackChannel,
@@ -107,8 +106,8 @@ def _authority() -> str:
 class Platform:
     """Everything outside the responder. `outside` counts who asks it what."""
 
-    def __init__(self, stops: tuple[Stop, ...] = ()) -> None:
-        self.policy: Policy = POLICY
+    def __init__(self, stops: tuple[Stop, ...] = (), policy: Policy = POLICY) -> None:
+        self.policy = policy
         self.clock = Clock(START)
         self.outside = Outside(self.clock, stops)
         self.dark: frozenset[str] = frozenset()
@@ -120,11 +119,11 @@ class Platform:
         self.rds = Rds(now, speed, engine=self.engine)
         self.eks = Eks(now, speed, on_nodes=lambda cluster, nodes: self.clusters[cluster].set_nodes(nodes))
         self.cloudwatch = CloudWatch(now, speed)
-        self.checks = HealthCheckers(now, speed, alarm=self.cloudwatch.state)
         self.secrets = SecretsManager()
         rows = self.policy.notifications.channels
         self.ses = Ses({c.sender for c in rows if isinstance(c, EmailChannel)})
         self.s3 = S3(platform.responder.status_bucket)
+        self.traffic = Traffic(policy, now, cloudwatch=self.cloudwatch, s3=self.s3, dark=lambda: self.dark)
         self.pagerduty = PagerDuty(now, speed, routing_keys=[ROUTING_KEY])
         names = dict.fromkeys(c.channel.removeprefix("#") for c in rows if isinstance(c, SlackChannel))
         rooms = [SlackRoom(id=f"C{n:08d}", name=name) for n, name in enumerate(names)]
@@ -140,7 +139,8 @@ class Platform:
                 "rds": self.rds,
                 "eks": self.eks,
                 "ecr": self.ecr,
-                "route53": self.checks,
+                "route53": self.traffic.checks,
+                "route53-recovery-cluster": self.traffic.arc,
                 "cloudwatch": self.cloudwatch,
                 "secretsmanager": self.secrets,
                 "sesv2": self.ses,
@@ -152,22 +152,23 @@ class Platform:
         self.clusters = {c.name: self._cluster(c) for c in self._rows()}
         self.services = {e.region: self._services(e.region) for e in platform.endpoints}
         self._furnish()
-        # Route 53 reads the switch's alarm all the time, not only when somebody asks who serves.
-        self.clock.every = self._watch
         self.heart = self._heart()
+        # Route 53 looks at the switch all the time, not only when somebody asks who serves.
+        self.clock.every = self.traffic.watch
 
     def responder(self) -> Responder:
         """A new worker's own: nothing in it was there before, and all it holds is gone with it."""
         policy, store = self.policy, cast("Store", OutsideStore(self.store, self.outside))
         shared = _session()
         shared.of = (self.aws, self.outside, lambda: self.dark)
-        aws = AwsClients(shared)
+        aws = AwsClients(shared, endpoints=endpoints(policy.platform.traffic.switch, {}))
         rows = (policy.platform.clusters.primary, policy.platform.clusters.standby)
         ports = Ports(
             aws=aws,
             kube=KubeClients(aws, rows, now=self.clock.now, transport=self._to_cluster),
             database=cast("DatabaseClients", OutsideDatabase(InMemoryClients(self.engine), self.outside)),
             web=Web({}, OutsideTransport("http", httpx2.MockTransport(self._web), self.outside)),
+            dns=Dns({}, self._name_server),
         )
         hands = Executor(policy=policy, ports=ports, actions=ACTIONS, channels=self._channels(ports))
         tools = Tools(store=store, hands=hands, policy=policy, clock=self.clock, side_by_side=SIDE_BY_SIDE)
@@ -182,6 +183,7 @@ class Platform:
             kube=KubeClients(clients, (), now=self.clock.now),
             database=cast("DatabaseClients", InMemoryClients(self.engine)),
             web=Web({}, httpx2.MockTransport(lambda _: httpx2.Response(403))),
+            dns=Dns({}),
         )
         responder, side = platform.responder, platform.database.primary
         return Heart(
@@ -218,10 +220,8 @@ class Platform:
         return read_book(self.store.book.body)[0] if self.store.book.body else None
 
     def serving(self) -> str:
-        """The region that the public name leads to, by the records and by what Route 53 thinks of their checks."""
-        _, found = answer(self.policy.platform.traffic.record, "CNAME", self._records, self.checks.statuses())
-        target = found[0][3].rstrip(".")
-        return next(e.region for e in self.policy.platform.endpoints if urlsplit(e.url).hostname == target)
+        """The region that the public name leads to."""
+        return self.traffic.serving()
 
     def _rows(self) -> tuple[Cluster, Cluster]:
         return (self.policy.platform.clusters.primary, self.policy.platform.clusters.standby)
@@ -251,7 +251,7 @@ class Platform:
         )
 
     def _furnish(self) -> None:
-        """Databases, secrets, clusters, workloads, backups, the switch and the records, as they are on a good day."""
+        """Databases, secrets, clusters, workloads and backups, as they are on a good day."""
         platform = self.policy.platform
         account, database = platform.account, platform.database
         sides = database.primary, database.replica
@@ -278,7 +278,6 @@ class Platform:
         for schedule, age, phase in BACKUPS_THERE:
             at = START - age / self.policy.speed
             take_backup(source, f"{schedule}-{at:%Y%m%d%H%M%S}", at=at, schedule=schedule, phase=phase)
-        self._traffic()
 
     def _secrets(self, host: str, port: int) -> None:
         platform, region = self.policy.platform, self.policy.platform.responder.region
@@ -293,31 +292,6 @@ class Platform:
             if isinstance(channel, SlackChannel):
                 self.secrets.add(region, channel.secret, {"bot_token": BOT_TOKEN})
 
-    def _traffic(self) -> None:
-        traffic, regions = self.policy.platform.traffic, self.policy.platform.regions
-        made = resources(self.policy)["Resources"]["TrafficSwitch"]["Properties"]
-        switch = cast("MetricSwitch", traffic.switch)
-        self.cloudwatch.add(switch.region, made)
-        over = {"Region": switch.region, "Name": switch.alarm}
-        kind = {"Type": "CLOUDWATCH_METRIC", "InsufficientDataHealthStatus": switch.insufficient_data}
-        configs = {"endpoint": endpoint_check(self.policy), "switch": {**kind, "AlarmIdentifier": over}}
-        ids = {
-            name: self.checks.create_health_check({"CallerReference": name, "HealthCheckConfig": config})
-            for name, config in configs.items()
-        }
-        hosts = {e.region: urlsplit(e.url).hostname for e in self.policy.platform.endpoints}
-        self._records: list[dict[str, Any]] = []
-        for record in traffic.records:
-            region = regions.primary if record.role == "PRIMARY" else regions.standby
-            row: dict[str, Any] = {"Name": traffic.record, "Type": "CNAME", "TTL": 10, "Failover": record.role}
-            row |= {"SetIdentifier": record.identifier, "ResourceRecords": [{"Value": hosts[region]}]}
-            if record.health_check:
-                row["HealthCheckId"] = ids[record.health_check]["HealthCheck"]["Id"]
-            self._records.append(row)
-
-    def _watch(self) -> None:
-        self.checks.statuses()
-
     def _channels(self, ports: Ports) -> Mapping[str, Channel]:
         """The real channels, Slack's with its one method replaced."""
         built = dict(channels(SETTINGS, self.policy, ports))
@@ -327,6 +301,11 @@ class Platform:
                     row.name, self.slack, self.outside, token=BOT_TOKEN, channel=row.channel
                 )
         return built
+
+    def _name_server(self, host: str, port: int, query: bytes, over_tcp: bool) -> bytes:
+        return self.outside.call(
+            "dns", lambda: self.traffic.name_server(host, port, query, over_tcp), lambda: TimeoutError("it was lost")
+        )
 
     def _to_cluster(self, name: str) -> httpx2.BaseTransport:
         return OutsideTransport("kubernetes", ModelTransport(self.clusters[name]), self.outside)

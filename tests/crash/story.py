@@ -20,6 +20,7 @@ from chalicelib.bootstrap import Responder
 from chalicelib.core.happened import AlarmState, Signal, SignalKind
 from chalicelib.intake.commands import parse_command
 from chalicelib.intake.probe import from_heartbeat, from_probe
+from chalicelib.policy import Policy
 from chalicelib.store.contract import StoreUnavailableError
 from tests.crash.outside import Crash, Stop
 from tests.crash.platform_in_process import POLICY, SETTINGS, SPEED, START, Platform
@@ -45,9 +46,13 @@ class Story:
     """
 
     def __init__(
-        self, *stops: Stop, breaks: Callable[[Platform], None] = Platform.darken, answers: bool = True
+        self,
+        *stops: Stop,
+        policy: Policy = POLICY,
+        breaks: Callable[[Platform], None] = Platform.darken,
+        answers: bool = True,
     ) -> None:
-        self.platform = Platform(stops)
+        self.platform = Platform(stops, policy)
         self._breaks = breaks
         self._answers = answers
         self.crashes = 0

@@ -9,7 +9,7 @@ import pytest
 
 from drctl.another.asked import Asked
 from drctl.another.make import make
-from tests.local.stage import ROOT, eventually, up
+from tests.local.stage import ROOT, Stage, eventually, up
 
 pytestmark = pytest.mark.long
 

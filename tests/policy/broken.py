@@ -23,6 +23,7 @@ NAMES = (
     "verify-write",
     "verify-service",
     "switch-traffic",
+    "verify-traffic",
     "person",
 )
 
