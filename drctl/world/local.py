@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from chalicelib import names
+from chalicelib.intake import identity
 from chalicelib.policy.load import load
 from drctl.deployment import generate
 from drctl.deployment.agents import witness
@@ -118,7 +119,10 @@ class LocalWorld:
         ]
         environment = {
             "DR_SPEED": f"{policy.speed:g}",
-            "DR_RESOLVE": json.dumps({hosts[region]: urls[f"services-{region}"] for region in hosts}),
+            "DR_RESOLVE": json.dumps(
+                {hosts[region]: urls[f"services-{region}"] for region in hosts}
+                | {identity.host(platform.responder.region): self.world.gate_url}
+            ),
             "DR_PAGERDUTY_URL": urls["pagerduty"],
             "DR_SLACK_URL": urls["slack"] + "/api/",
             "DR_DATABASE_TLS": "off",

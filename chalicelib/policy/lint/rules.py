@@ -10,6 +10,7 @@ from typing import Final
 from chalicelib.policy.lint import (
     backups,
     notices,
+    people,
     public,
     references,
     regions,
@@ -91,5 +92,12 @@ RULES: Final[tuple[Rule, ...]] = (
     backups.replication_fits_the_rpo,
     backups.replication_is_not_synchronous,
     backups.backups_reach_the_standby,
+    people.person_is_single,
+    people.principal_is_one_person,
+    people.person_role_is_known,
+    people.pause_is_always_possible,
+    people.question_can_be_answered,
+    people.two_people_are_asked,
+    people.glass_can_be_broken,
     public.public_text_names_nothing_internal,
 )
