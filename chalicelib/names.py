@@ -51,6 +51,16 @@ def alarm_stack(policy: Policy, region: str) -> str:
     return f"{app(policy)}-{'primary' if region == policy.platform.regions.primary else 'alarms'}"
 
 
+def believed_topics(policy: Policy) -> frozenset[str]:
+    """The topics whose events are believed: the alarms' own, and those that policy names."""
+    return frozenset({alarm_topic_arn(policy), *policy.signals.topics})
+
+
+def believed_accounts(policy: Policy) -> frozenset[str]:
+    """The accounts whose alarms are believed: the platform's own, and those that policy names."""
+    return frozenset({policy.platform.account, *policy.signals.accounts})
+
+
 def metrics_namespace(policy: Policy) -> str:
     """CloudWatch namespace of the responder's own metrics."""
     return f"{policy.platform.name}-dr"

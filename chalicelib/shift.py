@@ -141,7 +141,7 @@ class Shift:
         except IllegalCommandError as error:
             if not isinstance(happened, Signal):
                 self._book = replied(self._book, happened, ok=False, because=str(error))
-                text = f"{happened.verb} by {happened.said.by} was refused: {error}"
+                text = f"{happened.verb} by {happened.said.who} was refused: {error}"
                 self._book = note(self._book, PLATFORM, "refused", text, now)
         except Exception as error:  # one poisoned event must not keep every other from being answered
             log.exception("an event could not be folded")

@@ -14,9 +14,9 @@ from chalicelib.agents.lookout import Heartbeat, Lookout, Seen
 from chalicelib.agents.parts import endpoints, told
 from chalicelib.bootstrap import Responder
 from chalicelib.core.book import Reply
-from chalicelib.core.happened import Command, Signal, Unreadable
+from chalicelib.core.happened import Signal, Unreadable
 from chalicelib.desk import Worked
-from chalicelib.intake.commands import CommandError, parse_command
+from chalicelib.hearing import Unheard, heard
 from chalicelib.shift import RESERVE
 from chalicelib.store.codec import read_book
 
@@ -61,21 +61,20 @@ def tick(responder: Responder, *, until: datetime) -> Worked:
 
 
 def command(responder: Responder, payload: object, *, until: datetime) -> Mapping[str, Any]:
-    """Carries a person's command to the desk and answers what became of it: `{"ok", "because", "id"}`."""
+    """Carries a person's command to the desk and answers what became of it: `{"ok", "because", "id", "by"}`."""
     clock = responder.clock
-    try:
-        said: Command = parse_command(payload, now=clock.now())
-    except CommandError as error:
-        return {"ok": False, "because": str(error), "id": None}
+    said = heard(responder, payload)
+    if isinstance(said, Unheard):
+        return {"ok": False, "because": said.because, "id": said.id, "by": None}
     responder.desk.receive(said)
     give_up = min(until - RESERVE, clock.now() + REPLY_WITHIN)
     while True:
         responder.desk.work(responder.nonce(), until=until, linger=False)
         if reply := _reply(responder, said.said.id):
-            return {"ok": reply.ok, "because": reply.because, "id": reply.id}
+            return {"ok": reply.ok, "because": reply.because, "id": reply.id, "by": reply.by}
         if clock.now() >= give_up:
             because = "it is in the inbox, and the desk has not taken it in yet; it will (see status)"
-            return {"ok": True, "because": because, "id": said.said.id}
+            return {"ok": True, "because": because, "id": said.said.id, "by": said.said.who}
         clock.sleep(RETRY_S)
 
 

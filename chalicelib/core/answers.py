@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
+from chalicelib.core.approvals import asked_for
 from chalicelib.core.book import (
     Book,
     Incident,
@@ -234,13 +235,14 @@ def _looked(
                 facts={**record.facts, **found.facts},
             )
             if step.action == "person" and record.approval is None:
-                changed = replace(changed, state=StepState.ASKING, asked_at=record.asked_at or now)
+                because = asked_for(step, record, incident.plan, now, found.because)
+                changed = replace(changed, state=StepState.ASKING, asked_at=record.asked_at or now, because=because)
             book = put_step(book, incident.id, step.id, changed)
             kind = "asks" if changed.state is StepState.ASKING else "waits"
             return (
                 book
-                if record.because == found.because
-                else note(book, incident.id, kind, f"{step.title}: {found.because}", now)
+                if record.because == changed.because
+                else note(book, incident.id, kind, f"{step.title}: {changed.because}", now)
             )
         case Act():
             # A call that still asks or is still held keeps that state, so that nobody is asked anew for the same thing.

@@ -40,18 +40,24 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """A person's yes, bound to a plan's structure, valid until `expires_at`."""
+    """A person's yes, bound to a plan's structure, valid until `expires_at`. Of two people `by` names both, and `arns`
+    are the principals they were proven by; `glass` says that it was given by one person in place of more.
+    """
 
     by: str
     at: datetime
     plan: str
     expires_at: datetime
     note: str = ""
+    arns: tuple[str, ...] = ()
+    glass: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRecord:
-    """What is known of a step. `call` is the one that is decided or asked for; `calls` how many were made."""
+    """What is known of a step. `call` is the one that is decided or asked for; `calls` how many were made. `voices` are
+    the yeses of those who have approved so far, where more people must; `approval` is what all of them together gave.
+    """
 
     state: StepState = StepState.PENDING
     because: str = "not started"
@@ -64,6 +70,7 @@ class StepRecord:
     doubtful: bool = False
     asked_at: datetime | None = None
     approval: Approval | None = None
+    voices: tuple[Approval, ...] = ()
     rejected_by: str | None = None
     late_at: datetime | None = None
     stuck_at: datetime | None = None
@@ -180,15 +187,17 @@ class Debt:
     """An obligation that outlives its incident: a step that was left, tried every tick until it is done.
 
     `case` is what is known of it, as an incident of its own with that one step; its id is the debt's. None in a book
-    of format 1, whose debts only remind.
+    of format 1, and of a review, whose debts only remind. `by` is who made it, and cannot be who lifts it.
     """
 
-    kind: Literal["fence", "step"]
+    kind: Literal["fence", "step", "review"]
     what: str
     incident: str
     since: datetime
     because: str
     case: Incident | None = None
+    by: str = ""
+    arn: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,12 +213,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What became of a command; a `question` changed nothing."""
+    """What became of a command, and who had said it; a `question` changed nothing."""
 
     id: str
     ok: bool
     because: str
     question: bool = False
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,7 @@ from chalicelib.core.happened import (
     Acknowledge,
     AlarmState,
     Approve,
+    BreakGlass,
     Command,
     Declare,
     Escalate,
@@ -42,6 +43,7 @@ from chalicelib.core.happened import (
     Reject,
     Resolve,
     Resume,
+    Review,
     SetMode,
     Signal,
     Status,
@@ -66,6 +68,8 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             Declare()
             | Approve()
             | Reject()
+            | BreakGlass()
+            | Review()
             | Escalate()
             | Acknowledge()
             | Abort()

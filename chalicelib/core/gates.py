@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from chalicelib.core import evidence
+from chalicelib.core.approvals import asked_for
 from chalicelib.core.book import Book, Incident, StepRecord, StepState
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules, Step
@@ -163,7 +164,7 @@ def approval(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
     automation = rules.policy.scenario(work.incident.scenario).automatic
     if automation == "no":
         return Ask(f"policy allows nothing automatic for {work.incident.scenario}")
-    if not work.step.automatic:
+    if not work.step.automatic or work.step.people > 1:
         return Ask(work.step.asks_because or "policy says that a person decides this step")
     return Pass("policy allows it without a person")
 
@@ -214,11 +215,12 @@ def judge(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
         return Pass(f"{approval(work, book, rules, now).because}; {standing.because}")
     given = work.record.approval
     if given is None:
-        return Ask("; ".join(dict.fromkeys(asks)))
+        why = "; ".join(dict.fromkeys(asks))
+        return Ask(asked_for(work.step, work.record, work.incident.plan, now, why))
     if given.plan != work.incident.plan:
         return Ask(f"the approval by {given.by} was for plan {given.plan}, this is {work.incident.plan}")
     if now >= given.expires_at:
         return Ask(f"the approval by {given.by} expired at {given.expires_at:%H:%M:%S} UTC; " + "; ".join(asks))
-    return Pass(
-        f"approved by {given.by} at {given.at:%H:%M:%S} UTC, who accepted that {'; '.join(dict.fromkeys(asks))}"
-    )
+    yes = "the glass was broken" if given.glass else "approved"
+    accepted = "; ".join(dict.fromkeys(asks))
+    return Pass(f"{yes} by {given.by} at {given.at:%H:%M:%S} UTC, who accepted that {accepted}")

@@ -124,6 +124,15 @@ def paged(book: Book, incident_id: str, because: str, rules: Rules, now: datetim
     return note(book, incident_id, "escalated", f"paging {ladder[rung].who}: {because}", now)
 
 
+def alarmed(book: Book, incident_id: str, because: str, rules: Rules, now: datetime) -> Book:
+    """Every rung of the ladder is paged at once."""
+    incident, ladder = book.incidents[incident_id], rules.policy.notifications.ladder
+    pagings = tuple(Paging(rung=n, at=now, because=because) for n in range(len(ladder)))
+    book = put(book, replace(incident, pagings=(*incident.pagings, *pagings)))
+    everybody = ", ".join(rung.who for rung in ladder)
+    return note(book, incident_id, "escalated", f"paging everybody ({everybody}): {because}", now)
+
+
 def blocked(book: Book, scope: str, rules: Rules, now: datetime) -> Book:
     """The block window that follows a failover."""
     until = now + rules.policy.platform.responder.block_window

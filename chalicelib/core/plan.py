@@ -29,6 +29,7 @@ class Step:
     needs: tuple[str, ...] = ()
     service: str | None = None
     automatic: bool
+    people: int = 1
     asks_because: str = ""
     reversible: bool
     expected: timedelta
@@ -108,6 +109,7 @@ def _step(row: RunbookStep, service: Service | None, policy: Policy, *, previous
         needs=tuple(needs),
         service=service.name if service else None,
         automatic=row.automatic,
+        people=row.people,
         asks_because=row.asks_because,
         reversible=row.reversible,
         expected=row.expected,
@@ -143,7 +145,10 @@ def _in_order(scenario: str, steps: list[Step]) -> tuple[Step, ...]:
 def _hash(scenario: str, steps: tuple[Step, ...]) -> str:
     structure = [
         scenario,
-        *([s.id, s.action, dict(s.params), list(s.needs), s.automatic, s.reversible, s.best_effort] for s in steps),
+        *(
+            [s.id, s.action, dict(s.params), list(s.needs), s.automatic, s.reversible, s.best_effort, s.people]
+            for s in steps
+        ),
     ]
     return hashlib.sha256(json.dumps(structure, sort_keys=True).encode()).hexdigest()[:16]
 

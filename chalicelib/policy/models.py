@@ -8,6 +8,7 @@ from functools import cached_property
 from chalicelib.policy.backups import Backups
 from chalicelib.policy.base import Row, show_duration
 from chalicelib.policy.notifications import Notifications
+from chalicelib.policy.people import People
 from chalicelib.policy.platform import Platform
 from chalicelib.policy.rewrites import Rewrites
 from chalicelib.policy.runbooks import Runbook, Runbooks
@@ -27,6 +28,7 @@ class Policy(Row):
     notifications: Notifications
     backups: Backups
     rewrites: Rewrites
+    people: People
     digest: str = ""
     speed: float = 1.0
 

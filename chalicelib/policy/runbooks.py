@@ -26,6 +26,7 @@ class RunbookStep(Row):
     needs_if_database: tuple[str, ...] = ()
     previous: bool = False
     automatic: bool
+    people: Literal[1, 2] = Field(default=1, description="how many different people must approve it")
     asks_because: str = Field(
         default="",
         description="why a person is asked (required when automatic is false), or when it asks all the same",

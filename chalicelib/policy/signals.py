@@ -7,7 +7,9 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from chalicelib.policy.base import Duration, Name, Row
-from chalicelib.policy.platform import Region
+from chalicelib.policy.platform import AccountId, Region
+
+Topic = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+(\.fifo)?$")]
 
 ROUTE53_METRICS: Final = "AWS/Route53"
 ROUTE53_METRICS_REGION: Final = "us-east-1"
@@ -125,6 +127,12 @@ class Signals(Row):
     heartbeats: Heartbeats
     flapping: Flapping
     rules: tuple[Rule, ...]
+    accounts: tuple[AccountId, ...] = Field(
+        default=(), description="accounts whose alarms are believed beside the platform's own"
+    )
+    topics: tuple[Topic, ...] = Field(
+        default=(), description="topics whose events are believed beside the one that is deployed with the responder"
+    )
     ask_alarms_every: Duration = Field(description="how often the states of an open incident's alarms are asked for")
 
     @property

@@ -17,15 +17,17 @@ from chalicelib import names
 from chalicelib.core.book import Book, Incident, StepState
 from chalicelib.core.report import clocks
 from chalicelib.policy import Policy
+from chalicelib.policy.people import Saying
 from chalicelib.store.beats import Beats
 from chalicelib.store.codec import read_book, read_incident
 from chalicelib.store.dynamodb import DynamoStore
+from drctl import signing
 from drctl.cli.looking import incident_json, print_clocks, print_steps, rules_of
 from drctl.cli.places import Place, StageName, out
+from drctl.world import people
 
 PATIENCE_S: Final = 210.0
 READS: Final = ("Describe", "Get", "List", "Query", "Head")
-PERSON: Final = "demo (scripted)"
 
 
 async def demo(root: Path, policies: Path, *, speed: float, folder: Path) -> int:
@@ -75,16 +77,24 @@ def play(world: Any) -> Incident | None:
     return None
 
 
-def say(world: Any, payload: dict[str, Any]) -> dict[str, Any]:
-    """Invokes the deployed `command` function, as `drctl` does."""
+def say(world: Any, payload: dict[str, Any], *, by: str = "") -> dict[str, Any]:
+    """Invokes the deployed `command` function as `drctl` does, signed by a person of policy: the first, or this one."""
     policy: Policy = world.policy
     client = world.clients("lambda", policy.platform.responder.region)
-    whole = {"id": f"demo-{uuid4().hex}", "by": PERSON, **payload}
+    person = people.speaker(policy, by)
+    if person is None:
+        raise LookupError(f"{by!r} is nobody of people.yaml")
+    whole = signing.signed(
+        {"id": f"demo-{uuid4().hex}", **payload},
+        policy,
+        credentials=people.credentials_of(person),
+        now=datetime.now(UTC),
+    )
     name = names.function(policy, "command")
     answer: dict[str, Any] = json.loads(
         client.invoke(FunctionName=name, Payload=json.dumps(whole).encode())["Payload"].read()
     )
-    out.print(f"  [yellow]person[/yellow] {payload['command']}: {answer.get('because', answer)}")
+    out.print(f"  [yellow]{person.name}[/yellow] {payload['command']}: {answer.get('because', answer)}")
     return answer
 
 
@@ -132,7 +142,9 @@ def _answer(world: Any, book: Book) -> None:
         for step_id, record in incident.steps.items():
             if record.state is StepState.ASKING:
                 wanted = {"command": "approve", "incident": incident.id, "plan": incident.plan, "step": step_id}
-                say(world, wanted | {"note": "the region is gone, we accept the possible loss"})
+                said = {voice.by for voice in record.voices}
+                able = [p for p in world.policy.people.who_may(Saying.APPROVE) if p not in said]
+                say(world, wanted | {"note": "the region is gone, we accept the possible loss"}, by=able[0])
 
 
 def print_calls(world: Any) -> None:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from chalicelib import names
+from chalicelib.intake import identity
 from chalicelib.policy.load import load
 from chalicelib.policy.platform import ArcSwitch, ObjectSwitch
 from drctl.deployment.agents import witness
@@ -164,6 +165,7 @@ class LocalWorld:
         """
         traffic, dns = self.policy.platform.traffic, f"dns://{LOOPBACK}:{self.dns.port}"
         found = dict.fromkeys(traffic.name_servers, dns)
+        found[identity.host(self.policy.platform.responder.region)] = self.world.gate_url
         if isinstance(traffic.switch, ArcSwitch):
             found |= {str(urlsplit(e.url).hostname): self.world.gate_url for e in traffic.switch.endpoints}
         return found

@@ -28,7 +28,7 @@ from chalicelib.clients import any_endpoint
 from chalicelib.policy import Policy
 from chalicelib.policy.notifications import SlackChannel
 from chalicelib.policy.platform import Cluster
-from drctl.neighbours import aws, pagerduty, services, slack
+from drctl.neighbours import aws, pagerduty, services, slack, sts
 from drctl.neighbours.aws import Aws
 from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.eks import Eks
@@ -44,7 +44,7 @@ from drctl.neighbours.rds.service import Rds
 from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel, Slack
 from drctl.neighbours.sts_token import Unauthorized, Verifier
-from drctl.world import seeds, workloads
+from drctl.world import people, seeds, workloads
 from drctl.world.deploy import client, make_bucket
 from drctl.world.network import network
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
@@ -59,6 +59,7 @@ ROUTES: Final[Mapping[str, str]] = {
     "route53:ListHealthChecks": "aws",
     "route53:GetHealthCheckStatus": "aws",
     any_endpoint.ARC: "aws",
+    "sts:GetCallerIdentity": "sts",
 }
 """What the gate sends to our neighbours instead of MiniStack."""
 STANDBY_NODES: Final = 1
@@ -125,6 +126,7 @@ class LocalPlatform:
         names = [c.channel.removeprefix("#") for c in policy.notifications.channels if isinstance(c, SlackChannel)]
         channels = [Channel(id=f"C{n:08d}", name=name) for n, name in enumerate(names)]
         self.slack = Slack(now, speed, tokens={BOT_TOKEN: "U00000001"}, channels=channels, burst=5)
+        self.sts = sts.Sts(people.keys(policy), clock=now)
         self._users: dict[str, User] = {}
         self.store = BackupStore(*(bucket for r in policy.backups.replication for bucket in (r.source, r.destination)))
         self.clusters = {c.name: self._cluster(c) for c in (platform.clusters.primary, platform.clusters.standby)}
@@ -161,6 +163,7 @@ class LocalPlatform:
             Neighbour("aws", aws.make_app(self.aws)),
             Neighbour("pagerduty", pagerduty.make_app(self.pagerduty)),
             Neighbour("slack", slack.make_app(self.slack)),
+            Neighbour("sts", sts.make_app(self.sts)),
         ]
         found += [Neighbour(f"services-{region}", services.make_app(model)) for region, model in self.services.items()]
         certificate = self.authority.issue_cert(LOOPBACK)
@@ -264,7 +267,8 @@ class LocalPlatform:
 
     def _fetch(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
         parts = urlsplit(url)
-        request = urllib.request.Request(f"{self.gate_url}{parts.path}?{parts.query}", headers=dict(headers))  # noqa: S310
+        sent = {**headers, "Host": parts.netloc}  # it is signed
+        request = urllib.request.Request(f"{self.gate_url}{parts.path}?{parts.query}", headers=sent)  # noqa: S310
         try:
             with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  # it is the gate, on loopback
                 return int(answer.status), answer.read()

@@ -64,8 +64,9 @@ class Web:
     answers: list[HttpAnswer | NoData]
     asked: list[str] = field(default_factory=list)
 
-    def get(self, url: str, *, timeout_s: float) -> HttpAnswer | NoData:
+    def get(self, url: str, *, timeout_s: float, headers: Mapping[str, str] | None = None) -> HttpAnswer | NoData:
         assert timeout_s > 0
+        assert not headers
         self.asked.append(url)
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
@@ -142,7 +143,8 @@ def test_a_store_that_does_not_answer_makes_the_sender_try_again() -> None:
 def test_a_command_is_answered_with_what_became_of_it() -> None:
     it, _, clock = responder()
     said = {"command": "pause", "by": "ann", "id": "1", "note": "look first"}
-    assert ways_in.command(it, said, until=until(clock)) == {"ok": True, "because": "paused", "id": "1"}
+    answer = {"ok": True, "because": "paused", "id": "1", "by": "ann (unproven)"}
+    assert ways_in.command(it, said, until=until(clock)) == answer
     again = ways_in.command(it, said | {"id": "2"}, until=until(clock))
     assert (again["ok"], again["because"]) == (False, "already paused by ann; allowed: resume")
     assert ways_in.command(it, said, until=until(clock))["ok"]

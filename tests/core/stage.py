@@ -100,8 +100,13 @@ def heartbeat(state: AlarmState = AlarmState.ALARM, seconds: float = 0) -> Signa
     )
 
 
-def said(name: str, seconds: float = 0, *, by: str = "ann", note: str = "") -> Said:
-    return Said(id=name, by=by, at=at(seconds), note=note)
+def said(name: str, seconds: float = 0, *, by: str = "ana", note: str = "") -> Said:
+    """A proven person of the shipped policy."""
+    return Said(id=name, by=by, at=at(seconds), note=note, arn=arn_of(by))
+
+
+def arn_of(name: str) -> str:
+    return next(p.principals[0] for p in POLICY.people.people if p.name == name)
 
 
 def take(book: Book, *happened: Happened, seconds: float = 0, rules: Rules = RULES) -> Book:
@@ -186,7 +191,7 @@ def wants(seconds: float, **more: Any) -> StepRecord:
     )
 
 
-def approve(book: Book, name: str, seconds: float, step: str | None = None, *, by: str = "ann") -> Approve:
+def approve(book: Book, name: str, seconds: float, step: str | None = None, *, by: str = "ana") -> Approve:
     incident = only(book)
     return Approve(said=said(name, seconds, by=by), incident=incident.id, plan=incident.plan, step=step)
 

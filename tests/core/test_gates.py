@@ -37,7 +37,7 @@ from tests.core.stage import (
 )
 
 PLAN = plan_of(REGION).hash
-YES = Approval(by="ann", at=at(15), plan=PLAN, expires_at=at(15 + 1800))
+YES = Approval(by="ana", at=at(15), plan=PLAN, expires_at=at(15 + 1800))
 
 
 def wanted(book: Book, step: str = "promote", **more: object) -> Wanted:
@@ -73,11 +73,11 @@ def test_the_gates_stand_in_the_order_in_which_a_refusal_is_told() -> None:
 def test_the_pause_switch_refuses_while_it_is_on() -> None:
     book = ready()
     said(gates.pause_switch(wanted(book), book, RULES, at(20)), Pass, "not paused")
-    paused = replace(book, paused=Pause(by="ann", at=at(15), because="I do not trust this"))
+    paused = replace(book, paused=Pause(by="ana", at=at(15), because="I do not trust this"))
     said(
         gates.pause_switch(wanted(paused), paused, RULES, at(20)),
         Refuse,
-        "paused by ann at 03:00:15 UTC: I do not trust this",
+        "paused by ana at 03:00:15 UTC: I do not trust this",
     )
 
 
@@ -262,10 +262,10 @@ def test_the_first_refusal_wins_over_every_ask() -> None:
     book = replace(
         ready(),
         mode=Mode.APPROVE,
-        paused=Pause(by="ann", at=at(15), because="stop"),
+        paused=Pause(by="ana", at=at(15), because="stop"),
         blocks=(Block(scope=PRIMARY, until=at(100), because="a failover ended"),),
     )
-    said(judge(wanted(book), book, RULES, at(20)), Refuse, "paused by ann")
+    said(judge(wanted(book), book, RULES, at(20)), Refuse, "paused by ana")
 
 
 def test_all_asks_are_asked_in_one() -> None:
@@ -289,7 +289,7 @@ def test_an_approval_meets_every_ask_and_the_sentence_names_who_accepted_what() 
     said(
         judge(wanted(book, approval=YES), book, RULES, at(20)),
         Pass,
-        "approved by ann at 03:00:15 UTC, who accepted that",
+        "approved by ana at 03:00:15 UTC, who accepted that",
         "may still take writes",
     )
 

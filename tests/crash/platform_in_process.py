@@ -33,6 +33,7 @@ from chalicelib.clients.web import Web
 from chalicelib.core.book import Book
 from chalicelib.desk import Desk
 from chalicelib.executor import Executor
+from chalicelib.intake import identity
 from chalicelib.policy import Policy
 from chalicelib.policy.load import load
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
@@ -57,7 +58,8 @@ from drctl.neighbours.rds.service import Rds
 from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel as SlackRoom
 from drctl.neighbours.slack import Slack
-from drctl.world import workloads
+from drctl.neighbours.sts import Sts
+from drctl.world import people, workloads
 from drctl.world.network import network
 from drctl.world.platform import BACKUPS_THERE, STANDBY_NODES
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
@@ -148,6 +150,7 @@ class Platform:
             },
             clock=now,
         )
+        self.sts = Sts(people.keys(self.policy), clock=now)
         self._backups = BackupStore(*(b for r in self.policy.backups.replication for b in (r.source, r.destination)))
         self.clusters = {c.name: self._cluster(c) for c in self._rows()}
         self.services = {e.region: self._services(e.region) for e in platform.endpoints}
@@ -311,7 +314,10 @@ class Platform:
         return OutsideTransport("kubernetes", ModelTransport(self.clusters[name]), self.outside)
 
     def _web(self, request: httpx2.Request) -> httpx2.Response:
-        """PagerDuty and the regions' services, by host."""
+        """PagerDuty, STS and the regions' services, by host."""
+        if request.url.host == identity.host(self.policy.platform.responder.region):
+            told = self.sts.request(request.method, str(request.url), request.headers, request.read())
+            return httpx2.Response(told.status, headers=told.headers, content=told.body)
         if request.url.host == urlsplit(SETTINGS.pagerduty_url).hostname:
             said = self.pagerduty.request(request.method, request.url.path, request.headers, request.read())
             return httpx2.Response(said.status, headers=said.headers, content=said.body)

@@ -18,10 +18,12 @@ from typing import Any, Final
 from chalicelib import ways_in
 from chalicelib.bootstrap import Responder
 from chalicelib.core.happened import AlarmState, Signal, SignalKind
-from chalicelib.intake.commands import parse_command
+from chalicelib.hearing import Unheard, heard
 from chalicelib.intake.probe import from_heartbeat, from_probe
 from chalicelib.policy import Policy
 from chalicelib.store.contract import StoreUnavailableError
+from drctl.signing import signed
+from drctl.world.people import credentials_of
 from tests.crash.outside import Crash, Stop
 from tests.crash.platform_in_process import POLICY, SETTINGS, SPEED, START, Platform
 
@@ -32,8 +34,12 @@ ALARM_AT: Final = START + timedelta(seconds=8)
 SILENT_AT: Final = START + timedelta(seconds=8.5)
 ANSWER_TIME: Final = timedelta(seconds=3)
 PATIENCE: Final = timedelta(minutes=20)
-PERSON: Final = "ana"
+PERSON: Final = POLICY.people.people[0]
 _ASK: Final = re.compile(r"drctl approve (?P<incident>\S+) --step (?P<step>[^:\s]+)")
+
+
+class SilentError(Exception):
+    """STS did not answer; the text is what the sender is told."""
 
 
 class NotOverError(Exception):
@@ -109,10 +115,19 @@ class Story:
         self._until_taken(when, "alarm", work)
 
     def _deliver(self, when: datetime, function: str, payload: Mapping[str, Any], name: str) -> None:
-        """A command, as its function receives it; its sender reads the answer in the book and does not wait."""
+        """A command as its function receives it, signed when it is sent. Its sender does not wait: what became of it is
+        read in the book. When STS did not answer it is said again.
+        """
 
         def work(responder: Responder) -> None:
-            said = parse_command({"by": PERSON, "id": name, **payload}, now=responder.clock.now())
+            now = self.platform.clock.now()
+            whole = signed(
+                {"id": name, "by": PERSON.name, **payload}, POLICY, credentials=credentials_of(PERSON), now=now
+            )
+            said = heard(responder, whole)
+            if isinstance(said, Unheard):
+                assert said.again, said.because
+                raise SilentError(said.because)
             responder.desk.receive(said)
             responder.desk.work(responder.nonce(), until=_until(responder), linger=False)
 
@@ -138,7 +153,7 @@ class Story:
             self.crashes += 1
             del self._workers[function]
             return False
-        except StoreUnavailableError:
+        except (StoreUnavailableError, SilentError):
             self.failures += 1
             return False
         return True

@@ -10,6 +10,7 @@ from typing import Final
 from chalicelib.policy.lint import (
     backups,
     notices,
+    people,
     public,
     references,
     regions,
@@ -101,5 +102,12 @@ RULES: Final[tuple[Rule, ...]] = (
     rewrites.rewrite_matches_something,
     rewrites.rewrite_is_single,
     rewrites.rewrite_changes_something,
+    people.person_is_single,
+    people.principal_is_one_person,
+    people.person_role_is_known,
+    people.pause_is_always_possible,
+    people.question_can_be_answered,
+    people.two_people_are_asked,
+    people.glass_can_be_broken,
     public.public_text_names_nothing_internal,
 )
