@@ -144,9 +144,9 @@ def _compile(folder: Path) -> None:
     )
     if done.returncode:
         raise WorldError(f"the package cannot be imported: {done.stderr.strip()[-2000:]}")
-    for loaded in done.stdout.split():
-        path = Path(loaded)
+    for name in done.stdout.split():
+        path = Path(name)
         if path.suffix == ".py" and path.is_relative_to(folder):
             # By hash and unchecked: a time would differ from one packaging to the next.
             mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-            py_compile.compile(loaded, dfile=str(path.relative_to(folder)), doraise=True, invalidation_mode=mode)
+            py_compile.compile(name, dfile=str(path.relative_to(folder)), doraise=True, invalidation_mode=mode)
