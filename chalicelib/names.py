@@ -53,7 +53,8 @@ def alarm_stack(policy: Policy, region: str) -> str:
 
 def believed_topics(policy: Policy) -> frozenset[str]:
     """The topics whose events are believed: the alarms' own, and those that policy names."""
-    return frozenset({alarm_topic_arn(policy), *policy.signals.topics})
+    own = {alarm_topic_arn(policy, region) for region in alarm_regions(policy)}
+    return frozenset({*own, *policy.signals.topics})
 
 
 def believed_accounts(policy: Policy) -> frozenset[str]:

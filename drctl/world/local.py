@@ -180,7 +180,8 @@ class LocalWorld:
         url = self.clients("s3", switch.region).generate_presigned_url(
             "get_object", Params={"Bucket": switch.bucket, "Key": switch.key}, ExpiresIn=LONGEST_SIGNED_S
         )
-        return object_host(switch), str(url)
+        # The checkers send the bucket's own host along, so the path holds the key alone.
+        return object_host(switch), str(url).replace(f"/{switch.bucket}/{switch.key}?", f"/{switch.key}?", 1)
 
     def _inverted_starts(self, check: str) -> None:
         """An inverted check is unhealthy until its checkers have failed: no record hangs on it before they have."""
