@@ -15,18 +15,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from chalicelib.actions import standby_fit
 from chalicelib.actions.contract import AwsOp, KubeOp, Op, Reader, Target
 from chalicelib.actions.rewriting import FILE, image_registries, modifiers
-from chalicelib.actions.standby_fit import Fits, Kind, Objects, Unfit, Verdict, Want
 from chalicelib.actions.velero_location import LOCATIONS
 from chalicelib.actions.velero_restore import Restoring, VeleroRestore
 from chalicelib.core.outcome import NoData, Refused
 from chalicelib.policy import Policy
 from chalicelib.policy.services import Service
+from drctl import standby_fit
 from drctl.neighbours.kubernetes.kinds import by_kind
 from drctl.neighbours.kubernetes.velero import modifiers as velero
 from drctl.neighbours.kubernetes.velero.images import changed_by
+from drctl.standby_fit import Fits, Kind, Objects, Unfit, Verdict, Want
 
 CONTENTS: Final[tuple[Op, ...]] = (
     KubeOp(verb="get", group="velero.io", resource="backupstoragelocations"),

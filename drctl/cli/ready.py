@@ -12,7 +12,6 @@ from rich.table import Table
 
 from chalicelib.actions.contract import Op
 from chalicelib.actions.reader import LiveReader, Ports
-from chalicelib.actions.standby_fit import Unfit
 from chalicelib.clients.aws import AwsClients
 from chalicelib.clients.database import DatabaseClients
 from chalicelib.clients.dns import Dns
@@ -20,6 +19,7 @@ from chalicelib.clients.kubernetes import KubeClients
 from chalicelib.clients.web import Web
 from drctl.cli.places import JsonOption, Place, StageName, StageOption, out, place, show_json
 from drctl.readiness import Row, readiness, worst
+from drctl.standby_fit import Unfit
 
 WORDS = {True: "[green]runs[/green]", False: "[red]would not run[/red]", None: "[yellow]not known[/yellow]"}
 

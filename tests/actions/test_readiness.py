@@ -12,7 +12,6 @@ import pytest
 
 from chalicelib.actions.contract import Op
 from chalicelib.actions.reader import LiveReader
-from chalicelib.actions.standby_fit import READS, Fits, Kind, Unfit, Want, look, reads, wants
 from chalicelib.core.outcome import NoData
 from drctl.neighbours.aws import AwsError
 from drctl.neighbours.eks import issuer
@@ -20,6 +19,7 @@ from drctl.neighbours.kubernetes.api import seed
 from drctl.neighbours.kubernetes.kinds import by_key
 from drctl.neighbours.kubernetes.velero.contents import packed
 from drctl.readiness import Row, readiness, rewritten, unpacked, worst
+from drctl.standby_fit import READS, Fits, Kind, Unfit, Want, look, reads, wants
 from drctl.world import workloads
 from tests.actions.stage import POLICY
 from tests.actions.test_life import ACCOUNT, PLATFORM, Stage, stage

@@ -1,8 +1,8 @@
 """What would keep a restored workload from running in the standby: looked for beforehand, by a person's command.
 
 No step does this. A role's trust is asked of IAM, whose control plane is in us-east-1: when that region has failed
-nobody answers, and recovery may not wait for it. So no function has these rights either; a step that waits for a
-workload says what its pods say (pods.py).
+nobody answers, and recovery may not wait for it. So no function has these rights, and this is not shipped to any; a
+step that waits for a workload says what its pods say (chalicelib/actions/pods.py).
 
 `wants` is pure: everything that objects, as they would be restored, need outside themselves. `look` reads whether it
 is there. What could not be looked at is unknown, never missing and never there.
