@@ -9,9 +9,14 @@ import pytest
 
 from drctl.another.asked import Asked
 from drctl.another.make import make
-from tests.local.stage import ROOT, eventually, up
+from tests.local.stage import ROOT, Stage, eventually, up
 
 pytestmark = pytest.mark.long
+
+
+def asked_of(stage: Stage) -> set[str]:
+    """The regions whose alarms the responder asked for."""
+    return {call.region for call in stage.ours() if call.operation == "DescribeAlarms"}
 
 
 def test_an_incident_opens_with_the_other_platform_s_names(tmp_path: Path) -> None:
@@ -25,8 +30,8 @@ def test_an_incident_opens_with_the_other_platform_s_names(tmp_path: Path) -> No
         assert opened.scope == "eu-west-1"
         eventually(lambda: stage.step("capacity"), within=90, what="the plan")
         # The states of alarms are asked for in both regions that have any, and the one that answers stops no worker.
-        asked_in = lambda: {c.region for c in stage.ours() if c.operation == "DescribeAlarms"}  # noqa: E731
-        eventually(lambda: asked_in() == {"eu-west-1", "us-east-1"}, within=90, what="both regions' alarms")
+        both = {"eu-west-1", "us-east-1"}
+        eventually(lambda: asked_of(stage) == both, within=90, what="both regions' alarms")
         eventually(lambda: "acme-euc1" in json.dumps(stage.timeline(opened.id)), within=90, what="a step's own cluster")
         whole = json.dumps([c.region for c in stage.ours()]) + json.dumps(stage.timeline(opened.id))
         assert not [ours for ours in ("us-west-2", "us-east-2", "neurectomy", "111122223333") if ours in whole.lower()]
