@@ -24,7 +24,7 @@ def test_an_incident_opens_with_the_other_platform_s_names(tmp_path: Path) -> No
     make(ROOT / "policies", asked, tmp_path / "policies")
     with up(tmp_path, speed=10, policies=tmp_path / "policies") as stage:
         stage.healthy()
-        assert stage.say("set-mode", mode="automatic")["ok"]
+        assert stage.say("set-mode", mode="automatic", id="mode")["ok"]
         stage.break_region("eu-west-1")
         (opened,) = eventually(stage.open, within=90, what="an incident")
         assert opened.scope == "eu-west-1"
