@@ -36,7 +36,7 @@ def client(service: str, region: str) -> Any:
 class Watched:
     """Clients as `verify-account` has them. `asked` is each operation that was called, `denied` are refused as IAM
     does, `silent` are not answered. What moto does not keep is put into its answers: SES's GetAccount and whether an
-    identity is verified, what a check over an alarm looks at, which encrypted objects are replicated, a promotion.
+    identity is verified, what a check over an alarm looks at, what of a bucket is replicated, a promotion.
     """
 
     def __init__(
@@ -50,10 +50,11 @@ class Watched:
         alarm: str | None = None,
         encrypted: str = "Enabled",
         promoted: bool = False,
+        markers: str = "Disabled",
     ) -> None:
         self.asked: set[tuple[str, str]] = set()
         self._denied, self._silent, self._sandbox = denied, silent, sandbox
-        self._verified, self._promoted = verified, promoted
+        self._verified, self._promoted, self._markers = verified, promoted, markers
         self._switch, self._encrypted = _switch_check(policy), encrypted
         if alarm:
             self._switch["AlarmIdentifier"]["Name"] = alarm
@@ -83,6 +84,7 @@ class Watched:
     def _replication(self, parsed: dict[str, Any], **_: Any) -> None:
         for rule in parsed.get("ReplicationConfiguration", {}).get("Rules", []):
             rule.setdefault("SourceSelectionCriteria", {"SseKmsEncryptedObjects": {"Status": self._encrypted}})
+            rule["DeleteMarkerReplication"] = {"Status": self._markers}
 
     def _before(self, model: Any, **_: Any) -> tuple[AWSResponse, dict[str, Any]] | None:
         self.asked.add((model.service_model.service_name, model.name))
