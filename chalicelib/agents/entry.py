@@ -25,6 +25,10 @@ from chalicelib.settings import Settings
 ROOT: Final = Path(__file__).parents[2]
 SETTINGS: Final = Settings.read(os.environ, root=ROOT)
 POLICY: Final = load(SETTINGS.policies, speed=SETTINGS.speed)
+WATCH: Final = timedelta(minutes=2)
+"""Each goes on until the one after the next has begun: a schedule of a minute may come a minute late, and a gap would
+be taken for silence. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-rule-schedule.html
+"""
 SPARE: Final = timedelta(seconds=8)
 """What an invocation keeps for the last beat's own time limits."""
 
@@ -44,7 +48,7 @@ def _witness() -> Witness:
 
 def _until(context: Any) -> datetime:
     left = timedelta(milliseconds=context.get_remaining_time_in_millis()) - SPARE
-    return datetime.now(UTC) + min(left, timedelta(minutes=1) / POLICY.speed)
+    return datetime.now(UTC) + min(left, WATCH / POLICY.speed)
 
 
 @logger.inject_lambda_context

@@ -14,8 +14,8 @@ from typing import Any, Final
 from chalicelib import names
 from chalicelib.policy import Policy
 
-TIMEOUT_S: Final = 75
-"""A minute of beats, and the last one's own time limits."""
+TIMEOUT_S: Final = 135
+"""Two minutes of beats (chalicelib/agents/entry.py), and the last one's own time limits."""
 MEMORY_MB: Final = 256
 PARAMETERS: Final[dict[str, Any]] = {
     "CodeBucket": {"Type": "String", "Description": "A bucket of this region that holds the responder's package."},

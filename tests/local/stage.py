@@ -23,6 +23,8 @@ import pytest
 
 from chalicelib import names
 from chalicelib.core.book import Book, Incident, StepState
+from chalicelib.store.beat import Who
+from chalicelib.store.beats import Beats
 from chalicelib.store.codec import read_book, read_incident
 from chalicelib.store.dynamodb import DynamoStore
 from drctl.signing import signed
@@ -32,6 +34,7 @@ from drctl.world.people import credentials_of, speaker
 
 ROOT = Path(__file__).parents[2]
 DRCTL = Path(sys.executable).with_name("drctl")
+AGENTS: tuple[Who, ...] = ("primary", "witness", "replica")
 Result = TypeVar("Result")
 
 
@@ -153,6 +156,11 @@ class Stage:
         """Returns when the primary serves and its agents have spoken: what breaks was whole."""
         url = self.world.world_url(self.primary) + "/health"
         eventually(lambda: httpx2.get(url, trust_env=False, timeout=5).status_code == 200, within=30, what=url)
+        responder = self.policy.platform.responder
+        table = self.client("dynamodb", responder.region)
+        beats = Beats(table, table=responder.table, platform=self.policy.platform.name)
+        for who in AGENTS:
+            eventually(lambda who=who: beats.read(who).moment("at"), within=40, what=f"the heartbeat of the {who}")
 
     def book(self) -> Book | None:
         body = self.store.read_book().body
