@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from chalicelib import rights
 from chalicelib.bootstrap import Responder
 from chalicelib.core.book import Reply
 from chalicelib.core.happened import AlarmState, Command, Signal, Unreadable
@@ -64,6 +65,8 @@ def tick(responder: Responder, *, until: datetime) -> Worked:
 
 def command(responder: Responder, payload: object, *, until: datetime) -> Mapping[str, Any]:
     """Carries a person's command to the desk and answers what became of it: `{"ok", "because", "id"}`."""
+    if isinstance(payload, Mapping) and "look" in payload:
+        return look(responder, payload["look"])
     clock = responder.clock
     try:
         said: Command = parse_command(payload, now=clock.now())
@@ -79,6 +82,18 @@ def command(responder: Responder, payload: object, *, until: datetime) -> Mappin
             because = "it is in the inbox, and the desk has not taken it in yet; it will (see status)"
             return {"ok": True, "because": because, "id": said.said.id}
         clock.sleep(RETRY_S)
+
+
+def look(responder: Responder, what: object) -> Mapping[str, Any]:
+    """Answers a person's question, such as `rights`, by looking; neither the desk nor the platform is touched."""
+    if what != "rights":
+        return {"ok": False, "because": f"look is {what!r}, allowed is 'rights'", "id": None}
+    found = rights.check(responder.policy, responder.ports.kube)
+    return {
+        "ok": all(f.allowed for f in found),
+        "because": rights.sentence(found),
+        "rights": [f.shown() for f in found],
+    }
 
 
 def _reply(responder: Responder, command_id: str) -> Reply | None:

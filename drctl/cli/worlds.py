@@ -228,7 +228,8 @@ def package(
     out.print(f"{made.zip.relative_to(ROOT)}  {made.zip.stat().st_size / 1e6:.1f} MB")
     out.print(f"{template.relative_to(ROOT)}  {len(made.template['Resources'])} resources")
     if lint:
-        targets = [str(template), str(ROOT / ".chalice" / generate.PRIMARY)]
+        others = (ROOT / ".chalice" / name for name in generate.TEMPLATES)
+        targets = [str(template), *(str(other) for other in others if other.exists())]
         command = [str(Path(sys.executable).with_name("cfn-lint")), "--non-zero-exit-code", "warning", *targets]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:

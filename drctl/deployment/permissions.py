@@ -42,6 +42,17 @@ ALARMS: Final = AwsOp(
 )
 
 
+# Lambda makes a function's network interfaces in the role's name: AWSLambdaVPCAccessExecutionRole's, less its logs.
+INTERFACES: Final = (
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+)
+
+
 def words(policy: Policy) -> dict[str, str]:
     """What may stand in braces in an `AwsOp`'s resources and condition."""
     platform = policy.platform
@@ -104,6 +115,8 @@ def document(policy: Policy, function: str) -> dict[str, Any]:
         if condition:
             statement["Condition"] = {"StringEquals": {condition[0]: condition[1]}}
         statements.append(statement)
+    if policy.platform.responder.network:
+        statements.append({"Effect": "Allow", "Action": list(INTERFACES), "Resource": ["*"]})
     return {"Version": "2012-10-17", "Statement": statements}
 
 

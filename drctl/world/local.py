@@ -24,8 +24,9 @@ from drctl.deployment import generate
 from drctl.deployment.primary import primary
 from drctl.neighbours.dns import answer
 from drctl.neighbours.healthchecks import METRICS_NAMESPACE, METRICS_REGION, http_fetch, run_checkers
-from drctl.world import seeds
+from drctl.world import rights, seeds
 from drctl.world.agents import publish_health
+from drctl.world.authority import Authority
 from drctl.world.deploy import client, deploy
 from drctl.world.ministack import install
 from drctl.world.package import package
@@ -139,6 +140,9 @@ class LocalWorld:
                 **self.shift,
             },
         )
+        roles = rights.roles(self.clients, policy)
+        self.world.gate.authority = Authority(platform.account, rights.principals(self.clients, policy, roles))
+        rights.let_in(self.clients, policy, roles)
 
     async def _go_on(self) -> None:
         """The platform's agents and Route 53's checkers, until the world ends."""

@@ -44,6 +44,7 @@ from drctl.neighbours.slack import Channel, Slack
 from drctl.neighbours.sts_token import Unauthorized, Verifier
 from drctl.world import workloads
 from drctl.world.deploy import client
+from drctl.world.rights import grant
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
 from drctl.world.supervisor import LOOPBACK, Neighbour
 
@@ -101,12 +102,13 @@ class LocalPlatform:
         self.rds = Rds(now, speed, engine=self.engine)
         self.eks = Eks(now, speed, on_nodes=lambda cluster, nodes: self.clusters[cluster].set_nodes(nodes))
         self.checks = HealthCheckers(now, speed, alarm=self._alarm)
-        self.aws = Aws({"rds": self.rds, "eks": self.eks, "route53": self.checks})
+        # A role's temporary keys are of this account, as an account's own are.
+        self.aws = Aws({"rds": self.rds, "eks": self.eks, "route53": self.checks}, account=platform.account)
         self.pagerduty = PagerDuty(now, speed, routing_keys=[ROUTING_KEY])
         names = [c.channel.removeprefix("#") for c in policy.notifications.channels if isinstance(c, SlackChannel)]
         channels = [Channel(id=f"C{n:08d}", name=name) for n, name in enumerate(names)]
         self.slack = Slack(now, speed, tokens={BOT_TOKEN: "U00000001"}, channels=channels, burst=5)
-        self._users: dict[str, User] = {}
+        self._users: dict[str, dict[str, User]] = {}
         self.store = BackupStore(*(bucket for r in policy.backups.replication for bucket in (r.source, r.destination)))
         self.clusters = {c.name: self._cluster(c) for c in (platform.clusters.primary, platform.clusters.standby)}
         self.services = {e.region: self._services(e.region) for e in platform.endpoints}
@@ -120,7 +122,7 @@ class LocalPlatform:
             name=row.name,
             location=self.store,
             bucket=replication.source if is_primary else replication.destination,
-            authenticate=self._users.get,
+            authenticate=self._users.setdefault(row.name, {}).get,
         )
 
     def _services(self, region: str) -> RegionServices:
@@ -186,6 +188,7 @@ class LocalPlatform:
             # https://docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html: the label that EKS puts there
             api.workloads.node_labels["eks.amazonaws.com/nodegroup"] = row.node_group.name
         api.set_nodes(nodes)
+        grant(api, self.policy, "primary" if row is self.policy.platform.clusters.primary else "standby")
         if row is not self.policy.platform.clusters.primary:
             return
         seed(api, workloads.objects(self.policy))
@@ -208,27 +211,30 @@ class LocalPlatform:
 
     def _knows_callers(self, cluster: str) -> Middleware:
         """Asks STS who a new token is, beside the event loop: the question goes through the gate, which is on it."""
-        row = next(c for c in self._rows() if c.name == cluster)
+        row, users = next(c for c in self._rows() if c.name == cluster), self._users[cluster]
         verifier = Verifier(cluster, clock=now, fetch=self._fetch, hosts=[f"sts.{row.region}.amazonaws.com"])
 
         @web.middleware
         async def known(request: web.Request, handler: Handler) -> web.StreamResponse:
             token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-            if token and token not in self._users:
+            if token and token not in users:
                 try:
                     identity = await asyncio.to_thread(verifier.verify, token)
                 except Unauthorized as refused:
                     log.warning("cluster %s refuses a token: %s", cluster, refused)
                 else:
-                    # One access entry: whoever the platform's account vouches for. What that may do is RBAC's.
-                    self._users[token] = User(name=identity.arn, groups=("system:masters",))
+                    # Who has no access entry stays unknown, and is answered 401. What the others may do is RBAC's.
+                    if user := self.eks.user(cluster, identity):
+                        users[token] = user
             return await handler(request)
 
         return known
 
     def _fetch(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
         parts = urlsplit(url)
-        request = urllib.request.Request(f"{self.gate_url}{parts.path}?{parts.query}", headers=dict(headers))  # noqa: S310
+        # The host is part of what was signed.
+        said = {**headers, "Host": parts.netloc}
+        request = urllib.request.Request(f"{self.gate_url}{parts.path}?{parts.query}", headers=said)  # noqa: S310
         try:
             with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  # it is the gate, on loopback
                 return int(answer.status), answer.read()

@@ -7,9 +7,10 @@ neighbours do not keep is in cloud.py. A worker that looks at it holds the real 
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -17,8 +18,10 @@ from urllib.parse import urlsplit
 import httpx2
 import trustme
 
+from chalicelib import names
 from chalicelib.actions.reader import Ports
 from chalicelib.actions.registry import ACTIONS
+from chalicelib.actions.rights import PLACES, kube_rights
 from chalicelib.bootstrap import Responder, channels
 from chalicelib.channels.contract import Channel
 from chalicelib.clients.aws import AwsClients
@@ -38,6 +41,7 @@ from chalicelib.store.codec import read_book
 from chalicelib.store.contract import Store
 from chalicelib.store.memory import MemoryStore
 from drctl.deployment.primary import endpoint_check
+from drctl.deployment.rbac import group
 from drctl.deployment.resources import resources
 from drctl.neighbours.aws import Aws
 from drctl.neighbours.dns import answer
@@ -54,8 +58,10 @@ from drctl.neighbours.rds.service import Rds
 from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel as SlackRoom
 from drctl.neighbours.slack import Slack
+from drctl.neighbours.sts_token import Unauthorized, Verifier
 from drctl.world import workloads
 from drctl.world.platform import BACKUPS_THERE, STANDBY_NODES
+from drctl.world.rights import grant
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
 from tests.crash.cloud import S3, CloudWatch, SecretsManager, Ses
 from tests.crash.outside import Clock, Outside, Stop
@@ -118,8 +124,8 @@ class Platform:
         self.ses = Ses({c.sender for c in rows if isinstance(c, EmailChannel)})
         self.s3 = S3(platform.responder.status_bucket)
         self.pagerduty = PagerDuty(now, speed, routing_keys=[ROUTING_KEY])
-        names = dict.fromkeys(c.channel.removeprefix("#") for c in rows if isinstance(c, SlackChannel))
-        rooms = [SlackRoom(id=f"C{n:08d}", name=name) for n, name in enumerate(names)]
+        rooms_ = dict.fromkeys(c.channel.removeprefix("#") for c in rows if isinstance(c, SlackChannel))
+        rooms = [SlackRoom(id=f"C{n:08d}", name=name) for n, name in enumerate(rooms_)]
         self.slack = Slack(now, speed, tokens={BOT_TOKEN: "U00000001"}, channels=rooms, burst=5)
         self.aws = Aws(
             {
@@ -186,7 +192,7 @@ class Platform:
             name=row.name,
             location=self._backups,
             bucket=replication.source if is_primary else replication.destination,
-            authenticate=_known,
+            authenticate=partial(self._known, row),
         )
 
     def _services(self, region: str) -> RegionServices:
@@ -223,12 +229,52 @@ class Platform:
             if group:
                 api.workloads.node_labels["eks.amazonaws.com/nodegroup"] = group.name
             api.set_nodes(size)
+        self._rights()
         source = self.clusters[platform.clusters.primary.name]
         seed(source, workloads.objects(self.policy))
         for schedule, age, phase in BACKUPS_THERE:
             at = START - age / self.policy.speed
             take_backup(source, f"{schedule}-{at:%Y%m%d%H%M%S}", at=at, schedule=schedule, phase=phase)
         self._traffic()
+
+    def _rights(self) -> None:
+        """The worker's role in each cluster, as the generated manifests and access entries have it."""
+        for place, row in zip(PLACES, self._rows(), strict=True):
+            grant(self.clusters[row.name], self.policy, place)
+            if not kube_rights(self.policy, place):
+                continue
+            entry = {
+                "clusterName": row.name,
+                "principalArn": _role(self.policy),
+                "kubernetesGroups": [group(self.policy)],
+            }
+            self.eks.create_access_entry(row.region, self.policy.platform.account, entry)
+
+    def _known(self, row: Cluster, token: str) -> User | None:
+        """Whom the cluster takes a token for: STS is asked, as EKS does, and its access entries."""
+        verifier = Verifier(
+            row.name,
+            # botocore signs with the machine's time, whatever time it is here.
+            clock=lambda: datetime.now(UTC),
+            fetch=self._sts,
+            hosts=[f"sts.{row.region}.amazonaws.com"],
+        )
+        try:
+            return self.eks.user(row.name, verifier.verify(token))
+        except Unauthorized:
+            return None
+
+    def _sts(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """GetCallerIdentity, asked by a session of the worker's role."""
+        del url, headers
+        account, role = self.policy.platform.account, _role(self.policy).rpartition("/")[2]
+        who = {
+            "Account": account,
+            "UserId": f"AROA:{role}",
+            "Arn": f"arn:aws:sts::{account}:assumed-role/{role}/{role}",
+        }
+        said = {"GetCallerIdentityResponse": {"GetCallerIdentityResult": who}}
+        return 200, json.dumps(said).encode()
 
     def _secrets(self, host: str, port: int) -> None:
         platform, region = self.policy.platform, self.policy.platform.responder.region
@@ -318,6 +364,5 @@ class Platform:
         return str(held[secret.host_key]), int(held[secret.port_key])
 
 
-def _known(token: str) -> User | None:
-    """Whoever shows a token of EKS's form may do everything; what it may do is RBAC's, and is tested there."""
-    return User("responder", groups=("system:masters",)) if token.startswith("k8s-aws-v1.") else None
+def _role(policy: Policy) -> str:
+    return f"arn:aws:iam::{policy.platform.account}:role/{names.function(policy, 'tick')}"

@@ -15,10 +15,11 @@ import pytest
 from chalicelib import names
 from chalicelib.actions.contract import AwsOp
 from chalicelib.actions.registry import ACTIONS
+from chalicelib.names import logical
 from chalicelib.policy.load import load
 from drctl.deployment import generate
 from drctl.deployment.permissions import COMMON, STORE, document, iam_action
-from drctl.deployment.resources import EVENTS, logical
+from drctl.deployment.resources import EVENTS
 from drctl.world.package import Package, package
 from tests.deployment.conftest import ROOT
 
