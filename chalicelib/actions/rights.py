@@ -6,11 +6,11 @@ restore creates, so before the disaster there is nothing that a Role could stand
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from chalicelib.actions.contract import KubeOp, Where
+from chalicelib.actions.contract import Action, KubeOp, Where
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.policy import Policy
 
@@ -34,22 +34,22 @@ class KubeRight:
         return f"{self.verb} {what} " + (f"in namespace {self.namespace!r}" if self.namespace else "in the cluster")
 
 
-def kube_rights(policy: Policy, place: Where) -> tuple[KubeRight, ...]:
+def kube_rights(policy: Policy, place: Where, actions: Mapping[str, Action] = ACTIONS) -> tuple[KubeRight, ...]:
     """Every right that the responder needs in the cluster of a place, in order."""
     namespace = policy.platform.cluster(place).velero_namespace
-    ops = _declared(policy, place)
+    ops = _declared(policy, place, actions)
     found = {KubeRight(namespace if _within(op) == "velero" else "", op.group, op.resource, op.verb) for op in ops}
     return tuple(sorted(found))
 
 
-def _declared(policy: Policy, place: Where) -> Iterator[KubeOp]:
+def _declared(policy: Policy, place: Where, actions: Mapping[str, Action]) -> Iterator[KubeOp]:
     """The operations that say they go there, and those of every step that a runbook aims at that cluster."""
-    for action in ACTIONS.values():
+    for action in actions.values():
         yield from (op for op in _kube(action.reads, action.calls) if op.where == place)
     for runbook in policy.runbooks.runbooks:
         for step in runbook.steps:
-            if step.with_.get("cluster") == place and step.action in ACTIONS:
-                yield from _kube(ACTIONS[step.action].reads, ACTIONS[step.action].calls)
+            if step.with_.get("cluster") == place and step.action in actions:
+                yield from _kube(actions[step.action].reads, actions[step.action].calls)
 
 
 def _kube(*declared: Iterable[object]) -> Iterator[KubeOp]:

@@ -9,10 +9,12 @@ https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from chalicelib import names
-from chalicelib.actions.contract import Where
+from chalicelib.actions.contract import Action, Where
+from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.rights import kube_rights
 from chalicelib.policy import Policy
 from drctl.deployment.rbac import group
@@ -28,9 +30,9 @@ def standby_entries(policy: Policy) -> dict[str, Any]:
     }
 
 
-def primary_template(policy: Policy) -> dict[str, Any] | None:
+def primary_template(policy: Policy, actions: Mapping[str, Action] = ACTIONS) -> dict[str, Any] | None:
     """The stack of entries in the primary's region; None when nothing is declared to be done in that cluster."""
-    if not kube_rights(policy, "primary"):
+    if not kube_rights(policy, "primary", actions):
         return None
     functions = [names.logical(function) for function in names.FUNCTIONS]
     role = {"Type": "String", "AllowedPattern": r"arn:[\w-]+:iam::\d{12}:role/.+"}

@@ -15,8 +15,9 @@ import botocore.session
 from botocore import xform_name
 
 from chalicelib import names
-from chalicelib.actions.contract import AwsOp
+from chalicelib.actions.contract import Action, AwsOp
 from chalicelib.actions.registry import ACTIONS
+from chalicelib.actions.rights import kube_rights
 from chalicelib.policy import Policy
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
 from chalicelib.policy.platform import MetricSwitch
@@ -35,6 +36,12 @@ COMMON: Final = (
     AwsOp(service="sqs", operation="send_message", resources=("arn:aws:sqs:{standby}:{account}:{failed_queue}",)),
 )
 # DescribeAlarms is asked of the region that an alarm stands in, the primary too: bounded, and off the path.
+PRIMARY_CLUSTER: Final = AwsOp(
+    service="eks",
+    operation="describe_cluster",
+    resources=("arn:aws:eks:{primary}:{account}:cluster/{primary_cluster}",),
+    where="primary",
+)
 ALARMS: Final = AwsOp(
     service="cloudwatch",
     operation="describe_alarms",
@@ -64,6 +71,7 @@ def words(policy: Policy) -> dict[str, str]:
         "account": platform.account,
         "replica": platform.database.replica.instance,
         "cluster": standby.name,
+        "primary_cluster": platform.clusters.primary.name,
         "node_group": standby.node_group.name if standby.node_group else "",
         "application_secret": platform.application_secret.name,
         "credentials_secret": platform.database.credentials_secret,
@@ -76,10 +84,11 @@ def words(policy: Policy) -> dict[str, str]:
     return found
 
 
-def operations(policy: Policy) -> tuple[AwsOp, ...]:
+def operations(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[AwsOp, ...]:
     """Every AWS operation that a function may come to. All work the desk, so they come to the same."""
-    actions = [op for action in ACTIONS.values() for op in (*action.reads, *action.calls) if isinstance(op, AwsOp)]
-    return (*STORE, *COMMON, ALARMS, *_channel_operations(policy), *actions)
+    actions = [op for action in known.values() for op in (*action.reads, *action.calls) if isinstance(op, AwsOp)]
+    primary = (PRIMARY_CLUSTER,) if kube_rights(policy, "primary", known) else ()
+    return (*STORE, *COMMON, *primary, ALARMS, *_channel_operations(policy), *actions)
 
 
 def _channel_operations(policy: Policy) -> Iterable[AwsOp]:

@@ -8,13 +8,14 @@ https://kubernetes.io/docs/reference/access-authn-authz/rbac/
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import yaml
 
 from chalicelib import names
-from chalicelib.actions.contract import Where
+from chalicelib.actions.contract import Action, Where
+from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.rights import KubeRight, kube_rights
 from chalicelib.policy import Policy
 
@@ -31,10 +32,10 @@ def group(policy: Policy) -> str:
     return names.app(policy)
 
 
-def manifests(policy: Policy, place: Where) -> list[dict[str, Any]]:
+def manifests(policy: Policy, place: Where, actions: Mapping[str, Action] = ACTIONS) -> list[dict[str, Any]]:
     """Roles and bindings for the cluster of a place; none when nothing is declared to be done there."""
     by_namespace: dict[str, list[KubeRight]] = defaultdict(list)
-    for right in kube_rights(policy, place):
+    for right in kube_rights(policy, place, actions):
         by_namespace[right.namespace].append(right)
     found: list[dict[str, Any]] = []
     for namespace, rights in sorted(by_namespace.items()):

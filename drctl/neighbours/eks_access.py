@@ -22,7 +22,9 @@ from drctl.neighbours.sts_token import Identity
 
 RESERVED: Final = ("system:", "eks:", "aws:", "amazon:", "iam:")
 """How a group's or a user's name may not begin (*guide*)."""
-PRINCIPAL: Final = re.compile(r"arn:[\w-]+:iam::\d{12}:(?:(?P<role>role)/(?:.+/)?(?P<name>[^/]+)|user/.+|root)")
+PRINCIPAL: Final = re.compile(
+    r"arn:[\w-]+:iam::\d{12}:(?:(?P<role>role)/(?:[!-~]+/)?(?P<name>[\w+=,.@-]+)|user/[!-~]+|root)"
+)
 """A session's ARN is none: it is temporary (*api*, `principalArn`)."""
 
 

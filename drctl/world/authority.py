@@ -12,6 +12,7 @@ RDS, Amazon EKS, Amazon Route 53 and Amazon CloudWatch.
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -93,7 +94,7 @@ def _route53(asked: Asked, account: str, raw_path: str, body: bytes) -> list[Req
 
 
 def _cloudwatch(asked: Asked, account: str, raw_path: str, body: bytes) -> list[Request]:
-    given = _cbor(body) if asked.protocol == "cbor" else _form(raw_path, body)
+    given = _given(asked, raw_path, body)
     match asked.operation:
         case "PutMetricData":
             namespace = given.get("Namespace")
@@ -105,12 +106,16 @@ def _cloudwatch(asked: Asked, account: str, raw_path: str, body: bytes) -> list[
             return [Request(_action(asked))]
 
 
-def _cbor(body: bytes) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = RpcV2CBORParser().parse_data_item(io.BufferedReader(io.BytesIO(body))) if body else {}
-    return found
+def _cbor(body: bytes) -> Any:
+    return RpcV2CBORParser().parse_data_item(io.BufferedReader(io.BytesIO(body)))
 
 
-def _form(raw_path: str, body: bytes) -> Mapping[str, Any]:
+def _given(asked: Asked, raw_path: str, body: bytes) -> Mapping[str, Any]:
+    """The parameters, in whichever of CloudWatch's three protocols the client speaks."""
+    if asked.protocol in ("cbor", "json"):
+        read = _cbor if asked.protocol == "cbor" else json.loads
+        found: Mapping[str, Any] = read(body) if body else {}
+        return found
     pairs = parse_qsl(raw_path.partition("?")[2]) + parse_qsl(body.decode("utf-8", "replace"))
     names = [value for name, value in pairs if name.startswith("AlarmNames.member.")]
     return dict(pairs) | ({"AlarmNames": names} if names else {})
