@@ -88,7 +88,7 @@ def look(responder: Responder, what: object) -> Mapping[str, Any]:
     """Answers a person's question, such as `rights`, by looking; neither the desk nor the platform is touched."""
     if what != "rights":
         return {"ok": False, "because": f"look is {what!r}, allowed is 'rights'", "id": None}
-    found = rights.check(responder.policy, responder.ports.kube)
+    found = rights.check(responder.policy, responder.ports.kube.afresh())
     return {
         "ok": all(f.allowed for f in found),
         "because": rights.sentence(found),

@@ -73,6 +73,10 @@ class KubeClients:
         self._found: dict[str, Found] = {}
         self._lock = Lock()
 
+    def afresh(self) -> KubeClients:
+        """The same, without what it has found out: for whoever wants to know that it still can be."""
+        return KubeClients(self._aws, tuple(self._clusters.values()), now=self._now, transport=self._transport)
+
     def client(self, cluster: str) -> Client | Refused | NoData:
         """The cluster's client; NoData when EKS does not say where it is."""
         with self._lock:

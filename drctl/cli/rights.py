@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json as jsonlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import httpx2
@@ -13,7 +12,7 @@ from rich.table import Table
 
 from chalicelib import names
 from chalicelib.actions.rights import PLACES, kube_rights
-from drctl.cli.places import ROOT, JsonOption, Place, StageName, StageOption, fail, out, place, show_json
+from drctl.cli.places import JsonOption, Place, StageName, StageOption, fail, out, place, show_json
 from drctl.deployment import rbac
 from drctl.deployment.compare import Compared, compare
 from drctl.deployment.permissions import document
@@ -119,6 +118,10 @@ def _documents(where: Place, name: str) -> list[Mapping[str, Any]]:
     return [iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"] for policy in policies]
 
 
+def _whole(documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return {"Statement": [statement for document_ in documents for statement in document_["Statement"]]}
+
+
 def _not_read(error: Exception, gone: str) -> dict[str, Any]:
     """Missing when the service says that it is not there; unknown when it says anything else, or nothing."""
     code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
@@ -131,7 +134,7 @@ def permissions(stage: StageOption = StageName.LOCAL, *, json: JsonOption = Fals
     if where.world is None:
         fail("what was used is known of the local world only; its gate keeps the ledger")
     calls = httpx2.get(f"{where.world['control']}/ledger", trust_env=False, timeout=20).json()
-    granted = {n: jsonlib.loads((ROOT / ".chalice" / f"policy-{n}.json").read_text()) for n in names.FUNCTIONS}
+    granted = {name: _whole(_documents(where, name)) for name in names.FUNCTIONS}
     found = compare(where.policy, granted, ((c["function"], c["service"], c["operation"]) for c in calls))
     if json:
         show_json({"ok": all(f.ok for f in found), "functions": [_shown(f) for f in found]})

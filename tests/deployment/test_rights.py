@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from chalicelib import names
 from chalicelib.actions.contract import Action, KubeOp, Op
@@ -20,6 +25,7 @@ from drctl.deployment import access, network, rbac
 from drctl.deployment.compare import actions, compare
 from drctl.deployment.permissions import INTERFACES, PRIMARY_CLUSTER, document, operations
 from drctl.deployment.resources import resources
+from drctl.world.package import package
 from tests.deployment.conftest import ROOT
 
 POLICY = load(ROOT / "policies")
@@ -138,6 +144,18 @@ def test_every_function_is_in_the_network_that_policy_names_and_may_make_its_int
         assert set(INTERFACES) <= actions(document(with_network(), name))
 
 
+def test_the_merge_puts_chalice_s_functions_into_the_network(tmp_path: Path) -> None:
+    merge = tmp_path / "merge.json"
+    merge.write_text(json.dumps(resources(with_network())))
+    made = package(ROOT, "local", tmp_path, merge=merge).template["Resources"]
+    functions = [r for r in made.values() if r["Type"] == "AWS::Serverless::Function"]
+    assert len(functions) == len(names.FUNCTIONS)
+    assert all(f["Properties"]["VpcConfig"]["SubnetIds"] == list(SUBNETS) for f in functions)
+    roles = [name for name, r in made.items() if r["Type"] == "AWS::IAM::Role"]
+    wanted = [e["Properties"]["PrincipalArn"]["Fn::GetAtt"][0] for e in access.standby_entries(POLICY).values()]
+    assert sorted(wanted) == sorted(roles)
+
+
 def test_each_service_that_is_declared_has_an_endpoint_of_the_kind_it_knows() -> None:
     ends = Endpoints(vpc="vpc-0a1b2c3d", route_tables=("rtb-0a1b2c3d",), security_groups=("sg-4567cdef",))
     made = [r["Properties"] for r in network.endpoints(with_network(ends)).values()]
@@ -148,12 +166,33 @@ def test_each_service_that_is_declared_has_an_endpoint_of_the_kind_it_knows() ->
     assert all(m.get("PrivateDnsEnabled", True) for m in made)
 
 
+def test_cfn_lint_finds_nothing_in_what_the_shipped_policy_does_not_need_yet(tmp_path: Path) -> None:
+    """The endpoints and the primary cluster's entries: `drctl package --lint` judges them only where they are made."""
+    ends = Endpoints(vpc="vpc-0a1b2c3d", route_tables=("rtb-0a1b2c3d",), security_groups=("sg-4567cdef",))
+    head = {"AWSTemplateFormatVersion": "2010-09-09"}
+    templates = {
+        "endpoints.json": {**head, "Resources": network.endpoints(with_network(ends))},
+        "access.json": access.primary_template(POLICY, WITH_FENCING),
+    }
+    for name, template in templates.items():
+        (tmp_path / name).write_text(json.dumps(template))
+    command = [str(Path(sys.executable).with_name("cfn-lint")), "--non-zero-exit-code", "warning"]
+    done = subprocess.run(
+        [*command, *(str(tmp_path / name) for name in templates)], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("wrong", ["subnet-xyz", "sg-0a1b", ""])
+def test_a_subnet_that_is_none_is_refused(wrong: str) -> None:
+    with pytest.raises(ValidationError, match="subnets"):
+        Network(subnets=(wrong,), security_groups=GROUPS)
+
+
 def test_declared_granted_and_used_are_told_apart() -> None:
     policies = {name: document(POLICY, name) for name in names.FUNCTIONS}
-    tick = {"Version": "2012-10-17", "Statement": [*policies["tick"]["Statement"]]}
-    taken = next(s for s in tick["Statement"] if "s3:PutObject" in s["Action"])
-    tick["Statement"].remove(taken)
-    tick["Statement"].append({"Effect": "Allow", "Action": ["s3:DeleteObject"], "Resource": ["*"]})
+    kept = [s for s in policies["tick"]["Statement"] if "s3:PutObject" not in s["Action"]]
+    tick = {"Statement": [*kept, {"Effect": "Allow", "Action": ["s3:DeleteObject"], "Resource": ["*"]}]}
     calls = [("Tick", "monitoring", "PutMetricData"), ("Tick", "ec2", "RunInstances"), ("", "s3", "ListBuckets")]
     found = {f.function: f for f in compare(POLICY, policies | {"tick": tick}, calls)}
     assert found["tick"].undeclared == ["ec2:RunInstances"]

@@ -87,10 +87,11 @@ def test_a_role_without_a_statement_is_denied_by_ministack_too(stage: Stage) -> 
     try:
         answer = stage.client("lambda", stage.standby).invoke(
             FunctionName=names.function(stage.policy, "command"),
-            Payload=json.dumps({"command": "pause", "by": "test", "because": "a test says so"}).encode(),
+            Payload=json.dumps({"command": "set-mode", "mode": "observe", "by": "test", "id": "denied"}).encode(),
         )
         assert answer["FunctionError"] == "Unhandled"
-        assert "dynamodb:PutItem" in json.loads(answer["Payload"].read())["errorMessage"]
+        told = json.loads(answer["Payload"].read())["errorMessage"]
+        assert told == f"DynamoDB refused put_item on '{names.app(stage.policy)}': AccessDeniedException"
     finally:
         put(stage, was["role"], was["name"], was["document"])
 
