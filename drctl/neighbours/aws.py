@@ -8,9 +8,8 @@ Requests are read, routed and answers written by moto.core, the server side of b
 are checked by botocore's validator. What is added here is the scope, the refusals, and the two ways in: an aiohttp
 app, and a client whose HTTP never leaves the process.
 
-Region and account are those of the signature's scope; an access key of twelve digits is the account, as in MiniStack,
-and any other belongs to the account that the model was given.
-The signature itself is not verified. Sources:
+Region and account are those of the signature's scope: an access key of twelve digits is the account, as in MiniStack,
+any other is of the account that the model was given. The signature itself is not verified. Sources:
 - *protocols*: smithy.io/2.0/aws/protocols (query, ec2, json, rest)
 - *common*: docs.aws.amazon.com/AmazonRDS/latest/APIReference/CommonErrors.html, and the page of that name of
   EC2, EKS and Route 53 (InvalidAction, MissingParameter, MissingAuthenticationToken, ValidationError)

@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -41,7 +42,7 @@ from drctl.neighbours.rds.postgres import PostgresEngine
 from drctl.neighbours.rds.service import Rds
 from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel, Slack
-from drctl.neighbours.sts_token import Unauthorized, Verifier
+from drctl.neighbours.sts_token import Identity, Unauthorized, Verifier
 from drctl.world import workloads
 from drctl.world.deploy import client
 from drctl.world.rights import grant
@@ -108,7 +109,7 @@ class LocalPlatform:
         names = [c.channel.removeprefix("#") for c in policy.notifications.channels if isinstance(c, SlackChannel)]
         channels = [Channel(id=f"C{n:08d}", name=name) for n, name in enumerate(names)]
         self.slack = Slack(now, speed, tokens={BOT_TOKEN: "U00000001"}, channels=channels, burst=5)
-        self._users: dict[str, dict[str, User]] = {}
+        self._identities: dict[str, dict[str, Identity]] = {}
         self.store = BackupStore(*(bucket for r in policy.backups.replication for bucket in (r.source, r.destination)))
         self.clusters = {c.name: self._cluster(c) for c in (platform.clusters.primary, platform.clusters.standby)}
         self.services = {e.region: self._services(e.region) for e in platform.endpoints}
@@ -122,7 +123,7 @@ class LocalPlatform:
             name=row.name,
             location=self.store,
             bucket=replication.source if is_primary else replication.destination,
-            authenticate=self._users.setdefault(row.name, {}).get,
+            authenticate=partial(self._user, row.name),
         )
 
     def _services(self, region: str) -> RegionServices:
@@ -211,24 +212,26 @@ class LocalPlatform:
 
     def _knows_callers(self, cluster: str) -> Middleware:
         """Asks STS who a new token is, beside the event loop: the question goes through the gate, which is on it."""
-        row, users = next(c for c in self._rows() if c.name == cluster), self._users[cluster]
+        row = next(c for c in self._rows() if c.name == cluster)
+        identities = self._identities.setdefault(cluster, {})
         verifier = Verifier(cluster, clock=now, fetch=self._fetch, hosts=[f"sts.{row.region}.amazonaws.com"])
 
         @web.middleware
         async def known(request: web.Request, handler: Handler) -> web.StreamResponse:
             token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-            if token and token not in users:
+            if token and token not in identities:
                 try:
-                    identity = await asyncio.to_thread(verifier.verify, token)
+                    identities[token] = await asyncio.to_thread(verifier.verify, token)
                 except Unauthorized as refused:
                     log.warning("cluster %s refuses a token: %s", cluster, refused)
-                else:
-                    # Who has no access entry stays unknown, and is answered 401. What the others may do is RBAC's.
-                    if user := self.eks.user(cluster, identity):
-                        users[token] = user
             return await handler(request)
 
         return known
+
+    def _user(self, cluster: str, token: str) -> User | None:
+        """Whom the cluster's access entries take a token's owner for; whoever has none is answered 401."""
+        identity = self._identities.get(cluster, {}).get(token)
+        return self.eks.user(cluster, identity) if identity else None
 
     def _fetch(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
         parts = urlsplit(url)

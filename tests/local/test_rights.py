@@ -124,6 +124,20 @@ def test_a_function_that_the_cluster_does_not_know_is_named(stage: Stage) -> Non
         eks.create_access_entry(**asked, kubernetesGroups=groups)
 
 
+def test_a_cluster_that_lets_the_responder_in_no_more_is_told_in_its_words(stage: Stage) -> None:
+    eks, held = stage.client("eks", stage.standby), roles(stage.client, stage.policy)
+    asked = {"clusterName": cluster(stage).name, "principalArn": held["Command"]}
+    groups = eks.describe_access_entry(**asked)["accessEntry"]["kubernetesGroups"]
+    eks.delete_access_entry(**asked)
+    try:
+        lacking = {right: r["because"] for (_, right), r in missing(stage).items()}
+        for right in kube_rights(stage.policy, "standby"):
+            assert "Unauthorized" in lacking.pop(right.sentence())
+        assert list(lacking) == [f"access entry of {names.function(stage.policy, 'command')}"]
+    finally:
+        eks.create_access_entry(**asked, kubernetesGroups=groups)
+
+
 def test_a_cluster_that_does_not_answer_is_unknown_and_not_missing(stage: Stage) -> None:
     api = cluster(stage)
     api.reachable = False
