@@ -9,10 +9,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: run demo test test-long check package install clean
 
 run: $(STAMP)
-	$(BIN)/drctl run
+	$(BIN)/drctl run --policies $(POLICIES)
 
 demo: $(STAMP)
-	$(BIN)/drctl demo
+	$(BIN)/drctl demo --policies $(POLICIES)
 
 test: $(STAMP)
 	$(BIN)/drctl setup
@@ -29,11 +29,11 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 	$(BIN)/drctl lint --quiet --policies $(POLICIES)
 	$(BIN)/drctl schema --check
-	$(BIN)/drctl generate --check
-	$(BIN)/drctl package --stage prod --lint
+	$(BIN)/drctl generate --check --policies policies
+	$(BIN)/drctl package --policies $(POLICIES) --stage prod --lint
 
 package: $(STAMP)
-	$(BIN)/drctl package --stage prod --lint
+	$(BIN)/drctl package --policies $(POLICIES) --stage prod --lint
 
 install: $(STAMP)
 

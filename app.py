@@ -59,7 +59,12 @@ def on_alarm_sns(event: Any, context: Any) -> Mapping[str, Any]:
     """Alarms by way of their topic, every record of the batch. The topic stands in another region, and so does its
     subscription (drctl/deployment/primary.py); Chalice has words only for topics of its own region.
     """
-    found = alarms.from_sns(event, received_at=datetime.now(UTC))
+    found = alarms.from_sns(
+        event,
+        received_at=datetime.now(UTC),
+        accounts=names.believed_accounts(POLICY),
+        topics=names.believed_topics(POLICY),
+    )
     return received(ways_in.alarms(responder(), found, until=shift(context)))
 
 
@@ -73,14 +78,16 @@ def on_alarm_sns(event: Any, context: Any) -> Mapping[str, Any]:
 )
 def on_alarm_event(event: Any) -> Mapping[str, Any]:
     """Alarms by way of EventBridge."""
-    found = alarms.from_eventbridge(event.to_dict(), received_at=datetime.now(UTC))
+    found = alarms.from_eventbridge(
+        event.to_dict(), received_at=datetime.now(UTC), accounts=names.believed_accounts(POLICY)
+    )
     return received(ways_in.alarms(responder(), found, until=shift(event.context)))
 
 
 @app.lambda_function()
 def on_alarm_direct(event: Any, context: Any) -> Mapping[str, Any]:
     """Alarms whose action is this function."""
-    found = alarms.from_direct(event, received_at=datetime.now(UTC))
+    found = alarms.from_direct(event, received_at=datetime.now(UTC), accounts=names.believed_accounts(POLICY))
     return received(ways_in.alarms(responder(), found, until=shift(context)))
 
 
@@ -101,7 +108,14 @@ def tick(event: Any) -> str:
     return worked.because
 
 
+@app.lambda_function()
+def wake(event: Any, context: Any) -> str:
+    """Somebody has put something in the inbox: the probe, or the witness from its own region."""
+    del event
+    return responder().desk.work(responder().nonce(), until=shift(context)).because
+
+
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def probe(event: Any) -> Mapping[str, str]:
-    """Every minute: our own look at the primary, from the standby region."""
+    """Every minute: our own look at the primary, from the standby region, and at the heartbeats."""
     return ways_in.probe(responder(), until=shift(event.context))

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from uuid import uuid4
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib import names
 from chalicelib.actions.reader import Ports
 from chalicelib.actions.registry import ACTIONS
+from chalicelib.agents.replay import Replay
 from chalicelib.channels.contract import Channel
 from chalicelib.channels.registry import SecretSilentError
 from chalicelib.channels.registry import build as build_channels
+from chalicelib.clients.any_endpoint import endpoints
 from chalicelib.clients.aws import AwsClients, read
 from chalicelib.clients.database import DatabaseClients
+from chalicelib.clients.dns import Dns
 from chalicelib.clients.kubernetes import KubeClients
 from chalicelib.clients.web import Web
 from chalicelib.core.outcome import NoData, Refused
@@ -24,11 +32,13 @@ from chalicelib.desk import Desk
 from chalicelib.executor import Executor
 from chalicelib.policy import Policy
 from chalicelib.settings import Settings
-from chalicelib.shift import Tools
+from chalicelib.store.beats import Beats
 from chalicelib.store.contract import Store
 from chalicelib.store.dynamodb import DynamoStore
+from chalicelib.tools import Tools
 
 SIDE_BY_SIDE = 8
+log = logging.getLogger("responder")
 
 
 class WallClock:
@@ -53,6 +63,12 @@ class Responder:
     desk: Desk
     ports: Ports
     clock: WallClock
+    beats: Beats | None = None
+    """None where no heart and no witness are heard."""
+    wake: Callable[[], None] = lambda: None
+    """Has somebody visit the desk soon."""
+    replayed: Callable[[datetime], None] = lambda _: None
+    """Notes what the replica has replayed."""
 
     def nonce(self) -> str:
         """A fresh name for one holding of the desk: a retried invocation has the same request id, so that is none."""
@@ -62,13 +78,15 @@ class Responder:
 def responder(settings: Settings, policy: Policy) -> Responder:
     """The real thing; nothing is connected yet."""
     region = policy.platform.responder.region
-    clock, aws = WallClock(), AwsClients()
+    clock = WallClock()
+    aws = AwsClients(endpoints=endpoints(policy.platform.traffic.switch, settings.resolve))
     clusters = policy.platform.clusters
     ports = Ports(
         aws=aws,
         kube=KubeClients(aws, (clusters.primary, clusters.standby), now=clock.now),
         database=DatabaseClients(aws, policy.platform.database, region, tls=settings.database_tls),
         web=Web(settings.resolve),
+        dns=Dns(settings.resolve),
     )
     store = DynamoStore(
         aws.writing("dynamodb", region), table=policy.platform.responder.table, platform=policy.platform.name
@@ -79,8 +97,38 @@ def responder(settings: Settings, policy: Policy) -> Responder:
     def together(jobs: Sequence[Callable[[], object]]) -> list[object]:
         return [f.result() for f in [pool.submit(job) for job in jobs]]
 
-    tools = Tools(store=store, hands=hands, policy=policy, clock=clock, together=together, side_by_side=SIDE_BY_SIDE)
-    return Responder(settings=settings, policy=policy, store=store, desk=Desk(tools), ports=ports, clock=clock)
+    tools = Tools(
+        store=store,
+        hands=hands,
+        policy=policy,
+        clock=clock,
+        together=together,
+        side_by_side=SIDE_BY_SIDE,
+        aside=ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="aside").submit,
+    )
+    beats = Beats(aws.writing("dynamodb", region), table=policy.platform.responder.table, platform=policy.platform.name)
+    return Responder(
+        settings=settings,
+        policy=policy,
+        store=store,
+        desk=Desk(tools),
+        ports=ports,
+        clock=clock,
+        beats=beats,
+        wake=partial(wake, aws, policy),
+        replayed=Replay(policy, ports, beats).record,
+    )
+
+
+def wake(aws: AwsClients, policy: Policy) -> None:
+    """Invokes the function that visits the desk, and does not wait for it. A signal is in the inbox before this, so
+    when the invocation fails, the next tick finds it.
+    """
+    name = names.function(policy, "wake")
+    try:
+        aws.writing("lambda", policy.platform.responder.region).invoke(FunctionName=name, InvocationType="Event")
+    except (ClientError, BotoCoreError) as error:
+        log.warning("nobody could be woken, the next tick comes: %s", error)
 
 
 def channels(settings: Settings, policy: Policy, ports: Ports) -> Mapping[str, Channel]:

@@ -20,8 +20,9 @@ from typing import Final
 
 from chalicelib.core.happened import Command, Signal
 from chalicelib.intake import codec
-from chalicelib.shift import RESERVE, LostDeskError, Shift, Tools
+from chalicelib.shift import RESERVE, LostDeskError, Shift
 from chalicelib.store.contract import Busy
+from chalicelib.tools import Tools
 
 LEASE_MARGIN: Final = timedelta(seconds=2)
 

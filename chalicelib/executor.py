@@ -134,6 +134,7 @@ def aim(step: Step, incident: Incident, now: datetime) -> Target:
         opened_at=incident.opened_at,
         at=now,
         params=step.params,
+        facts=record.facts,
         approved_by=approval.by if approval else None,
         approved_note=approval.note if approval else "",
     )

@@ -8,7 +8,11 @@ from typing import Final
 
 from chalicelib.policy import Policy
 
-FUNCTIONS: Final = ("on_alarm_sns", "on_alarm_event", "on_alarm_direct", "command", "tick", "probe")
+FUNCTIONS: Final = ("on_alarm_sns", "on_alarm_event", "on_alarm_direct", "command", "tick", "probe", "wake")
+HEART: Final = "heart"
+"""The function in the primary region."""
+WITNESS: Final = "witness"
+"""The function in the witness region."""
 
 
 def app(policy: Policy) -> str:
@@ -37,10 +41,30 @@ def alarm_topic(policy: Policy) -> str:
     return f"{app(policy)}-alarms"
 
 
-def alarm_topic_arn(policy: Policy) -> str:
-    """It stands with the alarms, in the primary region: Route 53's metrics exist only in us-east-1."""
-    platform = policy.platform
-    return f"arn:aws:sns:{platform.regions.primary}:{platform.account}:{alarm_topic(policy)}"
+def alarm_regions(policy: Policy) -> tuple[str, ...]:
+    """Where the platform's alarms stand: the primary region, and others where a metric exists only there."""
+    return tuple(dict.fromkeys((policy.platform.regions.primary, *policy.signals.regions.values())))
+
+
+def alarm_topic_arn(policy: Policy, region: str) -> str:
+    """It stands with the alarms: an alarm speaks to a topic of its own region only."""
+    return f"arn:aws:sns:{region}:{policy.platform.account}:{alarm_topic(policy)}"
+
+
+def alarm_stack(policy: Policy, region: str) -> str:
+    """The stack that holds them there."""
+    return f"{app(policy)}-{'primary' if region == policy.platform.regions.primary else 'alarms'}"
+
+
+def believed_topics(policy: Policy) -> frozenset[str]:
+    """The topics whose events are believed: the alarms' own, and those that policy names."""
+    own = {alarm_topic_arn(policy, region) for region in alarm_regions(policy)}
+    return frozenset({*own, *policy.signals.topics})
+
+
+def believed_accounts(policy: Policy) -> frozenset[str]:
+    """The accounts whose alarms are believed: the platform's own, and those that policy names."""
+    return frozenset({policy.platform.account, *policy.signals.accounts})
 
 
 def metrics_namespace(policy: Policy) -> str:

@@ -8,29 +8,30 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
+from chalicelib.aside import Aside
 from chalicelib.core.answers import AlarmsAsked, Answer, Archived, Called, Decided, Looked, Telling, Told, Withdrawn
-from chalicelib.core.book import Book, Incident
+from chalicelib.core.book import Incident, case_of
 from chalicelib.core.commands import IllegalCommandError, replied
 from chalicelib.core.due import Archive, AskAlarms, Do, Held, Look, Tell, Work, due, wake_at
 from chalicelib.core.fold import Happened, fold
 from chalicelib.core.happened import Command, Signal, Tick, Unreadable
 from chalicelib.core.incidents import PLATFORM, note
-from chalicelib.core.message import Message, StatusPage
-from chalicelib.core.outcome import Call, Doubtful, Next, Outcome, Stuck
-from chalicelib.core.plan import Plan, PlanError, Rules, Step
+from chalicelib.core.outcome import Doubtful, Stuck
+from chalicelib.core.plan import Plan, Rules
 from chalicelib.core.public import page
 from chalicelib.intake import codec
-from chalicelib.policy import Policy
-from chalicelib.store.codec import dump_book, dump_entry, dump_incident, dump_plan, read_book, read_plan
-from chalicelib.store.contract import Store, Superseded
+from chalicelib.store.codec import dump_book, dump_entry, dump_incident, dump_plan
+from chalicelib.store.contract import Superseded
+from chalicelib.tools import Tools, read_stored
 
 log = logging.getLogger("responder")
 T = TypeVar("T")
+W = TypeVar("W")
 
 RESERVE: Final = timedelta(seconds=1)
 """What a shift keeps for its last save."""
@@ -40,64 +41,8 @@ IDLE_ROUNDS: Final = 25
 """Rounds in a row without time going by; more than that is a livelock, and the shift ends with an error in the log."""
 
 
-class Hands(Protocol):
-    """How the desk sees and touches the world. Only `make` and `tell` change anything."""
-
-    def look(self, step: Step, incident: Incident, now: datetime) -> Next:
-        """Let the step's action observe, and say what is missing."""
-        ...
-
-    def make(self, call: Call) -> Outcome:
-        """Make one call, once."""
-        ...
-
-    def tell(self, message: Message, page: StatusPage) -> Outcome:
-        """Send one message, once."""
-        ...
-
-    def alarm_states(self, alarms: Sequence[tuple[str, str]]) -> Sequence[Signal]:
-        """The states of these alarms (name, region); one that does not answer is left out."""
-        ...
-
-
-class Clock(Protocol):
-    """The time, and how to let it pass."""
-
-    def now(self) -> datetime:
-        """Aware UTC."""
-        ...
-
-    def sleep(self, seconds: float) -> None:
-        """Lets that much time pass."""
-        ...
-
-
-def in_turn(jobs: Sequence[Callable[[], T]]) -> list[T]:
-    """Runs jobs one after another; the deployed responder runs them side by side."""
-    return [job() for job in jobs]
-
-
 class LostDeskError(Exception):
     """A newer worker has been at the book: nothing more may be started."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """What a worker works with. `together` runs independent jobs, in turn or side by side, and keeps their order."""
-
-    store: Store
-    hands: Hands
-    policy: Policy
-    clock: Clock
-    together: Callable[[Sequence[Callable[[], object]]], list[object]] = in_turn
-    side_by_side: int = 4
-
-    def keep(self, unreadable: Unreadable) -> str:
-        """Keeps what could not be read, with its reason, to be listed and replayed; answers its key."""
-        key = codec.dead_key(unreadable)
-        self.store.put_document("dead", key, codec.dump_dead(unreadable))
-        log.warning("an event could not be read and is kept as %s: %s", key, unreadable.reason)
-        return key
 
 
 class Shift:
@@ -110,12 +55,13 @@ class Shift:
         self._until = until
         self._plans: dict[str, Plan] = {}
         self._folded: list[str] = []
-        self.set_aside = 0
+        self._linger = False
+        self._aside: Aside[Happened] = Aside(tools.aside)
         stored = self._store.stamp(epoch)
         if isinstance(stored, Superseded):
             raise LostDeskError(stored.because)
         self._rev = stored.rev
-        self._book = self._read(stored.body)
+        self._book, self.set_aside = read_stored(tools, stored.body, self._plans)
         # A book that lost an incident on the way is not what is stored, and must be saved even if nothing else happens.
         self._stored = self._book if stored.body and not self.set_aside else None
 
@@ -125,7 +71,7 @@ class Shift:
 
     def run(self, *, linger: bool) -> None:
         """Rounds until nothing is due, and with `linger` until the shift ends or no incident is open."""
-        rounds, last = 0, None
+        rounds, last, self._linger = 0, None, linger
         while True:
             now = self._clock.now()
             rounds, last = (rounds + 1, last) if now == last else (0, now)
@@ -137,6 +83,8 @@ class Shift:
                 break
             if not acted and not (linger and self._waited()):
                 break
+        self._aside.wait((self._until - self._clock.now()).total_seconds())
+        self._fold_all(self._aside.ended())
         self._save()
         self._after_save()
         if self._stored != self._book:
@@ -147,14 +95,17 @@ class Shift:
         """Take in, look, judge, save, act. Whether anything was done that may make more due."""
         self._take_in()
         self._fold(Tick())
+        self._fold_all(self._aside.ended())
         looked = self._look()
         self._judge()
         acts = self._intend()
         self._save()
         self._after_save()
-        made = self._act(acts)
+        if self._linger:
+            self._begin_asides(acts)
+        made = self._act([w for w in acts if not (isinstance(w, Do) and w.aside)])
         archived = self._archive()
-        return bool(looked or made or archived) or self._ask_alarms()
+        return bool(looked or made or archived) or self._aside.any_ended()
 
     def _over(self) -> bool:
         return self._clock.now() + RESERVE >= self._until
@@ -167,7 +118,7 @@ class Shift:
         wake = min(wake_at(self._book, rules=self._rules, now=self._clock.now()) or end, end)
         while (now := self._clock.now()) < wake:
             self._clock.sleep(min(POLL, wake - now).total_seconds())
-            if not self._store.inbox_empty():
+            if self._aside.any_ended() or not self._store.inbox_empty():
                 return True
         return wake < end
 
@@ -190,7 +141,7 @@ class Shift:
         except IllegalCommandError as error:
             if not isinstance(happened, Signal):
                 self._book = replied(self._book, happened, ok=False, because=str(error))
-                text = f"{happened.verb} by {happened.said.by} was refused: {error}"
+                text = f"{happened.verb} by {happened.said.who} was refused: {error}"
                 self._book = note(self._book, PLATFORM, "refused", text, now)
         except Exception as error:  # one poisoned event must not keep every other from being answered
             log.exception("an event could not be folded")
@@ -204,7 +155,7 @@ class Shift:
     def _fold(self, happened: Happened) -> None:
         self._book = fold(self._book, happened, rules=self._rules, now=self._clock.now())
 
-    def _fold_all(self, answers: Iterable[Answer]) -> None:
+    def _fold_all(self, answers: Iterable[Happened]) -> None:
         for answer in answers:
             self._fold(answer)
 
@@ -216,6 +167,7 @@ class Shift:
         seen: set[tuple[str, str]] = set()
         while not self._over():
             looks = [w for w in self._due() if isinstance(w, Look) and (w.incident, w.step.id) not in seen]
+            looks = [w for w in looks if not w.aside]
             if not looks:
                 break
             seen |= {(w.incident, w.step.id) for w in looks}
@@ -223,22 +175,41 @@ class Shift:
             self._fold_all(found)
         return bool(seen)
 
-    def _ask_alarms(self) -> bool:
-        """Only when nothing else is due: a region that does not answer may be asked, and recovery must not wait."""
-        asks = [w for w in self._due() if isinstance(w, AskAlarms)]
-        for ask in asks:
-            for signal in self._hands.alarm_states(ask.alarms):
-                self._fold(signal)
-            self._fold(AlarmsAsked(incident=ask.incident, because=ask.because))
-        return bool(asks)
+    def _begin_asides(self, acts: Sequence[Do | Tell]) -> None:
+        """What may have to ask a region that does not answer, and what recovery must not wait for."""
+        for act in acts:
+            if isinstance(act, Do) and act.aside:
+                self._aside.begin(_name(act), partial(_alone, self._act_once, act))
+        for work in self._due():
+            match work:
+                case Look(aside=True):
+                    self._aside.begin(_name(work), partial(_alone, self._look_once, work))
+                case AskAlarms():
+                    self._aside.begin(f"alarms of {work.incident}", partial(self._alarms, work))
+                case _:
+                    pass
+
+    def _alarms(self, work: AskAlarms) -> list[Happened]:
+        found: list[Happened] = []
+        try:
+            found += self._hands.alarm_states(work.alarms)
+        except Exception:  # what was not answered is asked again
+            log.exception("the alarms' states could not be asked for")
+        return [*found, AlarmsAsked(incident=work.incident, because=work.because)]
 
     def _look_once(self, work: Look) -> Answer:
         try:
-            found = self._hands.look(work.step, self._book.incidents[work.incident], self._clock.now())
+            found = self._hands.look(work.step, self._case(work.incident), self._clock.now())
         except Exception as error:  # a fault in one action must not stop the others
             log.exception("the look of %s failed", work.step.id)
             found = Stuck(because=f"looking at {work.step.title!r} failed: {type(error).__name__}: {error}")
         return Looked(incident=work.incident, step=work.step.id, next=found)
+
+    def _case(self, name: str) -> Incident:
+        found = case_of(self._book, name)
+        if found is None:
+            raise KeyError(f"there is no open incident and no debt {name!r}")
+        return found
 
     def _judge(self) -> None:
         """What is held back is written down where it is news; that may owe notices, so it comes before them."""
@@ -249,6 +220,8 @@ class Shift:
         acts: list[Do | Tell] = []
         for work in self._due():
             match work:
+                case Do(aside=True) if not self._linger or self._aside.under_way(_name(work)):
+                    pass
                 case Do() if self._fits(work.call.timeout):
                     self._fold(Decided(incident=work.incident, step=work.step.id, because=work.because))
                     acts.append(work)
@@ -300,33 +273,6 @@ class Shift:
     def _together(self, jobs: Sequence[Callable[[], Answer]]) -> list[Answer]:
         return self._tools.together(jobs)  # type: ignore[return-value] # what runs them does not look at them
 
-    def _read(self, body: str | None) -> Book:
-        policy = self._tools.policy
-        if body is None:
-            return Book(mode=policy.platform.responder.initial_mode, serving=policy.platform.regions.primary)
-        book, aside = read_book(body)
-        for incident in tuple(book.incidents.values()):
-            if why := self._plan_missing(incident):
-                aside[incident.id] = f"{why}: {dump_incident(incident)}"
-                book = replace(book, incidents={k: v for k, v in book.incidents.items() if k != incident.id})
-        for incident_id, why in aside.items():
-            unreadable = Unreadable(raw=why, reason=why[:300], received_at=self._clock.now(), way="direct")
-            kept = self._tools.keep(unreadable)
-            self.set_aside += 1
-            log.error("incident %s was set aside as %s: %s", incident_id, kept, why)
-            text = f"incident {incident_id} cannot be read and is set aside as {kept}; a person must look"
-            book = note(book, PLATFORM, "set-aside", text, self._clock.now())
-        return book
-
-    def _plan_missing(self, incident: Incident) -> str | None:
-        if incident.plan not in self._plans and (body := self._store.document("plan", incident.plan)) is not None:
-            self._plans[incident.plan] = read_plan(body)
-        try:
-            self._rules.plan_of(incident.plan, incident.scenario)
-        except (KeyError, PlanError) as error:
-            return f"its plan is gone: {error}"
-        return None
-
     def _save(self) -> None:
         """Saves what changed; entries that went to the timeline since are no change worth a write."""
         if self._stored and replace(self._stored, outbox=()) == self._book:
@@ -352,6 +298,14 @@ class Shift:
         for key in self._folded:
             self._store.delete_inbox(key)
         self._folded.clear()
+
+
+def _alone(do: Callable[[W], Answer], work: W) -> list[Happened]:
+    return [do(work)]
+
+
+def _name(work: Look | Do) -> str:
+    return f"{work.incident}/{work.step.id}"
 
 
 def _withdrawn(work: Do | Tell) -> Withdrawn:

@@ -11,20 +11,18 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from chalicelib import rights
+from chalicelib.agents.lookout import Heartbeat, Lookout, Seen
+from chalicelib.agents.parts import endpoints, told
 from chalicelib.bootstrap import Responder
 from chalicelib.core.book import Reply
-from chalicelib.core.happened import AlarmState, Command, Signal, Unreadable
-from chalicelib.core.outcome import NoData
+from chalicelib.core.happened import Signal, Unreadable
 from chalicelib.desk import Worked
-from chalicelib.intake.commands import CommandError, parse_command
-from chalicelib.intake.probe import from_probe
-from chalicelib.policy.signals import Probe
+from chalicelib.hearing import Unheard, heard
 from chalicelib.shift import RESERVE
 from chalicelib.store.codec import read_book
 
 REPLY_WITHIN: Final = timedelta(seconds=20)
 RETRY_S: Final = 0.5
-HEALTHY: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,23 +62,22 @@ def tick(responder: Responder, *, until: datetime) -> Worked:
 
 
 def command(responder: Responder, payload: object, *, until: datetime) -> Mapping[str, Any]:
-    """Carries a person's command to the desk and answers what became of it: `{"ok", "because", "id"}`."""
+    """Carries a person's command to the desk and answers what became of it: `{"ok", "because", "id", "by"}`."""
     if isinstance(payload, Mapping) and "look" in payload:
         return look(responder, payload["look"])
     clock = responder.clock
-    try:
-        said: Command = parse_command(payload, now=clock.now())
-    except CommandError as error:
-        return {"ok": False, "because": str(error), "id": None}
+    said = heard(responder, payload)
+    if isinstance(said, Unheard):
+        return {"ok": False, "because": said.because, "id": said.id, "by": None}
     responder.desk.receive(said)
     give_up = min(until - RESERVE, clock.now() + REPLY_WITHIN)
     while True:
         responder.desk.work(responder.nonce(), until=until, linger=False)
         if reply := _reply(responder, said.said.id):
-            return {"ok": reply.ok, "because": reply.because, "id": reply.id}
+            return {"ok": reply.ok, "because": reply.because, "id": reply.id, "by": reply.by}
         if clock.now() >= give_up:
             because = "it is in the inbox, and the desk has not taken it in yet; it will (see status)"
-            return {"ok": True, "because": because, "id": said.said.id}
+            return {"ok": True, "because": because, "id": said.said.id, "by": said.said.who}
         clock.sleep(RETRY_S)
 
 
@@ -105,44 +102,24 @@ def _reply(responder: Responder, command_id: str) -> Reply | None:
 
 
 def probe(responder: Responder, *, until: datetime) -> Mapping[str, str]:
-    """Asks each region that a probe of ours looks at, and reports a change of what it sees."""
-    return {p.name: _probe(responder, p, until) for p in responder.policy.signals.probes if _ours(responder, p)}
+    """A minute's watch from the standby: our own probes, the heartbeats, and what the replica has replayed."""
+    policy, clock = responder.policy, responder.clock
+    sights: list[Seen] = [*endpoints(responder.ports, policy, policy.platform.responder.region)]
+    if responder.beats:
+        after = policy.signals.heartbeats.silent_after
+        sights.append(Heartbeat(read=responder.beats.read, silent_after=after, real=policy.real))
 
+    def tell(signal: Signal) -> None:
+        responder.desk.receive(signal)
+        responder.wake()
 
-def _ours(responder: Responder, probe: Probe) -> bool:
-    return probe.region == responder.policy.platform.responder.region
-
-
-def _probe(responder: Responder, probe: Probe, until: datetime) -> str:
-    """Looks every interval for a minute; as many failures in a row as policy says are bad, as many answers good."""
-    clock, policy = responder.clock, responder.policy
-    url = policy.platform.endpoint(probe.target).url + "/health"
-    told = _told(responder, probe)
-    run, since, seen = 0, clock.now(), None
-    # Intervals are policy's, so already divided by the speed; a network's time limit is not.
-    timeout_s = (probe.timeout * policy.speed).total_seconds()
-    end = min(until - RESERVE, clock.now() + timedelta(minutes=1) / policy.speed)
-    while True:
-        began = clock.now()
-        answer = responder.ports.web.get(url, timeout_s=timeout_s)
-        good = not isinstance(answer, NoData) and answer.status == HEALTHY
-        because = answer.because if isinstance(answer, NoData) else f"GET {url} answered {answer.status}"
-        run, since = (run + 1, since) if good is seen else (1, began)
-        seen = good
-        state = AlarmState.OK if good else AlarmState.ALARM
-        if run >= probe.failures and state is not told:
-            reason = f"{run} in a row: {because}"
-            responder.desk.receive(from_probe(probe.name, healthy=good, changed_at=since, reason=reason))
-            responder.desk.work(responder.nonce(), until=until)
-            return reason
-        if clock.now() + probe.interval >= end:
-            return because
-        clock.sleep(max(0.0, (began + probe.interval - clock.now()).total_seconds()))
-
-
-def _told(responder: Responder, probe: Probe) -> AlarmState | None:
-    body = responder.store.read_book().body
-    if body is None:
-        return None
-    mark = read_book(body)[0].watermarks.get(f"probe:{probe.name}")
-    return mark.state if mark else None
+    lookout = Lookout(
+        clock=clock,
+        policy=policy,
+        sights=sights,
+        told=lambda: told(responder.store.read_book().body),
+        tell=tell,
+        beside=responder.replayed,
+    )
+    every = min((p.interval for p in policy.signals.probes), default=policy.signals.heartbeats.every)
+    return lookout.watch(every, min(until - RESERVE, clock.now() + timedelta(minutes=1) / policy.speed))

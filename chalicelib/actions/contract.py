@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Final, Literal, Protocol
 
 from chalicelib.core.outcome import Next, NoData, Refused
 from chalicelib.policy import Policy
 
 Where = Literal["standby", "primary"]
+NOT_SERVED: Final = "NotServed"
+"""The code of a Refused when a cluster has no such group, version or resource at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,7 @@ class AwsOp:
     `where` is the region it goes to, from policy. `resources` are the ARNs of its IAM statement, with the words of
     drctl/deployment/permissions.py in braces, or `*` where the API knows no resource; then `condition`, an IAM
     condition key and its value, may narrow it. `iam` is the IAM action where it is not the operation's own name.
+    `switch` is the kind of traffic switch that it belongs to: with another one nothing is granted.
     """
 
     service: str
@@ -33,6 +36,7 @@ class AwsOp:
     where: Where = "standby"
     iam: tuple[str, ...] = ()
     condition: tuple[str, str] | None = None
+    switch: Literal["metric", "object", "arc"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +68,7 @@ class Target:
     """What a step is aimed at: the runbook's `with`, filled in, and the incident it is for.
 
     `incident` is the incident's id (used in deterministic names), `opened_at` its opening, `at` the time of this look
-    (only to say how far back to look, never for a name).
+    (only to say how far back to look, never for a name). `facts` is what the step's earlier looks kept.
     """
 
     step: str
@@ -72,6 +76,7 @@ class Target:
     opened_at: datetime
     at: datetime
     params: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str | float] = field(default_factory=dict)
     approved_by: str | None = None
     approved_note: str = ""
 
@@ -95,6 +100,19 @@ class Reader(Protocol):
         """boto3's answer; Refused when the service said no (its `code` is the service's error code)."""
         ...
 
+    def aws_any(
+        self, service: str, regions: Sequence[str], operation: str, **params: Any
+    ) -> tuple[str, Mapping[str, Any]] | Refused | NoData:
+        """The same of a service that answers alike at several regions: the first that answers, and its answer."""
+        ...
+
+    def dns(self, server: str, name: str, kind: str) -> Sequence[tuple[str, str, str]] | Refused | NoData:
+        """What one authoritative name server says itself, as (owner, type, value), names in lower case without the
+        last dot; empty when there is nothing of that name and kind (`A`, `AAAA`, `CNAME`). Refused has the RCODE's
+        name as its code (`REFUSED`), or `LAME` for a server that has no authority.
+        """
+        ...
+
     def kube(
         self,
         cluster: str,
@@ -107,7 +125,8 @@ class Reader(Protocol):
         """`resource` is `<apiVersion> <plural>` (`velero.io/v1 backups`, `apps/v1 deployments`).
 
         With `name`: the object as plain JSON, None when the server says 404. Without: all that match `label`,
-        as a list. Refused on 401 and 403 (`code` is the Status reason, `Forbidden`).
+        as a list. Refused on 401 and 403 (`code` is the Status reason, `Forbidden`), and when the cluster does not
+        serve `resource` (`code` is NOT_SERVED).
         """
         ...
 

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from chalicelib.actions.contract import AwsOp, KubeOp, Op
-from chalicelib.clients import aws, kubernetes
+from chalicelib.clients import any_endpoint, aws, kubernetes
 from chalicelib.clients.aws import AwsClients
 from chalicelib.clients.database import DatabaseClients
+from chalicelib.clients.dns import Dns
 from chalicelib.clients.kubernetes import KubeClients
 from chalicelib.clients.web import HttpAnswer, Web
 from chalicelib.core.outcome import NoData, Refused
 
-READ_STATEMENTS: Final = frozenset({"role", "proof"})
+READ_STATEMENTS: Final = frozenset({"role", "proof", "beat"})
 
 
 class UndeclaredError(Exception):
@@ -31,6 +32,7 @@ class Ports:
     kube: KubeClients
     database: DatabaseClients
     web: Web
+    dns: Dns
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,17 @@ class LiveReader:
     declared: tuple[Op, ...]
 
     def aws(self, service: str, region: str, operation: str, **params: Any) -> Mapping[str, Any] | Refused | NoData:
-        if not any(isinstance(d, AwsOp) and (d.service, d.operation) == (service, operation) for d in self.declared):
-            raise UndeclaredError(f"{service} {operation} is not among what this action declared to read")
+        self._declared(service, operation)
         return aws.read(self.ports.aws, service, region, operation, params)
+
+    def aws_any(
+        self, service: str, regions: Sequence[str], operation: str, **params: Any
+    ) -> tuple[str, Mapping[str, Any]] | Refused | NoData:
+        self._declared(service, operation)
+        return any_endpoint.read(self.ports.aws, service, regions, operation, params)
+
+    def dns(self, server: str, name: str, kind: str) -> Sequence[tuple[str, str, str]] | Refused | NoData:
+        return self.ports.dns.ask(server, name, kind)
 
     def kube(
         self,
@@ -68,3 +78,7 @@ class LiveReader:
         if query not in READ_STATEMENTS:
             raise UndeclaredError(f"statement {query!r} is no read; reads are {', '.join(sorted(READ_STATEMENTS))}")
         return self.ports.database.query(host, port, query, arguments)
+
+    def _declared(self, service: str, operation: str) -> None:
+        if not any(isinstance(d, AwsOp) and (d.service, d.operation) == (service, operation) for d in self.declared):
+            raise UndeclaredError(f"{service} {operation} is not among what this action declared to read")

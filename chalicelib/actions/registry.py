@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from chalicelib.actions.contract import Action
+from chalicelib.actions.fence_acl import FenceAcl
+from chalicelib.actions.fence_primary import FencePrimary
 from chalicelib.actions.node_capacity import NodeCapacity
 from chalicelib.actions.person import Person
 from chalicelib.actions.point_application import PointApplication
@@ -13,7 +15,10 @@ from chalicelib.actions.promote_replica import PromoteReplica
 from chalicelib.actions.switch_traffic import SwitchTraffic
 from chalicelib.actions.velero_location import LocationReadOnly
 from chalicelib.actions.velero_restore import VeleroRestore
+from chalicelib.actions.velero_rewrites import VeleroRewrites
+from chalicelib.actions.velero_schedules import SchedulesPaused
 from chalicelib.actions.verify_service import VerifyService
+from chalicelib.actions.verify_traffic import VerifyTraffic
 from chalicelib.actions.verify_write import VerifyWrite
 from chalicelib.actions.workload_ready import WorkloadReady
 
@@ -22,6 +27,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
     for action in (
         LocationReadOnly(),
         NodeCapacity(),
+        VeleroRewrites(),
         VeleroRestore(),
         WorkloadReady(),
         PromoteReplica(),
@@ -29,6 +35,10 @@ ACTIONS: Final[Mapping[str, Action]] = {
         VerifyWrite(),
         VerifyService(),
         SwitchTraffic(),
+        VerifyTraffic(),
+        SchedulesPaused(),
+        FenceAcl(),
+        FencePrimary(),
         Person(),
     )
 }

@@ -16,7 +16,7 @@ from chalicelib.policy import Policy
 
 PLACES: Final[tuple[Where, ...]] = ("primary", "standby")
 VELERO: Final = "velero.io"
-IN_NO_NAMESPACE: Final = frozenset({"nodes", "namespaces", "persistentvolumes"})
+IN_NO_NAMESPACE: Final = frozenset({"nodes", "namespaces", "persistentvolumes", "storageclasses"})
 
 
 @dataclass(frozen=True, slots=True, order=True)

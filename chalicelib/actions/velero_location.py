@@ -32,8 +32,14 @@ class LocationReadOnly:
     """One merge patch; the location's `accessMode` says whether it was done."""
 
     name: ClassVar[str] = "velero-location-read-only"
-    reads: ClassVar[tuple[Op, ...]] = (KubeOp(verb="get", group="velero.io", resource="backupstoragelocations"),)
-    calls: ClassVar[tuple[Op, ...]] = (KubeOp(verb="patch", group="velero.io", resource="backupstoragelocations"),)
+    reads: ClassVar[tuple[Op, ...]] = (
+        KubeOp(verb="get", group="velero.io", resource="backupstoragelocations"),
+        KubeOp(verb="get", group="velero.io", resource="backupstoragelocations", where="primary"),
+    )
+    calls: ClassVar[tuple[Op, ...]] = (
+        KubeOp(verb="patch", group="velero.io", resource="backupstoragelocations"),
+        KubeOp(verb="patch", group="velero.io", resource="backupstoragelocations", where="primary"),
+    )
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Location | Refused | NoData | None:
         cluster = cluster_of(target, policy)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final
 
 from chalicelib.actions.contract import KubeOp, Op, Reader, Target
 from chalicelib.actions.places import cluster_of, namespace_of, service_of, token_of
+from chalicelib.actions.rewriting import modifiers_name
 from chalicelib.core.outcome import Act, Call, Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
 
@@ -120,6 +121,7 @@ class VeleroRestore:
         number = len(facts.attempts) + 1
         name = f"dr-{service.name[:40]}-{token_of(target)[:10]}-{number}"
         key, _, value = service.label.partition("=")
+        rewrites = modifiers_name(policy)
         call = Call(
             system="kubernetes",
             service=cluster.name,
@@ -143,6 +145,7 @@ class VeleroRestore:
                         "labelSelector": {"matchLabels": {key: value}},
                         # Without it what already exists is left as it is, drifted or not, and only counted.
                         "existingResourcePolicy": "update",
+                        **({"resourceModifier": {"kind": "ConfigMap", "name": rewrites}} if rewrites else {}),
                     },
                 },
             },

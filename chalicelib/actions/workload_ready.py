@@ -5,24 +5,31 @@ Source: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#de
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from chalicelib.actions.contract import KubeOp, Op, Reader, Target
 from chalicelib.actions.places import cluster_of, namespace_of, service_of
+from chalicelib.actions.pods import EVENTS, PODS, claims, reasons
 from chalicelib.core.outcome import Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
 
 AGAIN: Final = timedelta(seconds=5)
 DEPLOYMENTS: Final = "apps/v1 deployments"
-READS: Final[tuple[Op, ...]] = (KubeOp(verb="get", group="apps", resource="deployments"),)
+READS: Final[tuple[Op, ...]] = (
+    KubeOp(verb="get", group="apps", resource="deployments"),
+    KubeOp(verb="list", group="", resource="pods"),
+    KubeOp(verb="list", group="", resource="events"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """`lacking` says what is not ready yet, one sentence a Deployment; `refused` when nobody may look."""
+    """`lacking` says what is not ready yet, one sentence a Deployment, and what its pods say of it; `refused` when
+    nobody may look.
+    """
 
     lacking: tuple[str, ...]
     refused: Refused | None = None
@@ -42,7 +49,19 @@ def readiness(target: Target, policy: Policy, reader: Reader) -> Readiness:
             lacking.append(f"deployment {name!r} is not there")
         elif why := _lacks(found):
             lacking.append(f"deployment {name!r} {why}")
-    return Readiness(tuple(lacking))
+    return Readiness((*lacking, *_why(target, policy, reader))) if lacking else Readiness(())
+
+
+def _why(target: Target, policy: Policy, reader: Reader) -> tuple[str, ...]:
+    """What the pods and the volumes say. It only explains: a look that brings nothing changes no verdict."""
+    cluster, service = cluster_of(target, policy), service_of(target, policy)
+    pods = reader.kube(cluster.name, PODS, namespace=namespace_of(service), label=service.label)
+    if not isinstance(pods, Sequence):
+        return ()
+    found: object = ()
+    if claims(pods):
+        found = reader.kube(cluster.name, EVENTS, namespace=namespace_of(service))
+    return reasons(pods, found if isinstance(found, Sequence) else ())
 
 
 def _lacks(deployment: Mapping[str, Any]) -> str | None:

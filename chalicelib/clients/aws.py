@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from threading import Lock
+from types import MappingProxyType
 from typing import Any, Final
 
 import boto3
@@ -60,10 +61,15 @@ _BROKEN: Final = frozenset(
 
 
 class AwsClients:
-    """Clients by service and region, made once. `session` is for tests that bring their own."""
+    """Clients by service and region, made once. `session` is for tests that bring their own.
 
-    def __init__(self, session: Any = None) -> None:
+    `endpoints` are the addresses of services that have one of their own for each customer, by service and region
+    (any_endpoint.py). Such a client tries once even to read: another endpoint is the second try.
+    """
+
+    def __init__(self, session: Any = None, *, endpoints: Mapping[tuple[str, str], str] = MappingProxyType({})) -> None:
         self._session = session or boto3.session.Session()
+        self._endpoints = endpoints
         self._made: dict[tuple[str, str, bool], Any] = {}
         self._lock = Lock()
 
@@ -84,13 +90,15 @@ class AwsClients:
         key = (service, region, writes)
         with self._lock:  # making clients from one session is not safe side by side
             if key not in self._made:
+                own = self._endpoints.get((service, region))
                 config = Config(
                     connect_timeout=CONNECT_S,
                     read_timeout=WRITE_S if writes else READ_S,
-                    retries={"total_max_attempts": 1 if writes else 2, "mode": "standard"},
+                    retries={"total_max_attempts": 1 if writes or own else 2, "mode": "standard"},
                     s3={"addressing_style": "path"},
                 )
-                self._made[key] = self._session.client(service, region_name=region, config=config)
+                where = {"endpoint_url": own} if own else {}
+                self._made[key] = self._session.client(service, region_name=region, config=config, **where)
             return self._made[key]
 
 

@@ -23,12 +23,23 @@ STATEMENTS: Final[Mapping[str, str]] = {
         "SELECT extract(epoch FROM (clock_timestamp() - written_at))::float8 FROM {table} "
         "WHERE source = %s ORDER BY written_at DESC LIMIT 1"
     ),
+    "beat": "SELECT n, (extract(epoch FROM written_at) * 1000)::bigint FROM {table}_beat WHERE source = %s",
     # Writes
     "prepare-heartbeat": (
         "CREATE TABLE IF NOT EXISTS {table} "
         "(source text NOT NULL, written_at timestamptz NOT NULL DEFAULT clock_timestamp())"
     ),
     "write-heartbeat": "INSERT INTO {table} (source) VALUES (%s)",
+    "prepare-beat": (
+        "CREATE TABLE IF NOT EXISTS {table}_beat "
+        "(source text PRIMARY KEY, n bigint NOT NULL, written_at timestamptz NOT NULL)"
+    ),
+    # One row a source, so that it never has to be cleaned; it counts, so that a replica's distance is known in rows.
+    "write-beat": (
+        "INSERT INTO {table}_beat AS b VALUES (%s, 1, clock_timestamp()) "
+        "ON CONFLICT (source) DO UPDATE SET n = b.n + 1, written_at = clock_timestamp() "
+        "RETURNING n, (extract(epoch FROM written_at) * 1000)::bigint"
+    ),
 }
 
 
@@ -59,6 +70,10 @@ class DatabaseClients:
             case NoData(because=because):
                 return Refused(code="Unreachable", because=because)
         return Made(because=f"{statements[-1]} at {host}:{port} was committed; done when {until}")
+
+    def beat(self, host: str, port: int, source: str) -> list[list[Any]] | Refused | NoData | Doubtful:
+        """Writes the next row of a heartbeat, and answers [[its number, when it was written in ms since 1970]]."""
+        return self._run(host, port, ("prepare-beat", "write-beat"), (source,))
 
     def _run(
         self, host: str, port: int, statements: Sequence[str], arguments: Sequence[Any]

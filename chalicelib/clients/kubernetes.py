@@ -40,11 +40,16 @@ _KINDS: Final = {
     "apps/v1 deployments": "Deployment",
     "v1 nodes": "Node",
     "v1 pods": "Pod",
+    "v1 configmaps": "ConfigMap",
+    "v1 events": "Event",
+    "v1 secrets": "Secret",
+    "v1 serviceaccounts": "ServiceAccount",
+    "storage.k8s.io/v1 storageclasses": "StorageClass",
     "authorization.k8s.io/v1 selfsubjectaccessreviews": "SelfSubjectAccessReview",
 }
 _REGISTERING: Final = Lock()
 _REVIEWS: Final = "authorization.k8s.io/v1 selfsubjectaccessreviews"
-_CLUSTER_WIDE: Final = frozenset({"v1 nodes", _REVIEWS})
+_CLUSTER_WIDE: Final = frozenset({"v1 nodes", "storage.k8s.io/v1 storageclasses", _REVIEWS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +179,10 @@ def look(
     except ApiError as error:
         return None if error.status.code == 404 and name is not None else _read_failed(cluster, resource, error)
     except httpx2.HTTPStatusError as error:
-        # lightkube raises this when an error answer is no Status object.
+        # lightkube raises this when an error answer is no Status object. The server's 404 for a path that it does not
+        # serve is plain text: https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-uris
+        if error.response.status_code == 404:
+            return Refused(code="NotServed", because=f"cluster {cluster!r} serves no {resource}")
         return NoData(because=f"{resource} in cluster {cluster!r}: HTTP {error.response.status_code} without a Status")
     except httpx2.HTTPError as error:
         return NoData(because=f"{resource} in cluster {cluster!r} was not answered: {type(error).__name__}: {error}")
@@ -247,7 +255,7 @@ def _registered(resource: str) -> Any:
     version, plural = resource.split(" ")
     group, _, name = version.rpartition("/")
     make = create_global_resource if resource in _CLUSTER_WIDE else create_namespaced_resource
-    return make(group, name, _KINDS[resource], plural)
+    return make(group, name, _KINDS.get(resource, plural.title()), plural)
 
 
 def _resource(resource: str) -> Any:

@@ -1,19 +1,23 @@
-"""HTTP GET for probes and verification: no redirects, explicit timeouts, addresses resolved as the settings say."""
+"""HTTP GET for probes, verification and STS: no redirects, explicit timeouts, hosts resolved as the settings say."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
 
 import httpx2
 
 from chalicelib.core.outcome import NoData
 
+KEPT: Final = 16_000
+"""Characters of an answer: STS spells out what it would have signed."""
+
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """Status and text (at most 4,000 characters)."""
+    """Status and text (at most 16,000 characters)."""
 
     status: int
     text: str
@@ -31,13 +35,16 @@ class Web:
         """For the channels, which bring their own timeouts."""
         return self._client
 
-    def get(self, url: str, *, timeout_s: float) -> HttpAnswer | NoData:
-        """NoData when nobody answered within the time."""
+    def get(self, url: str, *, timeout_s: float, headers: Mapping[str, str] | None = None) -> HttpAnswer | NoData:
+        """NoData when nobody answered within the time. A query is sent, and never told: it may be signed."""
         parts = urlsplit(url)
         base = self._resolve.get(parts.hostname or "")
-        where = f"{base}{parts.path}" if base else url
+        query = f"?{parts.query}" if parts.query else ""
+        where = f"{base}{parts.path}{query}" if base else url
+        sent = {**(headers or {}), **({"Host": parts.netloc} if base else {})}
         try:
-            answer = self._client.get(where, timeout=timeout_s, headers={"Host": parts.netloc} if base else None)
+            answer = self._client.get(where, timeout=timeout_s, headers=sent)
         except httpx2.HTTPError as error:
-            return NoData(because=f"GET {url} was not answered within {timeout_s:g} s: {type(error).__name__}")
-        return HttpAnswer(answer.status_code, answer.text[:4000])
+            named = url.removesuffix(query)
+            return NoData(because=f"GET {named} was not answered within {timeout_s:g} s: {type(error).__name__}")
+        return HttpAnswer(answer.status_code, answer.text[:KEPT])

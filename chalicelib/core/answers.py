@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
+from chalicelib.core.approvals import asked_for
 from chalicelib.core.book import (
     Book,
-    Debt,
     Incident,
     NoticeRecord,
     NoticeState,
     StepRecord,
     StepState,
+    case_of,
 )
 from chalicelib.core.incidents import note, put, put_step
 from chalicelib.core.outcome import Act, Done, Doubtful, Made, Next, Outcome, Refused, Stuck, Wait
@@ -27,6 +28,8 @@ from chalicelib.core.public import is_public, public
 
 LOOK_AFTER_CALL: Final = timedelta(seconds=2)
 LOOK_AFTER_REFUSAL: Final = timedelta(seconds=10)
+LOOK_AT_DEBTS: Final = timedelta(minutes=1)
+"""A debt is tried every tick, not more often: whoever does not answer now is dark for longer than that."""
 LOOK_WHILE_HELD: Final = timedelta(seconds=60)
 REFUSALS_TO_STUCK: Final = 3
 TELL_TRIES: Final = 5
@@ -129,7 +132,7 @@ Answer = Looked | Asked | HeldBack | Decided | Called | Withdrawn | Telling | To
 
 def fold_answer(book: Book, answer: Answer, *, rules: Rules, now: datetime) -> Book:
     """The book with this answer taken in."""
-    incident = book.incidents.get(answer.incident)
+    incident = case_of(book, answer.incident)
     if incident is None:
         return book
     match answer:
@@ -171,7 +174,7 @@ def _fold_step(
     now: datetime,
 ) -> Book:
     record = incident.step(step.id)
-    if record.state is StepState.DONE and not isinstance(answer, Looked):
+    if record.state is StepState.LEFT or (record.state is StepState.DONE and not isinstance(answer, Looked)):
         return book
     match answer:
         case Looked(next=found):
@@ -192,7 +195,7 @@ def _fold_step(
             changed = replace(record, state=StepState.ACTING, because=because, calls=record.calls + 1)
             book = put_step(book, incident.id, step.id, changed)
             if step.announces == "recovery-started" and incident.started_at is None:
-                book = put(book, replace(book.incidents[incident.id], started_at=now))
+                book = put(book, replace(case_of(book, incident.id) or incident, started_at=now))
             return note(book, incident.id, "calling", f"{step.title}: {because}", now)
         case Called(outcome=outcome):
             return _called(book, incident, step, record, outcome, rules, now)
@@ -203,6 +206,7 @@ def _looked(
     book: Book, incident: Incident, step: Step, record: StepRecord, found: Next, rules: Rules, now: datetime
 ) -> Book:
     speed = rules.policy.speed
+    rest = LOOK_AT_DEBTS if incident.id not in book.incidents else timedelta()
     base = replace(record, started_at=record.started_at or now, call=None)
     match found:
         case Done():
@@ -219,25 +223,26 @@ def _looked(
             book = put_step(book, incident.id, step.id, changed)
             if record.first_done_at is None:
                 book = note(book, incident.id, "done", f"{step.title}: {found.because}", now)
-                book = _consequences(book, incident.id, step, changed, rules, now)
+                book = _consequences(book, changed)
             return book
         case Wait():
             changed = replace(
                 base,
                 state=StepState.RUNNING,
                 because=found.because,
-                look_at=now + found.again_in / speed,
+                look_at=now + max(found.again_in, rest) / speed,
                 stuck_at=None,
                 facts={**record.facts, **found.facts},
             )
             if step.action == "person" and record.approval is None:
-                changed = replace(changed, state=StepState.ASKING, asked_at=record.asked_at or now)
+                because = asked_for(step, record, incident.plan, now, found.because)
+                changed = replace(changed, state=StepState.ASKING, asked_at=record.asked_at or now, because=because)
             book = put_step(book, incident.id, step.id, changed)
             kind = "asks" if changed.state is StepState.ASKING else "waits"
             return (
                 book
-                if record.because == found.because
-                else note(book, incident.id, kind, f"{step.title}: {found.because}", now)
+                if record.because == changed.because
+                else note(book, incident.id, kind, f"{step.title}: {changed.because}", now)
             )
         case Act():
             # A call that still asks or is still held keeps that state, so that nobody is asked anew for the same thing.
@@ -251,6 +256,7 @@ def _looked(
                 look_at=now + LOOK_WHILE_HELD / speed,
                 # A call that was refused and is found missing again is the same trouble, told once.
                 stuck_at=record.stuck_at,
+                facts={**record.facts, **found.facts},
             )
             return put_step(book, incident.id, step.id, changed)
         case Stuck():
@@ -258,7 +264,7 @@ def _looked(
                 base,
                 state=StepState.STUCK,
                 because=found.because,
-                look_at=now + found.again_in / speed,
+                look_at=now + max(found.again_in, rest) / speed,
                 stuck_at=record.stuck_at or now,
             )
             book = put_step(book, incident.id, step.id, changed)
@@ -313,21 +319,10 @@ def _called(
     return note(book, incident.id, kind, f"{step.title}: {changed.because}", now)
 
 
-def _consequences(book: Book, incident_id: str, step: Step, record: StepRecord, rules: Rules, now: datetime) -> Book:
+def _consequences(book: Book, record: StepRecord) -> Book:
     """What a step that is done leaves behind for the platform as a whole."""
     if serves := record.facts.get("serves"):
         book = replace(book, serving=str(serves))
-    if step.action == "promote-replica" and not record.facts.get("fenced"):
-        primary = rules.policy.platform.database.primary
-        debt = Debt(
-            kind="fence",
-            what=f"{primary.region}/{primary.instance}",
-            incident=incident_id,
-            since=now,
-            because=f"the old primary {primary.instance!r} in {primary.region} was not proven to take no writes",
-        )
-        if debt.what not in {d.what for d in book.debts}:
-            book = note(replace(book, debts=(*book.debts, debt)), incident_id, "debt", debt.because, now)
     return book
 
 
@@ -339,7 +334,7 @@ def _withdrawn(book: Book, incident: Incident, step_id: str | None, key: str | N
         left = {k: v for k, v in incident.notices.items() if k != key}
         if notice.tries > 1:
             left[key] = replace(notice, state=NoticeState.DOUBTFUL, tries=notice.tries - 1, again_at=now)
-        book = put(book, replace(book.incidents[incident.id], notices=left))
+        book = put(book, replace(case_of(book, incident.id) or incident, notices=left))
     return book
 
 

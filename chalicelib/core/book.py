@@ -20,11 +20,13 @@ from chalicelib.core.states import IncidentState
 from chalicelib.policy.platform import Mode
 from chalicelib.policy.scenarios import Severity
 
-FORMAT = 1
+FORMAT = 2
 
 
 class StepState(StrEnum):
-    """Where a step is. `acting` means that its call was decided and may have been made."""
+    """Where a step is. `acting` means that its call was decided and may have been made; `left`, that recovery went on
+    without it, and it is a debt now.
+    """
 
     PENDING = "pending"
     RUNNING = "running"
@@ -33,22 +35,29 @@ class StepState(StrEnum):
     ACTING = "acting"
     STUCK = "stuck"
     DONE = "done"
+    LEFT = "left"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """A person's yes, bound to a plan's structure, valid until `expires_at`."""
+    """A person's yes, bound to a plan's structure, valid until `expires_at`. Of two people `by` names both, and `arns`
+    are the principals they were proven by; `glass` says that it was given by one person in place of more.
+    """
 
     by: str
     at: datetime
     plan: str
     expires_at: datetime
     note: str = ""
+    arns: tuple[str, ...] = ()
+    glass: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRecord:
-    """What is known of a step. `call` is the one that is decided or asked for; `calls` how many were made."""
+    """What is known of a step. `call` is the one that is decided or asked for; `calls` how many were made. `voices` are
+    the yeses of those who have approved so far, where more people must; `approval` is what all of them together gave.
+    """
 
     state: StepState = StepState.PENDING
     because: str = "not started"
@@ -61,6 +70,7 @@ class StepRecord:
     doubtful: bool = False
     asked_at: datetime | None = None
     approval: Approval | None = None
+    voices: tuple[Approval, ...] = ()
     rejected_by: str | None = None
     late_at: datetime | None = None
     stuck_at: datetime | None = None
@@ -143,7 +153,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watermark:
-    """The newest change taken in from one source."""
+    """The newest change taken in from one source. `flips` are the times at which it went from good to bad or back."""
 
     name: str
     kind: SignalKind
@@ -151,6 +161,7 @@ class Watermark:
     changed_at: datetime
     reason: str
     region: str | None = None
+    flips: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,13 +184,20 @@ class Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Debt:
-    """An obligation that outlives its incident."""
+    """An obligation that outlives its incident: a step that was left, tried every tick until it is done.
 
-    kind: Literal["fence"]
+    `case` is what is known of it, as an incident of its own with that one step; its id is the debt's. None in a book
+    of format 1, and of a review, whose debts only remind. `by` is who made it, and cannot be who lifts it.
+    """
+
+    kind: Literal["fence", "step", "review"]
     what: str
     incident: str
     since: datetime
     because: str
+    case: Incident | None = None
+    by: str = ""
+    arn: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,12 +213,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What became of a command; a `question` changed nothing."""
+    """What became of a command, and who had said it; a `question` changed nothing."""
 
     id: str
     ok: bool
     because: str
     question: bool = False
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +245,12 @@ class Book:
             if incident.state is not IncidentState.CLOSING and covers(incident.scope, scope):
                 return incident
         return None
+
+
+def case_of(book: Book, name: str) -> Incident | None:
+    """The open incident of that id, or what a debt of that id knows."""
+    found = book.incidents.get(name)
+    return found or next((d.case for d in book.debts if d.case and d.case.id == name), None)
 
 
 def covers(ancestor: str, scope: str) -> bool:

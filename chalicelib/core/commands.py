@@ -1,8 +1,8 @@
 """What a person may say, and what it does to the book.
 
 Rules. A legal command changes the book and gets a reply; an illegal one raises `IllegalCommandError`, whose text
-says what is allowed, and changes nothing. A command that was already taken in changes nothing and raises nothing. A
-command never makes a call: it changes what is due.
+says what is allowed, and changes nothing. Whoever may not say it has said nothing (authority.py). A command that was
+already taken in changes nothing and raises nothing. A command never makes a call: it changes what is due.
 """
 
 from __future__ import annotations
@@ -11,37 +11,49 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, assert_never
 
-from chalicelib.core.book import Approval, Book, Incident, Pause, Reply, StepState
+from chalicelib.core.answering import (
+    IllegalCommandError,
+    approve,
+    break_glass,
+    open_incident,
+    reject,
+    review,
+    with_note,
+)
+from chalicelib.core.authority import objection
+from chalicelib.core.book import Book, Pause, Reply
 from chalicelib.core.happened import (
     Abort,
     Acknowledge,
     Approve,
+    BreakGlass,
     Command,
     Declare,
     Escalate,
     Reject,
     Resolve,
     Resume,
+    Review,
     SetMode,
     Status,
 )
 from chalicelib.core.happened import Pause as PauseCommand
-from chalicelib.core.incidents import moved, note, opened, paged, put, put_step
+from chalicelib.core.incidents import moved, note, opened, paged, put
 from chalicelib.core.plan import Rules
 from chalicelib.core.states import Event, IncidentState
 from chalicelib.policy.scenarios import ScopeKind
 
+__all__ = ["REPLIES_KEPT", "IllegalCommandError", "fold_command", "replied"]
+
 REPLIES_KEPT: Final = 100
-
-
-class IllegalCommandError(Exception):
-    """A command that cannot be carried out now; the text says why, and what is allowed."""
 
 
 def fold_command(book: Book, command: Command, *, rules: Rules, now: datetime) -> Book:
     """The book after the command; IllegalCommandError when it is not allowed now. A known id changes nothing."""
     if any(r.id == command.said.id for r in book.replies):
         return book
+    if why := objection(command, rules.policy):
+        raise IllegalCommandError(why)
     book, because = _carry_out(book, command, rules, now)
     return replied(book, command, ok=True, because=because)
 
@@ -51,7 +63,7 @@ def replied(book: Book, command: Command, *, ok: bool, because: str) -> Book:
 
     The replies are also how a repeated command is known, so questions, which change nothing, are forgotten first.
     """
-    reply = Reply(id=command.said.id, ok=ok, because=because, question=isinstance(command, Status))
+    reply = Reply(id=command.said.id, ok=ok, because=because, question=isinstance(command, Status), by=command.said.who)
     replies = (*book.replies, reply)
     if len(replies) > REPLIES_KEPT:
         oldest = next((n for n, r in enumerate(replies[:-1]) if r.question), 0)
@@ -65,55 +77,45 @@ def _carry_out(book: Book, command: Command, rules: Rules, now: datetime) -> tup
         case Declare():
             return _declare(book, command, rules, now)
         case Approve():
-            return _approve(book, command, rules, now)
+            return approve(book, command, rules, now)
         case Reject():
-            return _reject(book, command, now)
+            return reject(book, command, now)
+        case BreakGlass():
+            return break_glass(book, command, rules, now)
+        case Review():
+            return review(book, command, now)
         case Escalate():
-            incident = _open(book, command.incident)
+            incident = open_incident(book, command.incident)
             return paged(
-                book, incident.id, f"{said.by} escalated{_with(said.note)}", rules, now
+                book, incident.id, f"{said.who} escalated{with_note(said.note)}", rules, now
             ), "the next rung is paged"
         case Acknowledge():
             return _acknowledge(book, command, now)
         case Abort() | Resolve():
-            incident = _open(book, command.incident)
+            incident = open_incident(book, command.incident)
             event = Event.ABORTED if isinstance(command, Abort) else Event.RESOLVED
             return moved(
-                book, incident.id, event, f"{said.by} said so{_with(said.note)}", now
+                book, incident.id, event, f"{said.who} said so{with_note(said.note)}", now
             ), f"{incident.id} is closing"
         case PauseCommand():
             if book.paused:
                 raise IllegalCommandError(f"already paused by {book.paused.by}; allowed: resume")
             pause = Pause(by=said.by, at=now, because=said.note or "no reason given")
             return note(
-                replace(book, paused=pause), "", "paused", f"paused by {said.by}{_with(said.note)}", now
+                replace(book, paused=pause), "", "paused", f"paused by {said.who}{with_note(said.note)}", now
             ), "paused"
         case Resume():
             if not book.paused:
                 raise IllegalCommandError("nothing is paused; allowed: pause")
             return note(
-                replace(book, paused=None), "", "resumed", f"resumed by {said.by}{_with(said.note)}", now
+                replace(book, paused=None), "", "resumed", f"resumed by {said.who}{with_note(said.note)}", now
             ), "resumed"
         case SetMode(mode=mode):
-            text = f"mode {book.mode} → {mode} by {said.by}{_with(said.note)}"
+            text = f"mode {book.mode} → {mode} by {said.who}{with_note(said.note)}"
             return note(replace(book, mode=mode), "", "mode", text, now), f"the mode is {mode}"
         case Status():
             return book, f"{len(book.incidents)} open, mode {book.mode}{', paused' if book.paused else ''}"
     assert_never(command)
-
-
-def _with(text: str) -> str:
-    return f": {text}" if text else ""
-
-
-def _open(book: Book, incident_id: str) -> Incident:
-    incident = book.incidents.get(incident_id)
-    if incident is None:
-        known = ", ".join(book.incidents) or "none"
-        raise IllegalCommandError(f"there is no open incident {incident_id!r}; open: {known}")
-    if incident.state is IncidentState.CLOSING:
-        raise IllegalCommandError(f"incident {incident.id!r} is closing already ({incident.ending})")
-    return incident
 
 
 def _declare(book: Book, command: Declare, rules: Rules, now: datetime) -> tuple[Book, str]:
@@ -137,7 +139,7 @@ def _declare(book: Book, command: Declare, rules: Rules, now: datetime) -> tuple
             f"{command.scope!r} does not serve, {book.serving!r} does: its failover would lead into it; "
             f"allowed: {book.serving}"
         )
-    because = f"declared by {command.said.by}{_with(command.said.note)}"
+    because = f"declared by {command.said.who}{with_note(command.said.note)}"
     there = book.incident_at(command.scope)
     if there is None:
         book = opened(
@@ -161,77 +163,16 @@ def _declare(book: Book, command: Declare, rules: Rules, now: datetime) -> tuple
     )
 
 
-def _approve(book: Book, command: Approve, rules: Rules, now: datetime) -> tuple[Book, str]:
-    incident = _open(book, command.incident)
-    if command.plan != incident.plan:
-        raise IllegalCommandError(
-            f"the approval is for plan {command.plan!r}, incident {incident.id!r} follows {incident.plan!r}; "
-            "look at it again (drctl show) and approve what it is now"
-        )
-    # A general yes is for what asks; what somebody rejected wants a yes of its own.
-    general = command.step is None
-    asking = [s for s, r in incident.steps.items() if r.state is StepState.ASKING or (r.rejected_by and not general)]
-    steps = asking if command.step is None else [command.step]
-    if not asking or any(s not in asking for s in steps):
-        raise IllegalCommandError(
-            f"step {command.step or 'any'!r} of {incident.id!r} asks for nothing; asking: {', '.join(asking) or 'none'}"
-        )
-    said = command.said
-    given = Approval(
-        by=said.by,
-        at=now,
-        plan=command.plan,
-        expires_at=now + rules.policy.platform.responder.approval_valid,
-        note=said.note,
-    )
-    for step in steps:
-        record = incident.step(step)
-        changed = replace(
-            record,
-            state=StepState.RUNNING,
-            approval=given,
-            rejected_by=None,
-            call=None,
-            look_at=now,
-            because=f"approved by {said.by}; looking again before acting",
-        )
-        book = put_step(book, incident.id, step, changed)
-        book = note(book, incident.id, "approved", f"{step}: approved by {said.by}{_with(said.note)}", now)
-    return book, f"approved: {', '.join(steps)}"
-
-
-def _reject(book: Book, command: Reject, now: datetime) -> tuple[Book, str]:
-    incident = _open(book, command.incident)
-    record = incident.steps.get(command.step)
-    asking = [s for s, r in incident.steps.items() if r.state is StepState.ASKING]
-    if record is None or command.step not in asking:
-        raise IllegalCommandError(
-            f"step {command.step!r} of {incident.id!r} asks for nothing; asking now: {', '.join(asking) or 'none'}"
-        )
-    because = f"rejected by {command.said.by}{_with(command.said.note)}"
-    changed = replace(
-        record,
-        state=StepState.STUCK,
-        rejected_by=command.said.by,
-        approval=None,
-        because=because,
-        stuck_at=now,
-        look_at=None,
-    )
-    book = put_step(book, incident.id, command.step, changed)
-    return note(book, incident.id, "rejected", f"{command.step}: {because}", now), f"rejected: {command.step}"
-
-
 def _acknowledge(book: Book, command: Acknowledge, now: datetime) -> tuple[Book, str]:
     said = command.said
     if command.incident is None:
         if not book.blocks:
             raise IllegalCommandError("there is no block window to acknowledge; name an incident to acknowledge it")
         ended = ", ".join(b.scope for b in book.blocks)
-        text = f"block window of {ended} ended by {said.by}{_with(said.note)}"
+        text = f"block window of {ended} ended by {said.who}{with_note(said.note)}"
         return note(replace(book, blocks=()), "", "acknowledged", text, now), text
-    incident = _open(book, command.incident)
+    incident = open_incident(book, command.incident)
     if incident.acknowledged_by:
         return book, f"already acknowledged by {incident.acknowledged_by}"
     book = put(book, replace(incident, acknowledged_by=said.by, acknowledged_at=now))
-    return note(book, incident.id, "acknowledged", f"{said.by} is on it{_with(said.note)}", now), "acknowledged"
+    return note(book, incident.id, "acknowledged", f"{said.who} is on it{with_note(said.note)}", now), "acknowledged"

@@ -24,21 +24,23 @@ from chalicelib.core.wording import message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """Let this step's action observe; it only reads."""
+    """Let this step's action observe; it only reads. `aside`: nothing waits for what it finds."""
 
     incident: str
     step: Step
     because: str
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Do:
-    """Make this step's call; the gates let it pass."""
+    """Make this step's call; the gates let it pass. `aside`: nothing waits for its answer."""
 
     incident: str
     step: Step
     call: Call
     because: str
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,11 @@ def due(book: Book, *, rules: Rules, now: datetime) -> tuple[Work | Held, ...]:
             found += _steps(book, incident, rules, now)
         found += _ask_alarms(incident, rules, now)
         found += _archive(book, incident, rules, now)
+    for debt in book.debts:
+        if debt.case:
+            step, record = next(iter(debt.case.steps.items()))
+            plan = rules.plan_of(debt.case.plan, debt.case.scenario)
+            found += _step(book, debt.case, plan.step(step), record, rules, now, debt=True)
     return tuple(found)
 
 
@@ -115,9 +122,10 @@ def wake_at(book: Book, *, rules: Rules, now: datetime) -> datetime | None:
                 record.look_at
                 for step in plan.steps
                 if (record := incident.step(step.id)).look_at
-                and record.state is not StepState.DONE
+                and record.state not in (StepState.DONE, StepState.LEFT)
                 and _ready(incident, step)
             ]
+    times += [r.look_at for d in book.debts if d.case for r in d.case.steps.values() if r.look_at]
     ahead = [t for t in times if t > now]
     return min(ahead, default=None)
 
@@ -140,6 +148,8 @@ def _steps(book: Book, incident: Incident, rules: Rules, now: datetime) -> Itera
     plan = rules.plan_of(incident.plan, incident.scenario)
     for step in plan.steps:
         record = incident.step(step.id)
+        if record.state is StepState.LEFT:
+            continue
         if record.state is StepState.DONE:
             if _stale(incident, plan, step, record, now):
                 yield Look(incident=incident.id, step=step, because=f"{step.id} is leaned on and no longer fresh")
@@ -148,20 +158,28 @@ def _steps(book: Book, incident: Incident, rules: Rules, now: datetime) -> Itera
 
 
 def _step(
-    book: Book, incident: Incident, step: Step, record: StepRecord, rules: Rules, now: datetime
+    book: Book,
+    incident: Incident,
+    step: Step,
+    record: StepRecord,
+    rules: Rules,
+    now: datetime,
+    *,
+    debt: bool = False,
 ) -> Iterator[Work | Held]:
     if record.rejected_by:
         return
     if record.look_at is None or record.look_at <= now or record.state is StepState.ACTING:
         if record.state in (StepState.PENDING, StepState.ACTING) or record.look_at is not None:
-            yield Look(incident=incident.id, step=step, because=f"{step.id}: {record.because}")
+            because = f"{step.id}: {record.because}"
+            yield Look(incident=incident.id, step=step, because=because, aside=step.best_effort)
         return
     if record.call is None:
         return
-    wanted = Wanted(incident=incident, step=step, record=record, call=record.call)
+    wanted = Wanted(incident=incident, step=step, record=record, call=record.call, debt=debt)
     match judge(wanted, book, rules, now):
         case Pass(because=because):
-            yield Do(incident=incident.id, step=step, call=record.call, because=because)
+            yield Do(incident=incident.id, step=step, call=record.call, because=because, aside=step.best_effort)
         case Ask(because=because):
             asked = Asked(incident=incident.id, step=step.id, because=because)
             yield Held(incident=incident.id, step=step.id, because=because, answer=asked)

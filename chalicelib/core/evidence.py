@@ -11,11 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from chalicelib.core.book import Book, Watermark, covers
 from chalicelib.core.happened import AlarmState, Signal
 from chalicelib.policy import Policy
 from chalicelib.policy.signals import Observer, Rule
+
+OURS: Final = ("probe:", "heartbeat:")
+"""How the sources of our own looks begin."""
 
 
 class Verdict(StrEnum):
@@ -34,24 +38,39 @@ class Observation:
     verdict: Verdict
     since: datetime | None
     because: str
+    flapping: bool = False
 
 
-def observations(book: Book, rule: Rule, policy: Policy) -> tuple[Observation, ...]:
+def observations(book: Book, rule: Rule, policy: Policy, now: datetime) -> tuple[Observation, ...]:
     """One observation an observer of the rule, in policy's order."""
-    return tuple(_ask(book, observer, policy) for observer in rule.observers)
+    return tuple(_ask(book, observer, policy, now) for observer in rule.observers)
 
 
-def _ask(book: Book, observer: Observer, policy: Policy) -> Observation:
+def flips(mark: Watermark | None, signal: Signal, policy: Policy) -> tuple[datetime, ...]:
+    """When this source changed its mind lately, this signal taken in. Silence between two is no change of mind."""
+    if mark is None:
+        return ()
+    kept = tuple(at for at in mark.flips if signal.changed_at - at <= policy.signals.flapping.within)
+    speaks = {AlarmState.ALARM, AlarmState.OK}
+    return (*kept, signal.changed_at) if {mark.state, signal.state} == speaks else kept
+
+
+def _ask(book: Book, observer: Observer, policy: Policy, now: datetime) -> Observation:
+    rule = policy.signals.flapping
     marks = _marks(book, observer, policy)
     for state, verdict in ((AlarmState.ALARM, Verdict.BAD), (AlarmState.OK, Verdict.GOOD)):
         saying = [m for m in marks if m.state is state]
         if saying:
             first = min(saying, key=lambda m: m.changed_at)
+            often = max(sum(now - at <= rule.within for at in m.flips) for m in saying)
+            flapping = often >= rule.changes
+            said = f", but changed {often} times within {policy.real(rule.within)}" if flapping else ""
             return Observation(
                 observer=observer.name,
                 verdict=verdict,
                 since=first.changed_at,
-                because=f"{observer.name} is {verdict}: {first.name} {first.state} ({first.reason})",
+                because=f"{observer.name} is {verdict}: {first.name} {first.state} ({first.reason}){said}",
+                flapping=flapping,
             )
     return Observation(
         observer=observer.name,
@@ -66,18 +85,22 @@ def _marks(book: Book, observer: Observer, policy: Policy) -> list[Watermark]:
     marks = [
         m
         for source, m in book.watermarks.items()
-        if not source.startswith("probe:") and m.name in observer.alarms and m.region in (None, regions.get(m.name))
+        if not source.startswith(OURS) and m.name in observer.alarms and m.region in (None, regions.get(m.name))
     ]
-    if observer.probe and (mark := book.watermarks.get(f"probe:{observer.probe}")):
-        marks.append(mark)
+    marks += [book.watermarks[source] for source in _ours(observer) if source in book.watermarks]
     return marks
+
+
+def _ours(observer: Observer) -> list[str]:
+    """The sources of our own looks that speak for an observer."""
+    heard = [(f"probe:{observer.probe}", observer.probe), (f"heartbeat:{observer.heartbeat}", observer.heartbeat)]
+    return [source for source, there in heard if there]
 
 
 def rules_reading(signal: Signal, policy: Policy) -> tuple[Rule, ...]:
     """The rules that have an observer which this signal speaks for."""
-    if signal.source.startswith("probe:"):
-        name = signal.source.removeprefix("probe:")
-        return tuple(r for r in policy.signals.rules if any(o.probe == name for o in r.observers))
+    if signal.source.startswith(OURS):
+        return tuple(r for r in policy.signals.rules if any(signal.source in _ours(o) for o in r.observers))
     regions = policy.signals.regions
     if signal.region not in (None, regions.get(signal.name)):
         return ()
@@ -97,6 +120,11 @@ def bad(found: tuple[Observation, ...]) -> tuple[Observation, ...]:
     return tuple(o for o in found if o.verdict is Verdict.BAD)
 
 
+def steady(found: tuple[Observation, ...]) -> tuple[Observation, ...]:
+    """Those that saw it broken, and have not been changing their mind."""
+    return tuple(o for o in bad(found) if not o.flapping)
+
+
 def sentence(found: tuple[Observation, ...]) -> str:
     """`2 of 3 observers are bad: route53, standby-probe; cluster has no data`."""
     ill = bad(found)
@@ -104,5 +132,5 @@ def sentence(found: tuple[Observation, ...]) -> str:
         f"{o.observer} {'is good' if o.verdict is Verdict.GOOD else 'has no data'}" for o in found if o not in ill
     ]
     head = f"{len(ill)} of {len(found)} observers {'is' if len(ill) == 1 else 'are'} bad"
-    named = f": {', '.join(o.observer for o in ill)}" if ill else ""
+    named = f": {', '.join(o.observer + (' (flapping, held)' if o.flapping else '') for o in ill)}" if ill else ""
     return head + named + (f"; {', '.join(others)}" if others else "")

@@ -29,11 +29,13 @@ from chalicelib.core.answers import (
 )
 from chalicelib.core.book import Book, Incident, NoticeState, StepState, Watermark, covers
 from chalicelib.core.commands import fold_command
+from chalicelib.core.debts import left_at_the_end, overdue, paid
 from chalicelib.core.happened import (
     Abort,
     Acknowledge,
     AlarmState,
     Approve,
+    BreakGlass,
     Command,
     Declare,
     Escalate,
@@ -41,6 +43,7 @@ from chalicelib.core.happened import (
     Reject,
     Resolve,
     Resume,
+    Review,
     SetMode,
     Signal,
     Status,
@@ -65,6 +68,8 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             Declare()
             | Approve()
             | Reject()
+            | BreakGlass()
+            | Review()
             | Escalate()
             | Acknowledge()
             | Abort()
@@ -97,7 +102,7 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
 
 def _fold_signal(book: Book, signal: Signal, rules: Rules, now: datetime) -> Book:
     mark = book.watermarks.get(signal.source)
-    if mark and signal.changed_at <= mark.changed_at:
+    if mark and (signal.changed_at <= mark.changed_at or _told_twice(mark, signal)):
         return book
     reading = evidence.rules_reading(signal, rules.policy)
     if not reading:
@@ -109,6 +114,7 @@ def _fold_signal(book: Book, signal: Signal, rules: Rules, now: datetime) -> Boo
         changed_at=signal.changed_at,
         reason=signal.reason,
         region=signal.region,
+        flips=evidence.flips(mark, signal, rules.policy),
     )
     book = replace(book, watermarks={**book.watermarks, signal.source: watermark})
     text = f"{signal.name} is {signal.state} since {signal.changed_at:%H:%M:%S} UTC: {signal.reason}"
@@ -125,9 +131,14 @@ def _fold_signal(book: Book, signal: Signal, rules: Rules, now: datetime) -> Boo
     return book
 
 
+def _told_twice(mark: Watermark, signal: Signal) -> bool:
+    """Our own looks report a state until the book has it, each time as of a later moment: the first one stands."""
+    return signal.source.startswith(evidence.OURS) and signal.state is mark.state
+
+
 def _open(book: Book, rule: Rule, text: str, rules: Rules, now: datetime) -> Book:
     """An incident in doubt, when enough of the rule's observers are bad; a region that does not serve has none."""
-    found = evidence.observations(book, rule, rules.policy)
+    found = evidence.observations(book, rule, rules.policy, now)
     ill = evidence.bad(found)
     if len(ill) < rule.opens:
         return book
@@ -164,10 +175,13 @@ def _follows(book: Book, rules: Rules, now: datetime) -> Book:
         if book.incidents[incident_id].state is IncidentState.CLOSING:
             continue
         book = _weigh(book, incident_id, rules, now)
+        book = overdue(book, incident_id, rules, now)
         book = _deadlines(book, incident_id, rules, now)
         book = _climb(book, incident_id, rules, now)
         book = settle(book, incident_id, rules, now)
-    return book
+        if book.incidents[incident_id].ending == "recovered":
+            book = left_at_the_end(book, incident_id, rules, now)
+    return paid(book, now)
 
 
 def _lapse(book: Book, rules: Rules, now: datetime) -> Book:
@@ -194,11 +208,14 @@ def _weigh(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
     rule = evidence.rule_of(incident.scenario, incident.scope, rules.policy)
     if rule is None or incident.declared_by:
         return book
-    found = evidence.observations(book, rule, rules.policy)
+    found = evidence.observations(book, rule, rules.policy, now)
     ill = evidence.bad(found)
     good = not ill and any(o.verdict is evidence.Verdict.GOOD for o in found)
     good_since = (incident.good_since or now) if good else None
-    bad_since = (incident.bad_since or now) if len(ill) >= rule.quorum else None
+    bad_since = (incident.bad_since or now) if len(evidence.steady(found)) >= rule.quorum else None
+    if incident.state is IncidentState.SUSPECTING and bad_since is None and len(ill) >= rule.quorum:
+        book = _held_by_flapping(book, incident, found, now)
+        incident = book.incidents[incident_id]
     if (good_since, bad_since) != (incident.good_since, incident.bad_since):
         book = put(book, replace(incident, good_since=good_since, bad_since=bad_since))
     if incident.state is IncidentState.SUSPECTING and bad_since and now - bad_since >= rule.hold:
@@ -208,11 +225,20 @@ def _weigh(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
     return book
 
 
+def _held_by_flapping(book: Book, incident: Incident, found: tuple[evidence.Observation, ...], now: datetime) -> Book:
+    """Says so, each time another set of observers flaps."""
+    because = f"held, since observers change their mind: {evidence.sentence(found)}"
+    if incident.because == because:
+        return book
+    return note(put(book, replace(incident, because=because)), incident.id, "flapping", because, now)
+
+
 def _deadlines(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
     """A step past its deadline is told once, and pages the next rung."""
     for step in rules.plan_of(book.incidents[incident_id].plan, book.incidents[incident_id].scenario).steps:
         record = book.incidents[incident_id].step(step.id)
-        if record.started_at is None or record.state is StepState.DONE or record.late_at or record.first_done_at:
+        over = record.state is StepState.DONE or record.first_done_at or step.best_effort
+        if record.started_at is None or over or record.late_at:
             continue
         if now - record.started_at > step.deadline:
             late = f"{step.title} is late: allowed {rules.policy.real(step.deadline)}, now {record.because}"

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
 
 from chalicelib.core import evidence
+from chalicelib.core.approvals import asked_for
 from chalicelib.core.book import Book, Incident, StepRecord, StepState
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules, Step
@@ -52,6 +53,7 @@ class Wanted:
     step: Step
     record: StepRecord
     call: Call
+    debt: bool = False
 
 
 Gate = Callable[[Wanted, Book, Rules, datetime], Verdict]
@@ -73,7 +75,7 @@ def mode(work: Wanted, book: Book, _: Rules, __: datetime) -> Verdict:
     return Pass("the mode is automatic")
 
 
-def confirmed(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
+def confirmed(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
     """Only a confirmed incident moves anything; what cannot be undone also wants the evidence to stand still."""
     incident = work.incident
     if incident.confirmed_at is None:
@@ -81,8 +83,8 @@ def confirmed(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
     rule = evidence.rule_of(incident.scenario, incident.scope, rules.policy)
     if work.step.reversible or incident.declared_by or rule is None:
         return Pass("the incident is confirmed")
-    found = evidence.observations(book, rule, rules.policy)
-    if len(evidence.bad(found)) < rule.quorum:
+    found = evidence.observations(book, rule, rules.policy, now)
+    if len(evidence.steady(found)) < rule.quorum:
         return Ask(f"the evidence has become weaker: {evidence.sentence(found)}")
     return Pass(evidence.sentence(found))
 
@@ -106,24 +108,55 @@ def fence_verdict(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
     """A promotion asks unless the old primary is proven to take no writes."""
     if work.step.action != "promote-replica":
         return Pass("moves no database")
-    fenced = work.record.facts.get("fenced")
-    if fenced in ("Fenced", "SelfFenced"):
-        return Pass(f"the old primary is {fenced}")
+    verdict = fenced(work.incident, rules)
+    if verdict:
+        return Pass(f"the old primary is {verdict}")
     primary = rules.policy.platform.database.primary
     return Ask(f"the fence verdict is Unknown: {primary.instance!r} in {primary.region} may still take writes")
+
+
+def fenced(incident: Incident, rules: Rules) -> Literal["Fenced", "SelfFenced"] | None:
+    """The proof that the old primary takes no writes; None is Unknown, whatever the reason."""
+    for step in rules.plan_of(incident.plan, incident.scenario).steps:
+        if step.action == "fence-primary" and incident.step(step.id).state is StepState.DONE:
+            match incident.step(step.id).facts.get("fenced"):
+                case "Fenced":
+                    return "Fenced"
+                case "SelfFenced":
+                    return "SelfFenced"
+                case _:
+                    continue
+    return None
 
 
 def data_loss_budget(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
     """A promotion asks unless the possible loss is known to be within the RPO."""
     if work.step.action != "promote-replica":
         return Pass("moves no database")
-    rpo = rules.policy.platform.database.rpo.total_seconds()
-    loss = work.record.facts.get("loss_seconds")
+    rpo, facts = rules.policy.platform.database.rpo, work.record.facts
+    loss, rows, until = (facts.get(name) for name in ("loss_seconds", "loss_rows", "known_until"))
     if not isinstance(loss, float | int) or math.isnan(loss):
-        return Ask("how much would be lost is not known")
-    if loss > rpo:
-        return Ask(f"{loss:.0f} s of writes would be lost, the RPO is {rpo:.0f} s")
-    return Pass(f"{loss:.0f} s of writes would be lost, within the RPO of {rpo:.0f} s")
+        why = facts.get("loss_unknown")
+        return Ask("how much would be lost is not known" + (f": {why}" if why else ""))
+    lost = f"{rules.policy.real(timedelta(seconds=loss))} of writes"
+    if isinstance(rows, float | int):
+        lost += f" ({rows:.0f} row{'' if rows == 1 else 's'} of the heartbeat)"
+    if isinstance(until, float | int) and not fenced(work.incident, rules):
+        lost += f", and whatever was written after {datetime.fromtimestamp(until / 1000, UTC):%H:%M:%S} UTC"
+    if loss > rpo.total_seconds():
+        return Ask(f"{lost} would be lost, the RPO is {rules.policy.real(rpo)}")
+    return Pass(f"{lost} would be lost, within the RPO of {rules.policy.real(rpo)}")
+
+
+def waiting_costs(incident: Incident, rules: Rules) -> str:
+    """`API Gateway must be back by 03:15:00 UTC`: the first objective that waiting would miss."""
+    policy = rules.policy
+    workloads = [s for s in policy.services.in_order() if s.kind == "workload"]
+    first = min(workloads, key=policy.services.rto, default=None)
+    if first is None:
+        return "no service waits for it"
+    by = incident.failed_at + policy.services.rto(first)
+    return f"{first.display} and what leans on the database must be back by {by:%H:%M:%S} UTC"
 
 
 def approval(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
@@ -131,7 +164,7 @@ def approval(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
     automation = rules.policy.scenario(work.incident.scenario).automatic
     if automation == "no":
         return Ask(f"policy allows nothing automatic for {work.incident.scenario}")
-    if not work.step.automatic:
+    if not work.step.automatic or work.step.people > 1:
         return Ask(work.step.asks_because or "policy says that a person decides this step")
     return Pass("policy allows it without a person")
 
@@ -163,22 +196,31 @@ GATES: Final[tuple[Gate, ...]] = (
 """In the order in which a refusal is told."""
 
 
+DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, mode, approval)
+"""For what is still owed after its incident: no block window stands against it, and its evidence was judged before."""
+
+
 def judge(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
     """All gates together: the first Refuse; else every Ask in one, unless a valid approval stands; else Pass."""
-    verdicts = [gate(work, book, rules, now) for gate in GATES]
+    verdicts = [gate(work, book, rules, now) for gate in (DEBT_GATES if work.debt else GATES)]
     for verdict in verdicts:
         if isinstance(verdict, Refuse):
             return verdict
     asks = [v.because for v in verdicts if isinstance(v, Ask)]
+    if asks and work.step.action == "promote-replica":
+        # Whoever is asked weighs what is lost against what waiting costs, also where neither would ask by itself.
+        asks += [data_loss_budget(work, book, rules, now).because, waiting_costs(work.incident, rules)]
     if not asks:
-        return Pass(f"{approval(work, book, rules, now).because}; {confirmed(work, book, rules, now).because}")
+        standing = Pass("it is still owed") if work.debt else confirmed(work, book, rules, now)
+        return Pass(f"{approval(work, book, rules, now).because}; {standing.because}")
     given = work.record.approval
     if given is None:
-        return Ask("; ".join(dict.fromkeys(asks)))
+        why = "; ".join(dict.fromkeys(asks))
+        return Ask(asked_for(work.step, work.record, work.incident.plan, now, why))
     if given.plan != work.incident.plan:
         return Ask(f"the approval by {given.by} was for plan {given.plan}, this is {work.incident.plan}")
     if now >= given.expires_at:
         return Ask(f"the approval by {given.by} expired at {given.expires_at:%H:%M:%S} UTC; " + "; ".join(asks))
-    return Pass(
-        f"approved by {given.by} at {given.at:%H:%M:%S} UTC, who accepted that {'; '.join(dict.fromkeys(asks))}"
-    )
+    yes = "the glass was broken" if given.glass else "approved"
+    accepted = "; ".join(dict.fromkeys(asks))
+    return Pass(f"{yes} by {given.by} at {given.at:%H:%M:%S} UTC, who accepted that {accepted}")

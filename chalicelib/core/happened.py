@@ -31,14 +31,15 @@ class SignalKind(StrEnum):
     COMPOSITE_ALARM = "composite-alarm"
     HEALTH_CHECK_ALARM = "health-check-alarm"
     PROBE = "probe"
+    HEARTBEAT = "heartbeat"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
     """One change of state that one observer saw.
 
-    `source` is the alarm's ARN, or `probe:<name>`; `name` is what policy calls it; `changed_at` is aware UTC.
-    `region` and `account` are None for a probe of our own.
+    `source` is the alarm's ARN, `probe:<name>` or `heartbeat:<name>`; `name` is what policy calls it; `changed_at` is
+    aware UTC. `region` and `account` are None for what we saw ourselves.
     """
 
     source: str
@@ -58,12 +59,23 @@ class Signal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """What every command carries: its id, who said it (as proven as the way in allows), when, and a note."""
+    """What every command carries: its id, who said it, when, and a note.
+
+    `arn` is the principal that STS proved `by` with; None while it is only claimed. `doubt` is why there is no proof
+    although one was sent. Nothing but a proof that was verified may ever set `arn`.
+    """
 
     id: str
     by: str
     at: datetime
     note: str = ""
+    arn: str | None = None
+    doubt: str = ""
+
+    @property
+    def who(self) -> str:
+        """`ana (arn:…)`, or `ana (unproven: …)`: as it is recorded."""
+        return f"{self.by} ({self.arn or ': '.join(part for part in ('unproven', self.doubt) if part)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +107,26 @@ class Reject:
     incident: str
     step: str
     verb: Literal["reject"] = "reject"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakGlass:
+    """Allow the named step alone, where two people are asked or nobody can be proven; it pages everyone."""
+
+    said: Said
+    incident: str
+    plan: str
+    step: str
+    verb: Literal["break-glass"] = "break-glass"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """Another person has looked at what was done behind a broken glass; `debt` is what is owed."""
+
+    said: Said
+    debt: str
+    verb: Literal["review"] = "review"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +198,21 @@ class Status:
     verb: Literal["status"] = "status"
 
 
-Command = Declare | Approve | Reject | Escalate | Acknowledge | Abort | Resolve | Pause | Resume | SetMode | Status
+Command = (
+    Declare
+    | Approve
+    | Reject
+    | BreakGlass
+    | Review
+    | Escalate
+    | Acknowledge
+    | Abort
+    | Resolve
+    | Pause
+    | Resume
+    | SetMode
+    | Status
+)
 """Everything a person can say. The `verb` field tells them apart in JSON."""
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
-from chalicelib.core.book import Block, Book, Entry, Incident, Paging, StepRecord, StepState, covers
+from chalicelib.core.book import Block, Book, Entry, Incident, Paging, StepRecord, StepState, case_of, covers
 from chalicelib.core.plan import Rules, plan
 from chalicelib.core.states import Event, IncidentState, move
 
@@ -26,8 +26,8 @@ _ENDINGS: dict[Event, Ending] = {
 
 
 def note(book: Book, incident_id: str, kind: str, text: str, now: datetime) -> Book:
-    """The book with one more timeline entry; `incident_id` may be 'platform'."""
-    incident = book.incidents.get(incident_id)
+    """The book with one more timeline entry; `incident_id` may be a debt's, or 'platform'."""
+    incident = case_of(book, incident_id)
     if incident is None:
         entry = Entry(incident=PLATFORM, n=book.entries, at=now, kind=kind, text=text)
         return replace(book, outbox=(*book.outbox, entry), entries=book.entries + 1)
@@ -37,13 +37,18 @@ def note(book: Book, incident_id: str, kind: str, text: str, now: datetime) -> B
 
 
 def put(book: Book, incident: Incident) -> Book:
-    """The book with this incident in place of its former self."""
+    """The book with this incident, or what a debt knows, in place of its former self."""
+    if incident.id not in book.incidents and any(d.case and d.case.id == incident.id for d in book.debts):
+        debts = tuple(replace(d, case=incident) if d.case and d.case.id == incident.id else d for d in book.debts)
+        return replace(book, debts=debts)
     return replace(book, incidents={**book.incidents, incident.id: incident})
 
 
 def put_step(book: Book, incident_id: str, step_id: str, record: StepRecord) -> Book:
     """The book with this record of a step."""
-    incident = book.incidents[incident_id]
+    incident = case_of(book, incident_id)
+    if incident is None:
+        raise KeyError(f"there is no open incident and no debt {incident_id!r}")
     return put(book, replace(incident, steps={**incident.steps, step_id: record}))
 
 
@@ -119,6 +124,15 @@ def paged(book: Book, incident_id: str, because: str, rules: Rules, now: datetim
     return note(book, incident_id, "escalated", f"paging {ladder[rung].who}: {because}", now)
 
 
+def alarmed(book: Book, incident_id: str, because: str, rules: Rules, now: datetime) -> Book:
+    """Every rung of the ladder is paged at once."""
+    incident, ladder = book.incidents[incident_id], rules.policy.notifications.ladder
+    pagings = tuple(Paging(rung=n, at=now, because=because) for n in range(len(ladder)))
+    book = put(book, replace(incident, pagings=(*incident.pagings, *pagings)))
+    everybody = ", ".join(rung.who for rung in ladder)
+    return note(book, incident_id, "escalated", f"paging everybody ({everybody}): {because}", now)
+
+
 def blocked(book: Book, scope: str, rules: Rules, now: datetime) -> Book:
     """The block window that follows a failover."""
     until = now + rules.policy.platform.responder.block_window
@@ -134,9 +148,10 @@ def settle(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
         return book
     steps = rules.plan_of(incident.plan, incident.scenario).steps
     records = {s.id: incident.step(s.id) for s in steps}
-    if all(r.state is StepState.DONE for r in records.values()):
+    wanted = [s for s in steps if not s.best_effort]
+    if all(records[s.id].state is StepState.DONE for s in wanted):
         return recovered(book, incident_id, rules, now)
-    ready = [s for s in steps if all(records[n].state is StepState.DONE for n in s.needs)]
+    ready = [s for s in wanted if all(records[n].state is StepState.DONE for n in s.needs)]
     states = {records[s.id].state for s in ready} - {StepState.DONE}
     if states & {StepState.RUNNING, StepState.ACTING, StepState.PENDING, StepState.HELD}:
         return moved(book, incident_id, Event.MOVED, "steps are under way", now)
@@ -150,7 +165,8 @@ def settle(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
 def recovered(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
     """Every step is done: the incident closes, and what a failover leaves behind is written down."""
     incident = book.incidents[incident_id]
-    book = moved(book, incident_id, Event.RECOVERED, f"{len(incident.steps)} steps done", now)
+    done = sum(r.state is StepState.DONE for r in incident.steps.values())
+    book = moved(book, incident_id, Event.RECOVERED, f"{done} steps done", now)
     if incident.moved:
         book = blocked(book, incident.scope, rules, now)
     return book

@@ -62,10 +62,11 @@ class Wait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """One call is missing."""
+    """One call is missing. `facts` is what the gates judge it by."""
 
     because: str
     call: Call
+    facts: Mapping[str, str | float] = field(default_factory=dict)
     kind: Literal["act"] = "act"
 
 

@@ -29,12 +29,19 @@ class Step:
     needs: tuple[str, ...] = ()
     service: str | None = None
     automatic: bool
+    people: int = 1
     asks_because: str = ""
     reversible: bool
     expected: timedelta
     deadline: timedelta
     fresh_for: timedelta | None = None
     announces: str | None = None
+    best_effort: bool = False
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether a person may have to answer before it: policy says so, or says when it asks."""
+        return not self.automatic or bool(self.asks_because)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,21 +109,26 @@ def _step(row: RunbookStep, service: Service | None, policy: Policy, *, previous
         needs=tuple(needs),
         service=service.name if service else None,
         automatic=row.automatic,
+        people=row.people,
         asks_because=row.asks_because,
         reversible=row.reversible,
         expected=row.expected,
         deadline=row.deadline,
         fresh_for=row.fresh_for,
         announces=row.announces,
+        best_effort=row.best_effort,
     )
 
 
 def _in_order(scenario: str, steps: list[Step]) -> tuple[Step, ...]:
     ids = {s.id for s in steps}
+    loose = {s.id for s in steps if s.best_effort}
     for step in steps:
         for need in step.needs:
             if need not in ids:
                 raise PlanError(f"step {step.id!r} of {scenario!r} needs {need!r}; there are: {', '.join(sorted(ids))}")
+            if need in loose:
+                raise PlanError(f"step {step.id!r} of {scenario!r} needs {need!r}, which is done as best effort only")
     ordered: list[Step] = []
     placed: set[str] = set()
     left = list(steps)
@@ -133,7 +145,10 @@ def _in_order(scenario: str, steps: list[Step]) -> tuple[Step, ...]:
 def _hash(scenario: str, steps: tuple[Step, ...]) -> str:
     structure = [
         scenario,
-        *([s.id, s.action, dict(s.params), list(s.needs), s.automatic, s.reversible] for s in steps),
+        *(
+            [s.id, s.action, dict(s.params), list(s.needs), s.automatic, s.reversible, s.best_effort, s.people]
+            for s in steps
+        ),
     ]
     return hashlib.sha256(json.dumps(structure, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -47,22 +47,27 @@ _HEALTH_CHECK: Final = ("AWS/Route53", "HealthCheckStatus")
 
 
 def from_sns(
-    event: Mapping[str, Any], *, received_at: datetime, accounts: frozenset[str] | None = None
+    event: Mapping[str, Any],
+    *,
+    received_at: datetime,
+    accounts: frozenset[str] | None = None,
+    topics: frozenset[str] | None = None,
 ) -> tuple[Signal | Unreadable, ...]:
     """One result a record of the batch, in order; at least one.
 
     Read are SNS's Lambda event; SQS's, with the message in an envelope or raw; and a single record, envelope or message
     without the list round it, which is how a dead letter is read again. A message that is an EventBridge event (a rule
-    whose target is the topic) or a direct one is read as that. `accounts`, when given, are the only ones believed.
+    whose target is the topic) or a direct one is read as that. `accounts` and `topics`, when given, are the only ones
+    believed; with `topics`, a message that does not say by which topic it came is not.
     """
     records = event.get("Records", MISSING) if isinstance(event, Mapping) else MISSING
     if records is MISSING:
-        return (_one("sns", event, partial(_sns_record, event, "event", received_at), received_at, accounts),)
+        return (_one("sns", event, partial(_sns_record, event, "event", received_at, topics), received_at, accounts),)
     if not isinstance(records, list | tuple) or not records:
         reason = f"event.Records is {found(records)}, expected a list of at least one record"
         return (_unreadable("sns", event, reason, received_at),)
     return tuple(
-        _one("sns", record, partial(_sns_record, record, f"Records[{n}]", received_at), received_at, accounts)
+        _one("sns", record, partial(_sns_record, record, f"Records[{n}]", received_at, topics), received_at, accounts)
         for n, record in enumerate(records)
     )
 
@@ -111,8 +116,11 @@ def _one(
     return signal
 
 
-def _sns_record(record: object, where: str, now: datetime) -> Signal:
-    """Out of the envelopes, one by one: a record holds `Sns` or `body`, either may hold `Message`."""
+def _sns_record(record: object, where: str, now: datetime, topics: frozenset[str] | None) -> Signal:
+    """Out of the envelopes, one by one: a record holds `Sns` or `body`, either may hold `Message`.
+
+    The topic is the one that SNS itself names, beside the `Message` it delivers; nothing inside a message is asked.
+    """
     envelope = mapping_at(record, where)
     topic: object = MISSING
     for key in ("Sns", "body", "Message"):
@@ -122,6 +130,9 @@ def _sns_record(record: object, where: str, now: datetime) -> Signal:
         inner = envelope[key]
         topic = envelope.get("TopicArn", topic)
         envelope = mapping_at(json_at(inner, where) if isinstance(inner, str) else inner, where)
+    if topics is not None and not (isinstance(topic, str) and topic in topics):
+        allowed = ", ".join(sorted(topics)) or "none"
+        raise CannotReadError(f"{where} came by the topic {found(topic)}, allowed: {allowed}")
     if "detail-type" in envelope:
         return _eventbridge(envelope, where, now)
     if "alarmData" in envelope:

@@ -1,6 +1,9 @@
 """What a person asks for, from a payload of strings to a `Command`; or a text that says how to ask.
 
-    {"command": "approve", "incident": "…", "plan": "…", "step": "…", "by": "ana", "note": "…", "id": "…"}
+    {"command": "approve", "incident": "…", "plan": "…", "step": "…", "note": "…", "id": "…", "identity": "https://…"}
+
+Who says it stands in `identity`, a signed proof (identity.py); or, for what needs none, in `by`, which is only claimed.
+With both, the proof must be that person's.
 
 Which command is the same command. Lambda tries an asynchronous invocation up to three times with the same payload,
 and a client whose answer got lost sends it again: that must be one command. The same words said an hour later must
@@ -23,7 +26,8 @@ from difflib import get_close_matches
 from hashlib import sha256
 from typing import Any, Final, cast, get_args
 
-from chalicelib.core.happened import Command, Said, Unreadable
+from chalicelib.core.happened import BreakGlass, Command, Said, Unreadable
+from chalicelib.intake import identity
 from chalicelib.intake.reading import CannotReadError, clean, field, found, moment, raw_text
 from chalicelib.policy.platform import Mode
 
@@ -31,11 +35,15 @@ BY_MAX: Final = 128
 ID_MAX: Final = 128
 NOTE_MAX: Final = 1000
 FIELD_MAX: Final = 256
+WHO: Final = (identity.FIELD, "by")
+"""The fields that say who says it, the proof before the claim."""
 
 _HELP: Final = {
     "declare": "Open an incident that no alarm has opened, or confirm one that is only suspected.",
     "approve": "Allow a step that asks, or without `step` all that ask now, of the plan whose hash you have seen.",
     "reject": "Refuse a step that asks; the incident stays there until somebody approves it, aborts or resolves.",
+    "break-glass": "Allow a step alone that two people must approve; it pages everyone, and is reviewed afterwards.",
+    "review": "Say that you have looked at what was done behind a broken glass, which is somebody else's.",
     "escalate": "Page the next rung of the ladder now.",
     "acknowledge": "Say that somebody is on it: the ladder stops climbing; without `incident`, the block windows end.",
     "abort": "Start no further step of the incident; what is done stays done.",
@@ -63,18 +71,24 @@ class Verb:
 
     @property
     def usage(self) -> str:
-        """`approve: incident, plan, by; optional: step, note, id, at`."""
-        return f"{self.name}: {', '.join(self.required)}; optional: {', '.join(self.optional)}"
+        """`approve: incident, plan, identity or by; optional: step, note, id, at`."""
+        optional = ", ".join(n for n in self.optional if n not in WHO)
+        return f"{self.name}: {', '.join((*self.required, ' or '.join(WHO)))}; optional: {optional}"
 
 
 def _verb(kind: type[Any]) -> tuple[str, Verb]:
+    explained = ("note",) if kind is BreakGlass else ()
     own = {f.name: f for f in fields(kind) if f.name not in ("said", "verb")}
     name = next(cast("str", f.default) for f in fields(kind) if f.name == "verb")
     return name, Verb(
         name=name,
         help=_HELP[name],
-        required=(*(n for n, f in own.items() if f.default is NO_DEFAULT), "by"),
-        optional=(*(n for n, f in own.items() if f.default is not NO_DEFAULT), "note", "id", "at"),
+        required=(*(n for n, f in own.items() if f.default is NO_DEFAULT), *explained),
+        optional=(
+            *(n for n, f in own.items() if f.default is not NO_DEFAULT),
+            *(n for n in ("note", "id", "at") if n not in explained),
+            *WHO,
+        ),
         allowed={n: tuple(m.value for m in Mode) for n in own if n == "mode"},
     )
 
@@ -91,7 +105,8 @@ def describe() -> Mapping[str, Verb]:
 def parse_command(payload: object, *, now: datetime) -> Command:
     """The command that the payload spells; CommandError when it spells none, naming all that is wrong with it.
 
-    `now` is aware UTC; it is when the command was said, unless `at` (ISO 8601 with a zone) says otherwise.
+    `now` is aware UTC; it is when the command was said, unless `at` (ISO 8601 with a zone) says otherwise. Nothing is
+    proven yet: `said.by` is the claim, '' when only an identity was sent.
     """
     if not isinstance(payload, Mapping):
         raise CommandError(f'the payload is {found(payload)}, expected an object like {{"command": "status", …}}')
@@ -100,11 +115,16 @@ def parse_command(payload: object, *, now: datetime) -> Command:
     faults = [*_unknown(verb, given), *(f"{n} is missing" for n in verb.required if n not in given)]
     texts: dict[str, str] = {}
     for name in (*verb.required, *verb.optional):
-        if name in given:
+        if name in given and name != identity.FIELD:
             try:
                 texts[name] = _text(name, given[name], verb)
             except CannotReadError as error:
                 faults.append(str(error))
+    if not any(name in given for name in WHO):
+        faults.append(
+            f"{' and '.join(WHO)} are both missing: sign the command (drctl does), "
+            "or say who you are where no proof is needed"
+        )
     at = now
     if "at" in texts:
         try:
@@ -119,7 +139,9 @@ def parse_command(payload: object, *, now: datetime) -> Command:
         )
     if faults:
         raise CommandError("\n".join([f"{verb.name} was not taken in: {'; '.join(faults)}", f"allowed: {verb.usage}"]))
-    said = Said(id=texts.pop("id", "") or _derived(given, verb), by=texts.pop("by"), at=at, note=texts.pop("note", ""))
+    said = Said(
+        id=texts.pop("id", "") or _derived(given, verb), by=texts.pop("by", ""), at=at, note=texts.pop("note", "")
+    )
     own: dict[str, Any] = {n: Mode(text) if n in verb.allowed else text for n, text in texts.items()}
     return cast("Command", _KINDS[verb.name](said=said, **own))
 
@@ -168,5 +190,7 @@ def _text(name: str, value: object, verb: Verb) -> str:
 
 
 def _derived(given: Mapping[str, Any], verb: Verb) -> str:
-    canonical = json.dumps({**given, "command": verb.name}, sort_keys=True, separators=(",", ":"))
+    # A repetition may be signed anew, and is the same command.
+    said = {k: v for k, v in given.items() if k != identity.FIELD}
+    canonical = json.dumps({**said, "command": verb.name}, sort_keys=True, separators=(",", ":"))
     return sha256(canonical.encode()).hexdigest()

@@ -12,24 +12,30 @@ from datetime import UTC
 from typing import Any
 
 from chalicelib.core.happened import AlarmState, Signal, SignalKind
+from chalicelib.policy.signals import ROUTE53_METRICS
 
 
 def from_described(answer: Mapping[str, Any]) -> list[Signal]:
-    """One signal an alarm; `answer` is boto3's, times are aware datetimes."""
-    return [
+    """One signal an alarm; `answer` is boto3's, times are aware datetimes. No time is required there: an alarm that
+    has none cannot be told from a change that is known already, and says nothing.
+    """
+    found = [
         *(_signal(a, SignalKind.COMPOSITE_ALARM) for a in answer.get("CompositeAlarms") or []),
         *(
             _signal(
-                a, SignalKind.HEALTH_CHECK_ALARM if a.get("Namespace") == "AWS/Route53" else SignalKind.METRIC_ALARM
+                a, SignalKind.HEALTH_CHECK_ALARM if a.get("Namespace") == ROUTE53_METRICS else SignalKind.METRIC_ALARM
             )
             for a in answer.get("MetricAlarms") or []
         ),
     ]
+    return [signal for signal in found if signal]
 
 
-def _signal(alarm: Mapping[str, Any], kind: SignalKind) -> Signal:
+def _signal(alarm: Mapping[str, Any], kind: SignalKind) -> Signal | None:
     arn = str(alarm["AlarmArn"])
-    changed_at = alarm.get("StateTransitionedTimestamp") or alarm["StateUpdatedTimestamp"]
+    changed_at = alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp")
+    if changed_at is None:
+        return None
     return Signal(
         source=arn,
         name=str(alarm["AlarmName"]),

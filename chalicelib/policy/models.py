@@ -8,7 +8,9 @@ from functools import cached_property
 from chalicelib.policy.backups import Backups
 from chalicelib.policy.base import Row, show_duration
 from chalicelib.policy.notifications import Notifications
+from chalicelib.policy.people import People
 from chalicelib.policy.platform import Platform
+from chalicelib.policy.rewrites import Rewrites
 from chalicelib.policy.runbooks import Runbook, Runbooks
 from chalicelib.policy.scenarios import Scenario, Scenarios
 from chalicelib.policy.services import Service, Services
@@ -25,6 +27,8 @@ class Policy(Row):
     runbooks: Runbooks
     notifications: Notifications
     backups: Backups
+    rewrites: Rewrites
+    people: People
     digest: str = ""
     speed: float = 1.0
 

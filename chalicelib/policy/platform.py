@@ -89,6 +89,15 @@ class Database(Row):
     standby_replication: Literal["synchronous", "asynchronous"]
 
 
+class Fence(Row):
+    """How the old primary is kept from taking writes: where its database stands, written down beforehand."""
+
+    subnets: Annotated[tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-z]+$")], ...], Field(min_length=1)]
+    rule_number: Annotated[int, Field(ge=1, le=32766)] = Field(
+        default=1, description="of the network ACL entry that denies; lower than every other, it is evaluated first"
+    )
+
+
 class ApplicationSecret(Row):
     """The secret in the standby region by which the applications find their database."""
 
@@ -130,13 +139,21 @@ class ObjectSwitch(Row):
     primary_ingress_closed: bool
 
 
+class ClusterEndpoint(Row):
+    """One of the five addresses of an ARC cluster; requests to it are signed for its own region."""
+
+    region: Region
+    url: Annotated[str, Field(pattern=r"^https://")]
+
+
 class ArcSwitch(Row):
     """ARC routing controls, over five endpoints written down beforehand."""
 
     kind: Literal["arc"]
-    endpoints: tuple[str, ...]
-    primary_control: str
-    standby_control: str
+    endpoints: tuple[ClusterEndpoint, ...]
+    primary_control: str = Field(description="the ARN of the routing control that the primary's record hangs on")
+    standby_control: str = Field(description="the ARN of the routing control that is On while the standby serves")
+    health_check: str
 
 
 class Traffic(Row):
@@ -147,6 +164,7 @@ class Traffic(Row):
     records: tuple[Record, ...]
     switch: Annotated[MetricSwitch | ObjectSwitch | ArcSwitch, Field(discriminator="kind")]
     dns: tuple[Literal["route53", "cloudflare"], ...]
+    name_servers: tuple[str, ...] = Field(description="the zone's authoritative name servers, asked after a move")
 
 
 class Endpoint(Row):
@@ -200,6 +218,7 @@ class Platform(Row):
     regions: Regions
     clusters: Clusters
     database: Database
+    fence: Fence
     application_secret: ApplicationSecret
     traffic: Traffic
     endpoints: tuple[Endpoint, ...]

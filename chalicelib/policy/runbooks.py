@@ -26,12 +26,20 @@ class RunbookStep(Row):
     needs_if_database: tuple[str, ...] = ()
     previous: bool = False
     automatic: bool
-    asks_because: str = Field(default="", description="why a person is asked; required when automatic is false")
+    people: Literal[1, 2] = Field(default=1, description="how many different people must approve it")
+    asks_because: str = Field(
+        default="",
+        description="why a person is asked (required when automatic is false), or when it asks all the same",
+    )
     reversible: bool
     expected: Duration = Field(description="how long it usually takes, in real time")
     deadline: Duration
     fresh_for: Duration | None = None
     announces: Literal["recovery-started"] | None = None
+    best_effort: bool = Field(
+        default=False,
+        description="recovery does not wait for it: past its deadline it is left, and tried every tick as a debt",
+    )
 
 
 class Runbook(Row):

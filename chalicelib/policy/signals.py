@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from chalicelib.policy.base import Duration, Name, Row
-from chalicelib.policy.platform import Region
+from chalicelib.policy.platform import AccountId, Region
+
+Topic = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+(\.fifo)?$")]
+
+ROUTE53_METRICS: Final = "AWS/Route53"
+ROUTE53_METRICS_REGION: Final = "us-east-1"
+"""Where health checks' metrics are, wherever the platform stands, and so every alarm over one.
+https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/monitoring-health-checks.html
+"""
+CHECKER_REGIONS: Final = (
+    *("us-east-1", "eu-west-1", "ap-southeast-1", "sa-east-1"),
+    *("ap-northeast-1", "ap-southeast-2", "us-west-1", "us-west-2"),
+)
+"""Where Route 53's checkers can stand, continents first.
+https://docs.aws.amazon.com/Route53/latest/APIReference/API_HealthCheckConfig.html
+"""
 
 
 class HealthCheck(Row):
@@ -17,7 +32,7 @@ class HealthCheck(Row):
     interval: Duration
     failures: Annotated[int, Field(ge=1, le=10)]
     regions: tuple[Region, ...]
-    alarm: str = Field(description="the CloudWatch alarm over its HealthCheckStatus, in us-east-1")
+    alarm: str = Field(description=f"the CloudWatch alarm over its HealthCheckStatus, in {ROUTE53_METRICS_REGION}")
 
 
 class Alarm(Row):
@@ -60,8 +75,23 @@ class Probe(Row):
     timeout: Duration
 
 
+class Heartbeats(Row):
+    """The primary's heartbeat and the witness's control heartbeat, which tells its silence from the messenger's."""
+
+    every: Duration
+    silent_after: Duration
+    lease: Duration = Field(description="how long the primary may take writes after it last renewed its lease")
+
+
+class Flapping(Row):
+    """An observer that changes its mind so often in that time counts towards no quorum until it has been steady."""
+
+    changes: Annotated[int, Field(ge=2)] = 4
+    within: Duration
+
+
 class Observer(Row):
-    """One independent witness of a scenario: the alarms or the probe that speak for it.
+    """One independent witness of a scenario: the alarms, the probe or the heartbeat that speak for it.
 
     Several alarms of one observer are one voice: it is Bad when any of them is.
     """
@@ -69,6 +99,7 @@ class Observer(Row):
     name: Name
     alarms: tuple[str, ...] = ()
     probe: Name | None = None
+    heartbeat: Literal["primary"] | None = None
 
 
 class Rule(Row):
@@ -93,7 +124,15 @@ class Signals(Row):
     alarms: tuple[Alarm, ...]
     composites: tuple[CompositeAlarm, ...] = ()
     probes: tuple[Probe, ...]
+    heartbeats: Heartbeats
+    flapping: Flapping
     rules: tuple[Rule, ...]
+    accounts: tuple[AccountId, ...] = Field(
+        default=(), description="accounts whose alarms are believed beside the platform's own"
+    )
+    topics: tuple[Topic, ...] = Field(
+        default=(), description="topics whose events are believed beside the one that is deployed with the responder"
+    )
     ask_alarms_every: Duration = Field(description="how often the states of an open incident's alarms are asked for")
 
     @property

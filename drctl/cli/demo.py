@@ -17,14 +17,17 @@ from chalicelib import names
 from chalicelib.core.book import Book, Incident, StepState
 from chalicelib.core.report import clocks
 from chalicelib.policy import Policy
+from chalicelib.policy.people import Saying
+from chalicelib.store.beats import Beats
 from chalicelib.store.codec import read_book, read_incident
 from chalicelib.store.dynamodb import DynamoStore
+from drctl import signing
 from drctl.cli.looking import incident_json, print_clocks, print_steps, rules_of
 from drctl.cli.places import Place, StageName, out
+from drctl.world import people
 
 PATIENCE_S: Final = 210.0
 READS: Final = ("Describe", "Get", "List", "Query", "Head")
-PERSON: Final = "demo (scripted)"
 
 
 async def demo(root: Path, policies: Path, *, speed: float, folder: Path) -> int:
@@ -53,10 +56,10 @@ def play(world: Any) -> Incident | None:
     )
     say(world, {"command": "set-mode", "mode": "automatic"})
     _healthy(world)
-    out.print(f"[red]breaking[/red] {region}: its APIs, cluster, database and services answer nobody")
+    out.print(f"[red]breaking[/red] {region}: its APIs, cluster, database, services and alarms are silent")
     control = world.world.control_url
     httpx2.post(
-        f"{control}/faults", json={"kind": "lose", "region": region, "silent": False}, trust_env=False
+        f"{control}/faults", json={"kind": "lose", "region": region, "silent": True}, trust_env=False
     ).raise_for_status()
     began, shown = time.monotonic(), dict[str, int]()
     while time.monotonic() - began < PATIENCE_S:
@@ -74,25 +77,37 @@ def play(world: Any) -> Incident | None:
     return None
 
 
-def say(world: Any, payload: dict[str, Any]) -> dict[str, Any]:
-    """Invokes the deployed `command` function, as `drctl` does."""
+def say(world: Any, payload: dict[str, Any], *, by: str = "") -> dict[str, Any]:
+    """Invokes the deployed `command` function as `drctl` does, signed by a person of policy: the first, or this one."""
     policy: Policy = world.policy
     client = world.clients("lambda", policy.platform.responder.region)
-    whole = {"id": f"demo-{uuid4().hex}", "by": PERSON, **payload}
+    person = people.speaker(policy, by)
+    if person is None:
+        raise LookupError(f"{by!r} is nobody of people.yaml")
+    whole = signing.signed(
+        {"id": f"demo-{uuid4().hex}", **payload},
+        policy,
+        credentials=people.credentials_of(person),
+        now=datetime.now(UTC),
+    )
     name = names.function(policy, "command")
     answer: dict[str, Any] = json.loads(
         client.invoke(FunctionName=name, Payload=json.dumps(whole).encode())["Payload"].read()
     )
-    out.print(f"  [yellow]person[/yellow] {payload['command']}: {answer.get('because', answer)}")
+    out.print(f"  [yellow]{person.name}[/yellow] {payload['command']}: {answer.get('because', answer)}")
     return answer
 
 
 def _healthy(world: Any) -> None:
-    """Waits until the primary serves, so that what breaks was whole."""
+    """Waits until the primary serves and is heard, so that what breaks was whole."""
+    policy: Policy = world.policy
+    responder = policy.platform.responder
+    beats = Beats(world.clients("dynamodb", responder.region), table=responder.table, platform=policy.platform.name)
     url = world.world_url(world.policy.platform.regions.primary) + "/health"
     gives_up_at = time.monotonic() + 30
     while time.monotonic() < gives_up_at:
-        if httpx2.get(url, trust_env=False, timeout=5).status_code == 200:
+        serves = httpx2.get(url, trust_env=False, timeout=5).status_code == 200
+        if serves and all(beats.read(who).moment("at") for who in ("primary", "witness", "replica")):
             return
         time.sleep(0.2)
 
@@ -127,7 +142,9 @@ def _answer(world: Any, book: Book) -> None:
         for step_id, record in incident.steps.items():
             if record.state is StepState.ASKING:
                 wanted = {"command": "approve", "incident": incident.id, "plan": incident.plan, "step": step_id}
-                say(world, wanted | {"note": "the region is gone, we accept the possible loss"})
+                said = {voice.by for voice in record.voices}
+                able = [p for p in world.policy.people.who_may(Saying.APPROVE) if p not in said]
+                say(world, wanted | {"note": "the region is gone, we accept the possible loss"}, by=able[0])
 
 
 def print_calls(world: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from chalicelib.core.book import Book, Incident, StepState
+from chalicelib.core.book import Book, Incident, StepRecord, StepState
 from chalicelib.core.plan import Plan, Rules
 from chalicelib.core.report import clocks
 from chalicelib.core.wording import progress
@@ -90,7 +90,8 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
     for block in book.blocks:
         out.print(f"[yellow]blocked[/yellow] {block.because}  [dim](drctl acknowledge --block)[/dim]")
     for debt in book.debts:
-        out.print(f"[yellow]owed[/yellow] {debt.because}")
+        settled = f"  [dim](drctl review {debt.what})[/dim]" if debt.kind == "review" else ""
+        out.print(f"[yellow]owed[/yellow] {debt.because}{settled}")
     if dead:
         out.print(f"[yellow]{dead} events could not be read[/yellow]  [dim](drctl dead list)[/dim]")
     if not book.incidents:
@@ -190,7 +191,7 @@ def incident_json(incident: Incident, rules: Rules, timeline: Sequence[Any]) -> 
         "opened_at": incident.opened_at.isoformat(),
         "ended_at": incident.ended_at and incident.ended_at.isoformat(),
         "steps": {
-            s.id: {"state": (r := incident.step(s.id)).state, "because": r.because, "calls": r.calls}
+            s.id: {"state": (r := incident.step(s.id)).state, "because": r.because, "calls": r.calls, **approved(r)}
             for s in rules.plan_of(incident.plan, incident.scenario).steps
         },
         "services": [
@@ -207,6 +208,12 @@ def incident_json(incident: Incident, rules: Rules, timeline: Sequence[Any]) -> 
         "notices": {k: {"state": n.state, "because": n.because} for k, n in incident.notices.items()},
         "timeline": list(timeline),
     }
+
+
+def approved(record: StepRecord) -> dict[str, Any]:
+    """Who has allowed a step, proven by which principals, and whether it took a broken glass; nothing while nobody."""
+    given = (record.approval,) if record.approval else record.voices
+    return {"approved": [{"by": a.by, "principals": a.arns, "broke_glass": a.glass} for a in given]} if given else {}
 
 
 def find_incident(where: Place, named: str | None) -> Incident:

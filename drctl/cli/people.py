@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -12,7 +11,14 @@ from chalicelib.policy.platform import Mode
 from chalicelib.store.codec import read_book
 from drctl.cli.places import JsonOption, Place, StageName, StageOption, err, fail, out, place, show_json
 
-By = Annotated[str, typer.Option("--by", help="Who says so.", envvar="DR_BY")]
+By = Annotated[
+    str,
+    typer.Option(
+        "--by",
+        help="Who says so. Your AWS credentials prove it; the local world has the people of policy.",
+        envvar="DR_BY",
+    ),
+]
 Note = Annotated[str, typer.Option("--note", help="Why; it goes on the timeline.")]
 IncidentArgument = Annotated[str | None, typer.Argument(help="The incident; may be left out when only one is open.")]
 PANEL = "People"
@@ -20,17 +26,16 @@ PANEL = "People"
 
 def register(app: typer.Typer) -> None:
     """Adds these commands."""
-    for command in (declare, approve, reject, escalate, acknowledge, abort, resolve, pause, resume):
+    for command in (declare, approve, reject, escalate, acknowledge, abort, resolve, pause, resume, review):
         app.command(rich_help_panel=PANEL)(command)
+    app.command(name="break-glass", rich_help_panel=PANEL)(break_glass)
     app.command(name="set-mode", rich_help_panel=PANEL)(set_mode)
 
 
 def say(stage: StageName, payload: dict[str, Any], *, by: str, note: str, json: bool) -> None:
     """Sends a command and shows what became of it; exit 1 when it was refused."""
     where = place(stage)
-    whole = {"id": f"cli-{uuid4().hex}", "by": by or getpass.getuser(), **payload}
-    if note:
-        whole["note"] = note
+    whole = where.signed({"id": f"cli-{uuid4().hex}", **payload, **({"note": note} if note else {})}, by)
     err.print(f"[dim]stage {stage}, {where.policy.platform.name}, {where.region}[/dim]")
     answer = where.invoke("command", whole)
     if json:
@@ -55,7 +60,7 @@ def the_incident(where: Place, named: str | None) -> str:
 
 def declare(
     scenario: Annotated[str, typer.Argument(help="Such as region-failure.")],
-    scope: Annotated[str, typer.Argument(help="Such as us-east-1.")],
+    scope: Annotated[str, typer.Argument(help="Such as eu-west-1.")],
     stage: StageOption = StageName.LOCAL,
     by: By = "",
     note: Note = "",
@@ -77,12 +82,43 @@ def approve(
     json: JsonOption = False,
 ) -> None:
     """Allow what asks. Without --plan, the plan that the incident follows now is shown and meant."""
-    where = place(stage)
-    incident = the_incident(where, incident)
-    body = where.store.read_book().body
-    known = read_book(body)[0].incidents.get(incident) if body else None
-    payload = {"command": "approve", "incident": incident, "plan": plan or (known.plan if known else "unknown")}
+    payload = {"command": "approve", **seen(place(stage), incident, plan)}
     say(stage, payload | ({"step": step} if step else {}), by=by, note=note, json=json)
+
+
+def seen(where: Place, incident: str | None, plan: str | None) -> dict[str, str]:
+    """The incident, and the plan that is meant: the one named, or the one it follows now."""
+    named = the_incident(where, incident)
+    body = where.store.read_book().body
+    known = read_book(body)[0].incidents.get(named) if body else None
+    return {"incident": named, "plan": plan or (known.plan if known else "unknown")}
+
+
+def break_glass(
+    step: Annotated[str, typer.Argument(help="The step that asks two people.")],
+    note: Annotated[str, typer.Option("--note", help="Why nobody else could be asked.")],
+    incident: IncidentArgument = None,
+    stage: StageOption = StageName.LOCAL,
+    by: By = "",
+    *,
+    plan: Annotated[str | None, typer.Option("--plan", help="The hash of the plan you saw.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Allow a step alone that two people must approve. It pages everyone, and is reviewed afterwards."""
+    payload = {"command": "break-glass", "step": step, **seen(place(stage), incident, plan)}
+    say(stage, payload, by=by, note=note, json=json)
+
+
+def review(
+    debt: Annotated[str, typer.Argument(help="What is owed, as `drctl status` names it.")],
+    stage: StageOption = StageName.LOCAL,
+    by: By = "",
+    note: Note = "",
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Say that you have looked at what somebody else did behind a broken glass."""
+    say(stage, {"command": "review", "debt": debt}, by=by, note=note, json=json)
 
 
 def reject(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +22,8 @@ from chalicelib import names
 from chalicelib.policy import Policy
 from chalicelib.policy.load import PolicyUnreadableError, load
 from chalicelib.store.dynamodb import DynamoStore
+from drctl import signing
+from drctl.world import people
 from drctl.world.supervisor import running
 
 ROOT = Path.cwd()
@@ -38,7 +42,9 @@ StageOption = Annotated[
     StageName, typer.Option("--stage", help="The local world, or the real thing.", envvar="DR_STAGE")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-PoliciesOption = Annotated[Path, typer.Option("--policies", help="The folder of the policies.")]
+PoliciesOption = Annotated[
+    Path, typer.Option("--policies", help="The folder of the policies.", envvar="DR_POLICIES", show_default="policies")
+]
 POLICIES = ROOT / "policies"
 
 
@@ -82,7 +88,7 @@ class Place:
             local = {
                 "endpoint_url": str(self.world["gate"]),
                 "aws_access_key_id": str(self.world["account"]),
-                "aws_secret_access_key": "local",
+                "aws_secret_access_key": people.SECRET,
             }
         return boto3.client(service, region_name=region or self.region, config=config, **local)
 
@@ -91,6 +97,25 @@ class Place:
         """The desk's store, for looking."""
         platform = self.policy.platform
         return DynamoStore(self.client("dynamodb"), table=platform.responder.table, platform=platform.name)
+
+    def signed(self, payload: Mapping[str, Any], by: str) -> dict[str, Any]:
+        """The command with a proof of who says it: one's own AWS credentials, or those of a person of the local world.
+
+        `by` is that person; whoever is nobody of the local world can only claim to be somebody.
+        """
+        whole = {**payload, **({"by": by} if by else {})}
+        if self.world is not None:
+            person = people.speaker(self.policy, by)
+            credentials = people.credentials_of(person) if person else None
+            # Should nobody be able to prove it, it is at least said who claims to have said it.
+            whole |= {"by": person.name} if person else {}
+        else:
+            credentials = boto3.Session().get_credentials()
+            if credentials is None:
+                fail("there are no AWS credentials to sign the command with; see `aws sts get-caller-identity`")
+        if credentials is None:
+            return whole
+        return signing.signed(whole, self.policy, credentials=credentials, now=datetime.now(UTC))
 
     def invoke(self, function: str, payload: object) -> Any:
         """Invokes a deployed function and answers its result; ends clearly when it fails."""
@@ -105,8 +130,11 @@ class Place:
         return json.loads(body)
 
 
-def place(stage: StageName, folder: Path = POLICIES) -> Place:
-    """The stage's place; ends clearly when the local world is not up."""
+def place(stage: StageName, folder: Path | None = None) -> Place:
+    """The stage's place; ends clearly when the local world is not up. Without a folder it is what DR_POLICIES names, or
+    the shipped one; a local world that is up knows its own.
+    """
+    folder = folder or Path(os.environ.get("DR_POLICIES") or POLICIES)
     if stage is StageName.PROD:
         return Place(stage, read_policies(folder), None)
     world = running(ROOT / ".local" / "world.json")

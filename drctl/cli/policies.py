@@ -125,7 +125,7 @@ def why_it_asks(step: Step, scenario: str, policy: Policy) -> str:
     """Why a person is asked before this step, empty when nobody is, as far as policy alone can say."""
     if policy.scenario(scenario).automatic is Automation.NO:
         return f"policy allows nothing automatic for {scenario}"
-    return "" if step.automatic else step.asks_because or "policy says that a person decides this step"
+    return step.asks_because or ("" if step.automatic else "policy says that a person decides this step")
 
 
 def calls(step: Step, policy: Policy) -> list[str]:
@@ -186,15 +186,22 @@ def schema(
 
 def generate_files(
     policies: PoliciesOption = POLICIES,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Where they go: .chalice for the shipped policies, else the policies' own .chalice."
+        ),
+    ] = None,
     *,
     check: Annotated[bool, typer.Option("--check", help="Only say what differs; exit 1 when something does.")] = False,
 ) -> None:
     """Chalice's configuration, IAM policies and templates, from policy and code."""
     policy = read_policies(policies)
+    folder = folder or (ROOT if policies.resolve() == POLICIES.resolve() else policies) / ".chalice"
     if check:
-        differs = generate.drift(ROOT, policy)
+        differs = generate.drift(folder, policy)
         for sentence in differs:
             out.print(sentence)
         raise typer.Exit(1 if differs else 0)
-    for path in generate.write(ROOT, policy):
-        out.print(f"{path.relative_to(ROOT)} written")
+    for path in generate.write(folder, policy):
+        out.print(f"{path} written")

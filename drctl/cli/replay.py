@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from chalicelib import names
 from chalicelib.core.book import Book
 from chalicelib.core.due import Held, Work, due
 from chalicelib.core.fold import fold
@@ -40,7 +41,7 @@ def replay(
     book = Book(mode=mode, serving=policy.platform.regions.primary)
     at = datetime.min.replace(tzinfo=UTC)
     for event in (e for f in files for e in events(f)):
-        for found in read(event):
+        for found in read(event, policy):
             if isinstance(found, Unreadable):
                 _print({"at": None, "incident": None, "unreadable": found.reason}, json=json)
                 continue
@@ -88,14 +89,14 @@ def events(file: Path) -> Iterator[Any]:
     yield from whole if isinstance(whole, list) else [whole]
 
 
-def read(event: Any) -> tuple[Signal | Unreadable, ...]:
+def read(event: Any, policy: Policy) -> tuple[Signal | Unreadable, ...]:
     """Through the intake that fits the event's shape."""
-    now = datetime.now(UTC)
+    now, accounts = datetime.now(UTC), names.believed_accounts(policy)
     if isinstance(event, Mapping) and "Records" in event:
-        return alarms.from_sns(event, received_at=now)
+        return alarms.from_sns(event, received_at=now, accounts=accounts, topics=names.believed_topics(policy))
     if isinstance(event, Mapping) and "alarmData" in event:
-        return alarms.from_direct(event, received_at=now)
-    return alarms.from_eventbridge(event, received_at=now)
+        return alarms.from_direct(event, received_at=now, accounts=accounts)
+    return alarms.from_eventbridge(event, received_at=now, accounts=accounts)
 
 
 def lines(book: Book, rules: Rules, at: datetime, *, quiet: str) -> Iterator[dict[str, Any]]:

@@ -17,8 +17,8 @@ from rich.table import Table
 from drctl.cli.demo import demo as run_demo
 from drctl.cli.places import POLICIES, ROOT, JsonOption, PoliciesOption, fail, out, read_policies, show_json
 from drctl.deployment import generate
+from drctl.deployment.project import package_of
 from drctl.world.ministack import WorldError, install
-from drctl.world.package import package as make_package
 from drctl.world.supervisor import running
 
 PANEL = "Local world"
@@ -119,7 +119,7 @@ def _control(method: str, path: str, **more: Any) -> Any:
 
 
 def break_region(
-    region: Annotated[str, typer.Argument(help="Such as us-east-1.")],
+    region: Annotated[str, typer.Argument(help="Such as eu-west-1.")],
     *,
     silent: Annotated[bool, typer.Option("--silent", help="Its alarms and topics fall silent too.")] = False,
     json: JsonOption = False,
@@ -217,19 +217,16 @@ def package(
     lint: Annotated[bool, typer.Option("--lint", help="Let cfn-lint judge the templates.")] = False,
 ) -> None:
     """The deployment package and its template, by Chalice; at most 8 MB, without boto3."""
-    differs = generate.drift(ROOT, read_policies(policies))
-    if differs:
-        fail("\n".join(differs))
+    policy = read_policies(policies)
     try:
-        made = make_package(ROOT, stage, merge=ROOT / ".chalice" / generate.MERGED)
+        made = package_of(ROOT, policies, policy, stage)
     except WorldError as error:
         fail(str(error))
     template = made.zip.parent / "template.json"
     out.print(f"{made.zip.relative_to(ROOT)}  {made.zip.stat().st_size / 1e6:.1f} MB")
     out.print(f"{template.relative_to(ROOT)}  {len(made.template['Resources'])} resources")
     if lint:
-        others = (ROOT / ".chalice" / name for name in generate.TEMPLATES)
-        targets = [str(template), *(str(other) for other in others if other.exists())]
+        targets = [str(template), *(str(made.zip.parent / name) for name in generate.templates(policy))]
         command = [str(Path(sys.executable).with_name("cfn-lint")), "--non-zero-exit-code", "warning", *targets]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:

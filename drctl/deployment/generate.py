@@ -11,26 +11,42 @@ from chalicelib.actions.rights import PLACES
 from chalicelib.policy import Policy
 from drctl.deployment import rbac
 from drctl.deployment.access import primary_template
+from drctl.deployment.agents import witness
 from drctl.deployment.config import config
 from drctl.deployment.permissions import document
-from drctl.deployment.primary import primary
+from drctl.deployment.primary import elsewhere, primary
 from drctl.deployment.resources import resources
 
 MERGED = "resources.json"
 PRIMARY = "primary.json"
 ACCESS = "access-primary.json"
-TEMPLATES = (PRIMARY, ACCESS)
+WITNESS = "witness.json"
+
+
+def alarms_file(region: str) -> str:
+    """The template of a region that alarms stand in, beside the primary."""
+    return f"alarms-{region}.json"
+
+
+def templates(policy: Policy) -> dict[str, Any]:
+    """File name → template, of the other regions: what is deployed beside the responder."""
+    others = {alarms_file(region): template for region, template in elsewhere(policy).items()}
+    access = primary_template(policy)
+    return {
+        PRIMARY: primary(policy),
+        WITNESS: witness(policy),
+        **({ACCESS: access} if access else {}),
+        **others,
+    }
 
 
 def generated(policy: Policy) -> dict[str, Any]:
     """File name under `.chalice/` → its content: an object of JSON, or the text of a manifest."""
-    access = primary_template(policy)
     granted = {place: rbac.manifests(policy, place) for place in PLACES}
     return {
         "config.json": config(policy),
         MERGED: resources(policy),
-        PRIMARY: primary(policy),
-        **({ACCESS: access} if access else {}),
+        **templates(policy),
         **{f"policy-{function}.json": document(policy, function) for function in names.FUNCTIONS},
         **{f"rbac-{place}.yaml": rbac.text(objects) for place, objects in granted.items() if objects},
     }
@@ -41,29 +57,30 @@ def text(content: Any) -> str:
     return content if isinstance(content, str) else json.dumps(content, indent=2, sort_keys=True) + "\n"
 
 
-def write(root: Path, policy: Policy) -> list[Path]:
-    """Writes what differs, and answers which files that were."""
+def write(folder: Path, policy: Policy) -> list[Path]:
+    """Writes what differs into a `.chalice` folder, and answers which files that were."""
     changed = []
     for name, content in generated(policy).items():
-        path = root / ".chalice" / name
+        path = folder / name
         if not path.exists() or path.read_text() != text(content):
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text(content))
             changed.append(path)
     return changed
 
 
-def drift(root: Path, policy: Policy) -> list[str]:
-    """A sentence for each file that is not what policy and code give today."""
+def drift(folder: Path, policy: Policy) -> list[str]:
+    """A sentence for each file of a `.chalice` folder that is not what policy and code give today."""
     wanted = generated(policy)
-    folder = root / ".chalice"
     found = []
     for name, content in wanted.items():
         path = folder / name
         if not path.exists():
-            found.append(f".chalice/{name} is missing; `drctl generate` writes it")
+            found.append(f"{folder.name}/{name} is missing; `drctl generate` writes it")
         elif path.read_text() != text(content):
-            found.append(f".chalice/{name} is not what policy and code give today; `drctl generate` writes it anew")
+            found.append(
+                f"{folder.name}/{name} is not what policy and code give today; `drctl generate` writes it anew"
+            )
     there = (path for kind in ("*.json", "*.yaml") for path in folder.glob(kind))
     strangers = sorted(path.name for path in there if path.name not in wanted)
-    return [*found, *(f".chalice/{name} belongs to nothing that is generated; remove it" for name in strangers)]
+    return [*found, *(f"{folder.name}/{name} belongs to nothing that is generated; remove it" for name in strangers)]

@@ -20,6 +20,8 @@ from drctl.deployment.permissions import operations
 GATEWAYS: Final = frozenset({"dynamodb", "s3"})
 SERVICES: Final = {"cloudwatch": "monitoring", "sesv2": "email"}
 """boto3's name → the endpoint's, where they differ (*endpoints*)."""
+PUBLIC: Final = frozenset({"route53-recovery-cluster"})
+"""Has no endpoint in a VPC (*endpoints*)."""
 ENDPOINT: Final = "Endpoint"
 
 
@@ -33,7 +35,8 @@ def vpc_config(policy: Policy) -> dict[str, Any]:
 
 def services(policy: Policy) -> list[str]:
     """The services of its own region that a function must reach, by their endpoints' names."""
-    return sorted({SERVICES.get(op.service, op.service) for op in operations(policy)})
+    asked = {op.service for op in operations(policy) if op.where == "standby"} - PUBLIC
+    return sorted(SERVICES.get(service, service) for service in asked)
 
 
 def endpoints(policy: Policy) -> dict[str, Any]:

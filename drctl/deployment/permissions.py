@@ -20,7 +20,7 @@ from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.rights import kube_rights
 from chalicelib.policy import Policy
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
-from chalicelib.policy.platform import MetricSwitch
+from chalicelib.policy.platform import ArcSwitch, MetricSwitch, ObjectSwitch
 
 PREFIXES: Final = {"sesv2": "ses", "cloudwatch": "cloudwatch"}
 TABLE: Final = ("arn:aws:dynamodb:{standby}:{account}:table/{table}",)
@@ -33,19 +33,20 @@ CLUSTER: Final = ("arn:aws:eks:{standby}:{account}:cluster/{cluster}",)
 COMMON: Final = (
     AwsOp(service="eks", operation="describe_cluster", resources=CLUSTER),
     AwsOp(service="s3", operation="put_object", resources=("arn:aws:s3:::{status_bucket}/*",)),
+    # The probe wakes the desk when it has seen something.
+    AwsOp(
+        service="lambda",
+        operation="invoke",
+        resources=("arn:aws:lambda:{standby}:{account}:function:{wake}",),
+        iam=("lambda:InvokeFunction",),
+    ),
     AwsOp(service="sqs", operation="send_message", resources=("arn:aws:sqs:{standby}:{account}:{failed_queue}",)),
 )
-# DescribeAlarms is asked of the region that an alarm stands in, the primary too: bounded, and off the path.
 PRIMARY_CLUSTER: Final = AwsOp(
     service="eks",
     operation="describe_cluster",
     resources=("arn:aws:eks:{primary}:{account}:cluster/{primary_cluster}",),
     where="primary",
-)
-ALARMS: Final = AwsOp(
-    service="cloudwatch",
-    operation="describe_alarms",
-    resources=("arn:aws:cloudwatch:{primary}:{account}:alarm:*", "arn:aws:cloudwatch:{standby}:{account}:alarm:*"),
 )
 
 
@@ -78,17 +79,37 @@ def words(policy: Policy) -> dict[str, str]:
         "table": platform.responder.table,
         "status_bucket": platform.responder.status_bucket,
         "failed_queue": f"{names.app(policy)}-failed",
+        "wake": names.function(policy, "wake"),
     }
-    if isinstance(switch, MetricSwitch):
-        found |= {"switch_alarm": switch.alarm, "switch_namespace": switch.namespace}
+    match switch:
+        case MetricSwitch():
+            found |= {"switch_alarm": switch.alarm, "switch_namespace": switch.namespace}
+        case ObjectSwitch():
+            found |= {"switch_bucket": switch.bucket, "switch_key": switch.key}
+        case ArcSwitch():
+            found |= {"primary_control": switch.primary_control, "standby_control": switch.standby_control}
     return found
+
+
+def declared(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[AwsOp, ...]:
+    """What actions declare; of the traffic switch only what the kind in policy needs."""
+    kind = policy.platform.traffic.switch.kind
+    ops = (op for action in known.values() for op in (*action.reads, *action.calls))
+    return tuple(op for op in ops if isinstance(op, AwsOp) and op.switch in (None, kind))
 
 
 def operations(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[AwsOp, ...]:
     """Every AWS operation that a function may come to. All work the desk, so they come to the same."""
-    actions = [op for action in known.values() for op in (*action.reads, *action.calls) if isinstance(op, AwsOp)]
     primary = (PRIMARY_CLUSTER,) if kube_rights(policy, "primary", known) else ()
-    return (*STORE, *COMMON, *primary, ALARMS, *_channel_operations(policy), *actions)
+    common = (*STORE, *COMMON, *primary, _alarms(policy))
+    return (*common, *_channel_operations(policy), *declared(policy, known))
+
+
+def _alarms(policy: Policy) -> AwsOp:
+    """DescribeAlarms is asked of the regions that alarms stand in, the primary too: bounded, and off the path."""
+    regions = (*names.alarm_regions(policy), policy.platform.regions.standby)
+    resources = tuple(f"arn:aws:cloudwatch:{region}:{{account}}:alarm:*" for region in dict.fromkeys(regions))
+    return AwsOp(service="cloudwatch", operation="describe_alarms", resources=resources)
 
 
 def _channel_operations(policy: Policy) -> Iterable[AwsOp]:

@@ -1,7 +1,8 @@
-"""The stack of the primary region: the alarms of policy and the topic by which they reach the responder.
+"""The stack of the primary region: the alarms of policy, the topic by which they reach the responder, and the heart.
 
-It must stand in us-east-1 where Route 53's metrics are. Nothing in recovery waits for it: when the region is gone, the
-standby's own probe and Route 53's verdict as last told are what is left, and that is the point of a quorum.
+Nothing in recovery waits for it: when the region is gone, the standby's own probe and Route 53's verdict as last told
+are what is left, and that is the point of a quorum. An alarm whose metric exists in another region only, as Route 53's
+do, has a stack of the same kind there.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Final
 from chalicelib import names
 from chalicelib.policy import Policy
 from chalicelib.policy.signals import Alarm
+from drctl.deployment import agents
 
 SPEAKS: Final = {
     actions: [{"Ref": "AlarmTopic"}] for actions in ("AlarmActions", "OKActions", "InsufficientDataActions")
@@ -21,7 +23,17 @@ FORTNIGHT_S: Final = 14 * 24 * 3600
 
 def primary(policy: Policy) -> dict[str, Any]:
     """The template."""
-    region = policy.platform.regions.primary
+    return alarm_stack(policy, policy.platform.regions.primary)
+
+
+def elsewhere(policy: Policy) -> dict[str, dict[str, Any]]:
+    """Region → template, of the other regions that alarms stand in."""
+    _, *others = names.alarm_regions(policy)
+    return {region: alarm_stack(policy, region) for region in others}
+
+
+def alarm_stack(policy: Policy, region: str) -> dict[str, Any]:
+    """The topic of one region and the alarms that stand there; the endpoint's check stands with its alarm."""
     check = policy.signals.health_check
     found: dict[str, Any] = {
         "AlarmTopic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": names.alarm_topic(policy)}},
@@ -79,14 +91,15 @@ def primary(policy: Policy) -> dict[str, Any]:
                 "RedrivePolicy": {"deadLetterTargetArn": {"Fn::GetAtt": ["UndeliveredAlarms", "Arn"]}},
             },
         },
-        "EndpointCheck": {
+    }
+    if policy.signals.regions.get(check.alarm) == region:
+        found["EndpointCheck"] = {
             "Type": "AWS::Route53::HealthCheck",
             "Properties": {
                 "HealthCheckConfig": endpoint_check(policy),
                 "HealthCheckTags": [{"Key": "Name", "Value": check.alarm}],
             },
-        },
-    }
+        }
     for alarm in policy.signals.alarms:
         if alarm.region == region:
             found[_logical(alarm.name)] = _alarm(alarm, policy)
@@ -96,9 +109,12 @@ def primary(policy: Policy) -> dict[str, Any]:
                 "Type": "AWS::CloudWatch::CompositeAlarm",
                 "Properties": {"AlarmName": composite.name, "AlarmRule": composite.rule, **SPEAKS},
             }
+    beats = region == policy.platform.regions.primary
+    found |= agents.heart(policy) if beats else {}
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"{policy.platform.display_name}: alarms that wake the disaster-recovery responder",
+        **({"Parameters": agents.PARAMETERS | agents.NETWORK, "Conditions": agents.IN_A_NETWORK} if beats else {}),
         "Resources": found,
         "Outputs": {"AlarmTopicArn": {"Value": {"Ref": "AlarmTopic"}}},
     }
@@ -143,5 +159,5 @@ def _alarm(alarm: Alarm, policy: Policy) -> dict[str, Any]:
 
 
 def _logical(name: str) -> str:
-    """`neurectomy-endpoint-health` → `NeurectomyEndpointHealthAlarm`."""
+    """`acme-endpoint-health` → `AcmeEndpointHealthAlarm`."""
     return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", name)) + "Alarm"

@@ -12,7 +12,7 @@ from typing import Any, Final
 from chalicelib import names
 from chalicelib.names import logical
 from chalicelib.policy import Policy
-from chalicelib.policy.platform import MetricSwitch
+from drctl.deployment import switch
 from drctl.deployment.access import standby_entries
 from drctl.deployment.network import endpoints, vpc_config
 
@@ -138,55 +138,34 @@ def _queues(policy: Policy) -> dict[str, Any]:
 
 
 def _permissions(policy: Policy) -> dict[str, Any]:
-    """Who may invoke what Chalice wires to nothing: the primary region's topic, and CloudWatch's alarms."""
+    """Who may invoke what Chalice wires to nothing: the topics of the alarms' regions, and CloudWatch's alarms."""
 
     def invoked_by(function: str, principal: str, **source: Any) -> dict[str, Any]:
         properties = {"FunctionName": {"Ref": function}, "Action": "lambda:InvokeFunction", "Principal": principal}
         return {"Type": "AWS::Lambda::Permission", "Properties": properties | source}
 
+    primary, *others = names.alarm_regions(policy)
+    topics = {"OnAlarmSnsPermission": primary} | {f"OnAlarmSnsPermission{_joined(r)}": r for r in others}
     return {
-        "OnAlarmSnsPermission": invoked_by("OnAlarmSns", "sns.amazonaws.com", SourceArn=names.alarm_topic_arn(policy)),
+        **{
+            name: invoked_by("OnAlarmSns", "sns.amazonaws.com", SourceArn=names.alarm_topic_arn(policy, region))
+            for name, region in topics.items()
+        },
         "OnAlarmDirectPermission": invoked_by(
             "OnAlarmDirect", "lambda.alarms.cloudwatch.amazonaws.com", SourceAccount={"Ref": "AWS::AccountId"}
         ),
     }
 
 
+def _joined(region: str) -> str:
+    """`eu-west-1` → `EuWest1`: a logical id holds letters and digits only."""
+    return "".join(part.capitalize() for part in region.split("-"))
+
+
 def _switch(policy: Policy) -> dict[str, Any]:
-    switch = policy.platform.traffic.switch
-    if not isinstance(switch, MetricSwitch):
-        return {}
-    return {
-        "TrafficSwitch": {
-            "Type": "AWS::CloudWatch::Alarm",
-            "Properties": {
-                "AlarmName": switch.alarm,
-                "AlarmDescription": "In ALARM the standby has the traffic. Nobody is told: it is a switch, no alarm.",
-                "Namespace": switch.namespace,
-                "MetricName": switch.metric,
-                "Statistic": "Maximum",
-                "Period": 60,
-                "EvaluationPeriods": 1,
-                "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-                "Threshold": 1,
-                # Silence moves nothing, in either direction.
-                "TreatMissingData": "ignore",
-            },
-        },
-        "TrafficSwitchCheck": {
-            "Type": "AWS::Route53::HealthCheck",
-            "DeletionPolicy": "Retain",
-            "UpdateReplacePolicy": "Retain",
-            "Properties": {
-                "HealthCheckConfig": {
-                    "Type": "CLOUDWATCH_METRIC",
-                    "AlarmIdentifier": {"Name": {"Ref": "TrafficSwitch"}, "Region": {"Ref": "AWS::Region"}},
-                    "InsufficientDataHealthStatus": switch.insufficient_data,
-                },
-                "HealthCheckTags": [{"Key": "Name", "Value": switch.health_check}],
-            },
-        },
-    }
+    # Chalice names a function's role after the function.
+    roles = [{"Fn::GetAtt": [f"{logical(name)}Role", "Arn"]} for name in names.FUNCTIONS]
+    return switch.resources(policy, roles)
 
 
 def _own_alarms(policy: Policy) -> dict[str, Any]:

@@ -76,11 +76,11 @@ def _fqdn(name: str) -> str:
     return name.lower().rstrip(".") + "."
 
 
-class AuthoritativeDns:
-    """A real authoritative server over UDP for `zones`, on loopback, in a thread of its own; `port` is the one it got.
+class Authority:
+    """An authoritative server for `zones`, without a socket.
 
-    `records()` and `statuses()` are asked for every query, from that thread, so a switched health check shows at once.
-    Queries for other zones are REFUSED; records it cannot answer from are SERVFAIL. Use it as a context manager.
+    `records()` and `statuses()` are asked for every query, so a switched health check shows at once. Queries for other
+    zones are REFUSED; records it cannot answer from are SERVFAIL.
     """
 
     def __init__(
@@ -89,17 +89,17 @@ class AuthoritativeDns:
         statuses: Callable[[], Mapping[str, bool]],
         *,
         zones: Sequence[str],
-        port: int = 0,
     ) -> None:
         self.records = records
         self.statuses = statuses
         self.zones = tuple(_fqdn(z) for z in zones)
-        silent = DNSLogger("error", prefix=False, logf=lambda _line: None)
-        self._server = DNSServer(self, address="127.0.0.1", port=port, logger=silent)
-        self.port: int = self._server.server.server_address[1]
 
-    def resolve(self, request: DNSRecord, _handler: object) -> DNSRecord:
-        """The hook that dnslib calls: one query in, one reply out."""
+    def wire(self, query: bytes) -> bytes:
+        """The same as it goes over the network."""
+        return bytes(self.reply(DNSRecord.parse(query)).pack())
+
+    def reply(self, request: DNSRecord) -> DNSRecord:
+        """One query in, one reply out."""
         reply = request.reply(ra=0)
         name, kind = _fqdn(str(request.q.qname)), QTYPE.get(request.q.qtype)
         zone = next((z for z in self.zones if name == z or name.endswith(f".{z}")), None)
@@ -119,15 +119,42 @@ class AuthoritativeDns:
             reply.add_auth(*RR.fromZone(f"{zone} 60 IN SOA ns.{zone} hostmaster.{zone} 1 7200 900 1209600 60"))
         return reply
 
+
+class AuthoritativeDns:
+    """The same over UDP and TCP, on one port of loopback, in threads of its own; `port` is the one it got. Use it as a
+    context manager.
+    """
+
+    def __init__(
+        self,
+        records: Callable[[], Sequence[Record]],
+        statuses: Callable[[], Mapping[str, bool]],
+        *,
+        zones: Sequence[str],
+        port: int = 0,
+    ) -> None:
+        self.authority = Authority(records, statuses, zones=zones)
+        silent = DNSLogger("error", prefix=False, logf=lambda _line: None)
+        udp = DNSServer(self, address="127.0.0.1", port=port, logger=silent)
+        self.port: int = udp.server.server_address[1]
+        tcp = DNSServer(self, address="127.0.0.1", port=self.port, logger=silent, tcp=True)
+        self._servers = (udp, tcp)
+
+    def resolve(self, request: DNSRecord, _handler: object) -> DNSRecord:
+        """The hook that dnslib calls."""
+        return self.authority.reply(request)
+
     def start(self) -> None:
         """Starts answering."""
-        self._server.start_thread()
+        for server in self._servers:
+            server.start_thread()
 
     def stop(self) -> None:
         """Stops answering and gives the port back."""
-        self._server.stop()
-        self._server.thread.join()
-        self._server.server.server_close()
+        for server in self._servers:
+            server.stop()
+            server.thread.join()
+            server.server.server_close()
 
     def __enter__(self) -> Self:
         self.start()

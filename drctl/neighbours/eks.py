@@ -167,6 +167,7 @@ class Eks:
                 "endpoint": cluster.endpoint,
                 "status": "ACTIVE",
                 "certificateAuthority": {"data": cluster.certificate},
+                "identity": {"oidc": {"issuer": issuer(cluster.region, cluster.name)}},
                 "platformVersion": "eks.1",
                 "tags": {},
             }
@@ -262,6 +263,13 @@ class Eks:
         if found is None:
             raise AwsError("ResourceNotFoundException", f"No cluster found for name: {name}.", clusterName=name)
         return found
+
+
+def issuer(region: str, name: str) -> str:
+    """Who issues the tokens of a cluster's service accounts
+    (docs.aws.amazon.com/eks/latest/userguide/enable-iam-roles-for-service-accounts.html).
+    """
+    return f"https://oidc.eks.{region}.amazonaws.com/id/{uuid.uuid5(uuid.NAMESPACE_URL, name).hex.upper()}"
 
 
 def _nodes(cluster: Cluster) -> int:

@@ -1,4 +1,5 @@
-"""Route 53's health checks: checkers that ask an endpoint, checks over a CloudWatch alarm, calculated ones.
+"""Route 53's health checks: checkers that ask an endpoint, checks over a CloudWatch alarm, over a routing control of
+ARC, calculated ones.
 
 What follows from them for traffic is in dns.py.
 
@@ -33,6 +34,11 @@ METRICS_REGION: Final = "us-east-1"
 HEALTHY_SHARE: Final = 0.18
 """*determines*: more than this share of the checkers must say healthy."""
 ENDPOINT_TYPES: Final = ("HTTP", "HTTPS", "HTTP_STR_MATCH", "HTTPS_STR_MATCH")
+WORDS: Final = {
+    "CLOUDWATCH_METRIC": ("Success: the alarm's metric is OK", "Failure: the alarm's metric is in ALARM"),
+    "RECOVERY_CONTROL": ("Success: the routing control is On", "Failure: the routing control is Off"),
+}
+"""What a status says of checks that no checker asks for."""
 FASTEST: Final = timedelta(seconds=10)
 _LOG: Final = logging.getLogger(__name__)
 
@@ -68,7 +74,8 @@ class HealthCheckers:
     """The model: no I/O, no timer.
 
     `alarm(region, name)` is what CloudWatch's evaluation of the *metric* says, not the alarm's state: a state set by
-    hand moves no traffic (*determines*). None, for an alarm that cannot be read, is no data.
+    hand moves no traffic (*determines*). None, for an alarm that cannot be read, is no data. `control(arn)` is whether
+    a routing control is On; one that is gone (None) leaves the check as it was, since nothing says more.
     """
 
     def __init__(
@@ -77,10 +84,12 @@ class HealthCheckers:
         speed: float = 1.0,
         *,
         alarm: Callable[[str, str], Evaluation | None] = lambda _region, _name: None,
+        control: Callable[[str], bool | None] = lambda _arn: None,
     ) -> None:
         self.clock = clock
         self.speed = speed
         self.alarm = alarm
+        self.control = control
         self._checks: dict[str, _Check] = {}
         self._deleted: set[str] = set()
 
@@ -148,6 +157,10 @@ class HealthCheckers:
         if config["Type"] == "CALCULATED":
             children = [self.healthy(c) for c in config.get("ChildHealthChecks", ()) if c in self._checks]
             return sum(children) >= int(config["HealthThreshold"])
+        if config["Type"] == "RECOVERY_CONTROL":
+            on = self.control(config["RoutingControlArn"])
+            check.last_known = check.last_known if on is None else on
+            return check.last_known
         if config["Type"] != "CLOUDWATCH_METRIC":
             agreeing = sum(c.healthy for c in check.checkers.values())
             return agreeing / len(check.checkers) > HEALTHY_SHARE
@@ -190,17 +203,15 @@ class HealthCheckers:
 
     def get_health_check_status(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """GetHealthCheckStatus: what each checker last saw, before it counts to the threshold and before `Inverted`.
-        Checkers without a result are not listed; a calculated check is refused (*api*). For a check over an alarm the
-        real texts are documented nowhere; here they tell the status by the same first word.
+        Checkers without a result are not listed; a calculated check is refused (*api*). For a check that asks
+        nobody the real texts are documented nowhere; here they tell the status by the same first word.
         """
         check = self._known(params["HealthCheckId"])
         kind = check.config["Type"]
         if kind == "CALCULATED":
             raise _error("InvalidInput", "the status of a calculated health check cannot be read with this operation")
-        if kind == "CLOUDWATCH_METRIC":
-            said = (
-                "Success: the alarm's metric is OK" if self._found(check) else "Failure: the alarm's metric is in ALARM"
-            )
+        if kind in WORDS:
+            said = WORDS[kind][0] if self._found(check) else WORDS[kind][1]
             reports = [(region, said, self.clock()) for region in CHECKERS]
         else:
             reports = [
@@ -285,7 +296,7 @@ def _refuse_invalid(config: Mapping[str, Any]) -> None:
     kind, regions = config.get("Type"), config.get("Regions")
     is_endpoint = kind in ENDPOINT_TYPES
     wrong = {
-        f"Type {kind!r} is not kept here": not is_endpoint and kind not in ("CLOUDWATCH_METRIC", "CALCULATED"),
+        f"Type {kind!r} is not kept here": not is_endpoint and kind not in (*WORDS, "CALCULATED"),
         "IPAddress or FullyQualifiedDomainName is required": is_endpoint
         and not (config.get("IPAddress") or config.get("FullyQualifiedDomainName")),
         "RequestInterval must be 10 or 30": is_endpoint and config.get("RequestInterval") not in (10, 30),
@@ -299,6 +310,11 @@ def _refuse_invalid(config: Mapping[str, Any]) -> None:
             and config.get("InsufficientDataHealthStatus") in ("Healthy", "Unhealthy", "LastKnownStatus")
         ),
         "HealthThreshold is required": kind == "CALCULATED" and "HealthThreshold" not in config,
+        "RoutingControlArn is required": kind == "RECOVERY_CONTROL" and not config.get("RoutingControlArn"),
+    }
+    wrong |= {
+        f"{name} is not supported for RECOVERY_CONTROL": kind == "RECOVERY_CONTROL" and name in config
+        for name in ("RequestInterval", "FailureThreshold", "MeasureLatency")
     }
     for message, is_wrong in wrong.items():
         if is_wrong:

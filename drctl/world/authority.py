@@ -1,12 +1,13 @@
 """What the gate asks IAM before it lets a function's request through to a service where nobody else asks.
 
 MiniStack, started with AUTH=true, runs functions as their roles and judges the services that it keeps, by action and
-resource: DynamoDB, S3, Secrets Manager, SQS, and SES with a mend. What never reaches it (RDS, EKS and Route 53's health
-checks are neighbours) it cannot judge, and of CloudWatch it knows neither the alarms that are named nor
-`cloudwatch:namespace`. Those are judged here, by what the function's deployed role has.
+resource: DynamoDB, S3, Secrets Manager, SQS, Lambda, and SES with a mend. What never reaches it (RDS, EC2, EKS, ECR,
+ARC and Route 53's health checks are neighbours) it cannot judge; of CloudWatch it knows neither the alarms that are
+named nor `cloudwatch:namespace`, of DynamoDB not `dynamodb:LeadingKeys`. Those are judged here, by what the function's
+deployed role has. STS's GetCallerIdentity needs no permission.
 
 Resources and condition keys: https://docs.aws.amazon.com/service-authorization/latest/reference/, the pages of Amazon
-RDS, Amazon EKS, Amazon Route 53 and Amazon CloudWatch.
+RDS, EC2, EKS, ECR, Route 53, Route 53 Recovery Cluster, CloudWatch and DynamoDB.
 """
 
 from __future__ import annotations
@@ -121,4 +122,47 @@ def _given(asked: Asked, raw_path: str, body: bytes) -> Mapping[str, Any]:
     return dict(pairs) | ({"AlarmNames": names} if names else {})
 
 
-JUDGED: Final[Mapping[str, Resources]] = {"rds": _rds, "eks": _eks, "route53": _route53, "monitoring": _cloudwatch}
+def _ec2(asked: Asked, account: str, raw_path: str, body: bytes) -> list[Request]:
+    given = dict(parse_qsl(raw_path.partition("?")[2])) | dict(parse_qsl(body.decode("utf-8", "replace")))
+    acl = given.get("NetworkAclId")
+    # What describes knows no resource.
+    known = acl and not asked.operation.startswith("Describe")
+    return [Request(_action(asked), f"arn:aws:ec2:{asked.region}:{account}:network-acl/{acl}" if known else "*")]
+
+
+def _ecr(asked: Asked, account: str, raw_path: str, body: bytes) -> list[Request]:
+    del raw_path
+    name = (json.loads(body) if body else {}).get("repositoryName", "*")
+    return [Request(_action(asked), f"arn:aws:ecr:{asked.region}:{account}:repository/{name}")]
+
+
+def _arc(asked: Asked, account: str, raw_path: str, body: bytes) -> list[Request]:
+    """All routing controls that are to change, in one request; to list them knows no resource."""
+    del account, raw_path
+    given = json.loads(body) if body else {}
+    rows = given.get("UpdateRoutingControlStateEntries") or [given]
+    return [Request(_action(asked), row.get("RoutingControlArn", "*")) for row in rows]
+
+
+def _dynamodb(asked: Asked, account: str, raw_path: str, body: bytes) -> list[Request]:
+    """The operations on one item: by the partition key that it has. All others are MiniStack's to judge."""
+    del raw_path
+    if asked.operation not in ("GetItem", "PutItem", "UpdateItem", "DeleteItem"):
+        return []
+    given = json.loads(body)
+    key = next(iter((given.get("Key") or given["Item"])["pk"].values()))
+    table = given["TableName"]
+    arn = table if table.startswith("arn:") else f"arn:aws:dynamodb:{asked.region}:{account}:table/{table}"
+    return [Request(_action(asked), arn, {"dynamodb:LeadingKeys": (key,)})]
+
+
+JUDGED: Final[Mapping[str, Resources]] = {
+    "rds": _rds,
+    "ec2": _ec2,
+    "eks": _eks,
+    "ecr": _ecr,
+    "route53": _route53,
+    "route53-recovery-cluster": _arc,
+    "monitoring": _cloudwatch,
+    "dynamodb": _dynamodb,
+}

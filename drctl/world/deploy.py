@@ -22,6 +22,10 @@ DEPLOYED_WITHIN = 120.0
 LARGEST_BODY = 51_200
 """Bytes of a template that CloudFormation takes in the request; a larger one goes through S3."""
 LONGEST_APP_ID = 50
+S3_UNNAMED = "us-east-1"
+"""The region that CreateBucket takes no LocationConstraint for.
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucketConfiguration.html
+"""
 CONFIG = Config(connect_timeout=5, read_timeout=120, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
 
 
@@ -104,7 +108,7 @@ def deploy(
     s3, bucket = client(gate_url, "s3", region, account), f"packages-{account}-{region}"
     code = None
     if zip is not None:
-        _bucket(s3, bucket, region)
+        make_bucket(s3, bucket, region)
         code = (bucket, f"{zip.parent.name}.zip")
         s3.put_object(Bucket=bucket, Key=code[1], Body=zip.read_bytes())
     variables = {"AWS_ENDPOINT_URL": gate_url} | dict(environment or {})
@@ -112,7 +116,7 @@ def deploy(
     body = json.dumps(ready, separators=(",", ":"), sort_keys=True)
     where = {"TemplateBody": body}
     if len(body.encode()) > LARGEST_BODY:
-        _bucket(s3, bucket, region)
+        make_bucket(s3, bucket, region)
         s3.put_object(Bucket=bucket, Key=f"{stack}.json", Body=body.encode())
         where = {"TemplateURL": f"{gate_url}/{bucket}/{stack}.json"}
     cloudformation = client(gate_url, "cloudformation", region, account)
@@ -133,8 +137,9 @@ def deploy(
     return _settled(cloudformation, stack, region)
 
 
-def _bucket(s3: Any, bucket: str, region: str) -> None:
-    where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+def make_bucket(s3: Any, bucket: str, region: str) -> None:
+    """Creates a bucket, unless it is ours already."""
+    where = {} if region == S3_UNNAMED else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:
         s3.create_bucket(Bucket=bucket, **where)
     except ClientError as refused:

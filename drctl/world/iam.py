@@ -20,6 +20,8 @@ from functools import cache
 from typing import Any, Final
 
 ELEMENTS: Final = frozenset({"Sid", "Effect", "Action", "Resource", "Condition"})
+FOR_ALL: Final = "ForAllValues:StringEquals"
+OPERATORS: Final = ("StringEquals", "StringLike", FOR_ALL)
 
 
 class Verdict(StrEnum):
@@ -33,12 +35,12 @@ class Verdict(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is asked: `action` as `rds:PromoteReadReplica`, `resource` an ARN or `*` where the API knows none,
-    `context` the condition keys that it has.
+    `context` the condition keys that it has, a tuple where a key has several values.
     """
 
     action: str
     resource: str = "*"
-    context: Mapping[str, str] = field(default_factory=dict)
+    context: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +80,22 @@ def _matches(statement: Mapping[str, Any], request: Request) -> bool:
     )
 
 
-def _met(operator: str, keys: Mapping[str, Any], context: Mapping[str, str]) -> bool:
-    """All keys of an operator must hold; of a key's values any."""
-    if operator not in ("StringEquals", "StringLike"):
-        raise ValueError(f"policy condition has the operator {operator}; understood here are StringEquals, StringLike")
+def _met(operator: str, keys: Mapping[str, Any], context: Mapping[str, str | tuple[str, ...]]) -> bool:
+    """All keys of an operator must hold; of a key's values any. `ForAllValues` holds when each value that the request
+    has is among them, and when it has none:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+    """
+    if operator not in OPERATORS:
+        known = ", ".join(OPERATORS)
+        raise ValueError(f"policy condition has the operator {operator}; understood here are {known}")
     had = {key.lower(): value for key, value in context.items()}
     for key, wanted in keys.items():
         value = had.get(key.lower())
-        if value is None:
+        if operator == FOR_ALL:
+            if not set(_listed(value or ())) <= set(_listed(wanted)):
+                return False
+            continue
+        if not isinstance(value, str):
             return False
         if operator == "StringEquals" and value not in _listed(wanted):
             return False

@@ -19,21 +19,26 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from chalicelib import names
+from chalicelib.intake import identity
 from chalicelib.policy.load import load
-from drctl.deployment import generate
-from drctl.deployment.primary import primary
-from drctl.neighbours.dns import answer
-from drctl.neighbours.healthchecks import METRICS_NAMESPACE, METRICS_REGION, http_fetch, run_checkers
+from chalicelib.policy.platform import ArcSwitch, ObjectSwitch
+from drctl.deployment.agents import witness
+from drctl.deployment.primary import alarm_stack
+from drctl.deployment.project import package_of
+from drctl.deployment.switch import object_host
+from drctl.neighbours.dns import AuthoritativeDns, answer
+from drctl.neighbours.healthchecks import CHECKERS, METRICS_NAMESPACE, METRICS_REGION, http_fetch, run_checkers
 from drctl.world import rights, seeds
 from drctl.world.agents import publish_health
 from drctl.world.authority import Authority
 from drctl.world.deploy import client, deploy
 from drctl.world.ministack import install
-from drctl.world.package import package
-from drctl.world.platform import ROUTES, LocalPlatform
-from drctl.world.supervisor import World
+from drctl.world.platform import ROUTES, LocalPlatform, now
+from drctl.world.supervisor import LOOPBACK, World
 
 Told = Callable[[str], None]
+LONGEST_SIGNED_S = 604_800
+"""Seven days: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html"""
 
 
 class LocalWorld:
@@ -59,6 +64,7 @@ class LocalWorld:
         self.shift = {} if shift_s is None else {"DR_SHIFT": f"{shift_s:g}"}
         self.records: list[dict[str, Any]] = []
         self._statuses: dict[str, bool] = {}
+        self._object = ("", "")
         self._left = AsyncExitStack()
         self._stop = asyncio.Event()
 
@@ -72,9 +78,8 @@ class LocalWorld:
 
     async def _start(self) -> None:
         await asyncio.to_thread(install, self.root)
-        # Everything that `package` reads is generated; what is stale would deploy yesterday's policy.
-        merge = self.root / ".chalice" / generate.MERGED
-        self.package = await asyncio.to_thread(package, self.root, "local", merge=merge)
+        # Packaged at real durations: what is generated tells AWS how things are, and the speed is the world's alone.
+        self.package = await asyncio.to_thread(package_of, self.root, self.policies, load(self.policies), "local")
         began = time.monotonic()
         self.told("starting AWS, two databases, two clusters, PagerDuty and Slack")
         self.platform = await asyncio.to_thread(LocalPlatform, self.policy)
@@ -86,13 +91,16 @@ class LocalWorld:
             neighbours=self.platform.neighbours(),
             routes=ROUTES,
             local=self.local,
-            says={"policies": str(self.policies)},
+            says={"policies": str(self.policies.resolve())},
             on_dark=self.platform.darken,
         )
         await self._left.enter_async_context(self.world)
         urls = {neighbour.name: neighbour.url for neighbour in self.world.neighbours}
         await asyncio.to_thread(
             self.platform.connect, gate_url=self.world.gate_url, ministack_url=self.world.ministack.url, neighbours=urls
+        )
+        self.dns = self._left.enter_context(
+            AuthoritativeDns(lambda: self.records, lambda: self._statuses, zones=[self.policy.platform.traffic.zone])
         )
         self.told("deploying the responder and the primary region's alarms")
         await asyncio.to_thread(self._seed, urls)
@@ -110,20 +118,23 @@ class LocalWorld:
         ).address
         seeds.secrets(self.clients, policy, host=address.host, port=address.port)
         seeds.mail(self.clients, policy)
+        seeds.roles(self.clients, policy)
         ids = seeds.checks(self.clients, policy, self.package.template)
         hosts = {e.region: str(urlsplit(e.url).hostname) for e in platform.endpoints}
+        self._object = self._object_address()
+        self._inverted_starts(ids["switch"])
         zone = seeds.zone(self.clients, policy, ids, hosts)
         self.records = self.clients("route53", platform.regions.primary).list_resource_record_sets(HostedZoneId=zone)[
             "ResourceRecordSets"
         ]
-        deploy(
-            self.world.gate_url,
-            platform.regions.primary,
-            stack=f"{names.app(policy)}-primary",
-            template=seeds.known_part(primary(policy), {"EndpointCheck": ids["endpoint"]}),
-            account=platform.account,
-        )
-        seeds.composites(self.clients, policy, names.alarm_topic_arn(policy))
+        environment = {
+            "DR_SPEED": f"{policy.speed:g}",
+            "DR_RESOLVE": json.dumps({hosts[r]: urls[f"services-{r}"] for r in hosts} | self._elsewhere()),
+            "DR_PAGERDUTY_URL": urls["pagerduty"],
+            "DR_SLACK_URL": urls["slack"] + "/api/",
+            "DR_DATABASE_TLS": "off",
+            **self.shift,
+        }
         self.outputs = deploy(
             self.world.gate_url,
             platform.responder.region,
@@ -131,18 +142,58 @@ class LocalWorld:
             template=seeds.known_part(self.package.template, {"TrafficSwitchCheck": ids["switch"]}),
             zip=self.package.zip,
             account=platform.account,
-            environment={
-                "DR_SPEED": f"{policy.speed:g}",
-                "DR_RESOLVE": json.dumps({hosts[region]: urls[f"services-{region}"] for region in hosts}),
-                "DR_PAGERDUTY_URL": urls["pagerduty"],
-                "DR_SLACK_URL": urls["slack"] + "/api/",
-                "DR_DATABASE_TLS": "off",
-                **self.shift,
-            },
+            environment=environment,
         )
+        given = {"CodeBucket": "packages", "CodeKey": "package.zip", "Stage": "local"}
+        stacks = {names.alarm_stack(policy, r): (r, alarm_stack(policy, r)) for r in names.alarm_regions(policy)}
+        stacks[f"{names.app(policy)}-{names.WITNESS}"] = (platform.regions.witness, witness(policy))
+        for stack, (region, template) in stacks.items():
+            deploy(
+                self.world.gate_url,
+                region,
+                stack=stack,
+                template=seeds.known_part(template, {"EndpointCheck": ids["endpoint"]}),
+                zip=self.package.zip,
+                account=platform.account,
+                environment=environment,
+                parameters={name: value for name, value in given.items() if name in template.get("Parameters", {})},
+            )
+        seeds.composites(self.clients, policy)
         roles = rights.roles(self.clients, policy)
-        self.world.gate.authority = Authority(platform.account, rights.principals(self.clients, policy, roles))
+        self.platform.sts.know(rights.keys(self.clients, policy))
         rights.let_in(self.clients, policy, roles)
+        self.world.gate.authority = Authority(platform.account, rights.principals(self.clients, policy, roles))
+
+    def _elsewhere(self) -> dict[str, str]:
+        """Where the responder finds the zone's name servers, and an ARC cluster's endpoints: those are behind the gate,
+        which knows by the signature which region is asked.
+        """
+        traffic, dns = self.policy.platform.traffic, f"dns://{LOOPBACK}:{self.dns.port}"
+        found = dict.fromkeys(traffic.name_servers, dns)
+        found[identity.host(self.policy.platform.responder.region)] = self.world.gate_url
+        if isinstance(traffic.switch, ArcSwitch):
+            found |= {str(urlsplit(e.url).hostname): self.world.gate_url for e in traffic.switch.endpoints}
+        return found
+
+    def _object_address(self) -> tuple[str, str]:
+        """The host of the switch's object and where that is here; two empty strings for another switch. The address is
+        signed, so that the gate knows whose S3 is asked, and can lose it.
+        """
+        switch = self.policy.platform.traffic.switch
+        if not isinstance(switch, ObjectSwitch):
+            return "", ""
+        url = self.clients("s3", switch.region).generate_presigned_url(
+            "get_object", Params={"Bucket": switch.bucket, "Key": switch.key}, ExpiresIn=LONGEST_SIGNED_S
+        )
+        # The checkers send the bucket's own host along, so the path holds the key alone.
+        return object_host(switch), str(url).replace(f"/{switch.bucket}/{switch.key}?", f"/{switch.key}?", 1)
+
+    def _inverted_starts(self, check: str) -> None:
+        """An inverted check is unhealthy until its checkers have failed: no record hangs on it before they have."""
+        config = self.platform.checks.get_health_check({"HealthCheckId": check})["HealthCheck"]["HealthCheckConfig"]
+        if config["Inverted"]:
+            for _ in range(config["FailureThreshold"]):
+                self.platform.checks.observe(check, dict.fromkeys(CHECKERS, False), now())
 
     async def _go_on(self) -> None:
         """The platform's agents and Route 53's checkers, until the world ends."""
@@ -181,7 +232,9 @@ class LocalWorld:
         self._left.push_async_callback(end)
 
     def _endpoint(self, config: Mapping[str, Any]) -> str:
-        """Where Route 53's own DNS sends a checker now: the services of the region that has the traffic."""
+        """Where Route 53's own DNS sends a checker now: the switch's object, or the services that have the traffic."""
+        if config["FullyQualifiedDomainName"] == self._object[0]:
+            return self._object[1]
         region = self.serving()
         path = config.get("ResourcePath") or "/"
         return f"{self.world_url(region)}{path}"

@@ -22,6 +22,8 @@ from pathlib import Path
 
 import aiohttp
 
+from drctl.world.people import SECRET
+
 HERE = Path(__file__).parent
 IMPORT_ROOT = HERE.parents[1]
 STARTS_WITHIN = 15.0
@@ -153,6 +155,7 @@ class MiniStack:
             "GATEWAY_PORT": str(self.port),
             "MINISTACK_ACCOUNT_ID": self.account,
             "AUTH": "true",  # functions run as their roles, and may do what these may
+            "AWS_SECRET_ACCESS_KEY": SECRET,  # what the functions sign with; the local STS knows it
             "BIND_HOST": "127.0.0.1",  # it would bind every interface
             "IOT_MTLS_ENABLED": "0",  # a second listener, on every interface
             "SFTP_ENABLED": "0",  # and a third

@@ -10,7 +10,6 @@ import hashlib
 import importlib.metadata
 import json
 import os
-import py_compile
 import shutil
 import subprocess
 import sys
@@ -28,8 +27,18 @@ LARGEST = 8 * 1024 * 1024
 IN_THE_RUNTIME = ("boto3", "botocore", "s3transfer")
 SOURCES = ("app.py", "requirements.txt", "chalicelib", "vendor", "policies", ".chalice")
 LEFT_OUT = {"__pycache__", "deployments", "deployed", ".mypy_cache", ".ruff_cache"}
-NEVER_USED = ("aws_lambda_powertools/event_handler/openapi/",)
-"""What nothing here imports and is worth half a megabyte: Powertools' Swagger page."""
+NEVER_USED = ("aws_lambda_powertools/event_handler/openapi/", "pydantic/v1/", "dateutil/zoneinfo/dateutil-zoneinfo")
+"""What nothing here imports and is worth a megabyte: Powertools' Swagger page, pydantic's own past, and a copy of the
+time zones, of which only UTC is used.
+"""
+COMPILE = """
+import py_compile, sys
+for path in sys.argv[1:]:
+    py_compile.compile(path, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+"""
+"""In a process of its own: byte code depends on which strings the process has interned before. By hash and unchecked: a
+time would differ from one packaging to the next.
+"""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -42,17 +51,17 @@ class Package:
     template: dict[str, Any]
 
 
-def package(root: Path, stage: str, out: Path | None = None, *, merge: Path | None = None) -> Package:
+def package(root: Path, stage: str, out: Path | None = None, *, merge: Path | None = None, region: str) -> Package:
     """Packages the Chalice app at `root` for a stage. `merge` is a template merged into Chalice's; `out` is
-    where packages are kept, `root/.local/package` unless given. Raises WorldError with Chalice's words, or
-    when the zip is over 8 MB.
+    where packages are kept, `root/.local/package` unless given. `region` is where it will be deployed. Raises
+    WorldError with Chalice's words, or when the zip is over 8 MB.
     """
     digest = hash_of(root, stage, merge)
     folder = (out or root / ".local" / "package") / digest
     if not (folder / "template.json").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix="making-") as made:
-            _chalice(root, stage, merge, Path(made) / "raw")
+            _chalice(root, stage, merge, region, Path(made) / "raw")
             ready = Path(made) / "ready"
             ready.mkdir()
             _repack(Path(made) / "raw" / "deployment.zip", ready / "package.zip")
@@ -84,12 +93,12 @@ def _sources(root: Path) -> Iterator[Path]:
             yield from (Path(folder) / file for file in sorted(files) if not file.endswith(".pyc"))
 
 
-def _chalice(root: Path, stage: str, merge: Path | None, out: Path) -> None:
+def _chalice(root: Path, stage: str, merge: Path | None, region: str, out: Path) -> None:
     command = [sys.executable, "-c", "from chalice.cli import main; main()", "--project-dir", str(root)]
     command += ["package", "--stage", stage, "--pkg-format", "cloudformation"]
     command += ["--merge-template", str(merge)] if merge is not None else []
     # Chalice asks botocore for a region even when it only packages.
-    environment = os.environ | {"AWS_DEFAULT_REGION": os.environ.get("AWS_DEFAULT_REGION", "us-east-1")}
+    environment = os.environ | {"AWS_DEFAULT_REGION": region}
     done = subprocess.run([*command, str(out)], check=False, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise WorldError(
@@ -137,16 +146,14 @@ def _ships(name: str) -> bool:
 
 def _compile(folder: Path) -> None:
     """Compiles the modules that importing app.py loads; which ones is found out by importing it."""
-    script = "import app, sys; print(*(m.__file__ for m in list(sys.modules.values()) if getattr(m, '__file__', None)))"
+    modules_loaded = "(m.__file__ for m in list(sys.modules.values()) if getattr(m, '__file__', None))"
+    script = f"import app, chalicelib.agents.entry, sys; print(*{modules_loaded})"
     environment = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, "-c", script], check=False, capture_output=True, text=True, env=environment, cwd=folder
     )
     if done.returncode:
         raise WorldError(f"the package cannot be imported: {done.stderr.strip()[-2000:]}")
-    for loaded in done.stdout.split():
-        path = Path(loaded)
-        if path.suffix == ".py" and path.is_relative_to(folder):
-            # By hash and unchecked: a time would differ from one packaging to the next.
-            mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-            py_compile.compile(loaded, dfile=str(path.relative_to(folder)), doraise=True, invalidation_mode=mode)
+    loaded = [Path(path) for path in done.stdout.split()]
+    modules = [str(p.relative_to(folder)) for p in loaded if p.suffix == ".py" and p.is_relative_to(folder)]
+    subprocess.run([sys.executable, "-I", "-c", COMPILE, *modules], check=True, cwd=folder)

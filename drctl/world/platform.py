@@ -25,11 +25,13 @@ import trustme
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from chalicelib.clients import any_endpoint
 from chalicelib.policy import Policy
 from chalicelib.policy.notifications import SlackChannel
 from chalicelib.policy.platform import Cluster
-from drctl.neighbours import aws, pagerduty, services, slack
+from drctl.neighbours import aws, pagerduty, services, slack, sts
 from drctl.neighbours.aws import Aws
+from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.eks import Eks
 from drctl.neighbours.healthchecks import Evaluation, HealthCheckers
 from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
@@ -43,18 +45,23 @@ from drctl.neighbours.rds.service import Rds
 from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel, Slack
 from drctl.neighbours.sts_token import Identity, Unauthorized, Verifier
-from drctl.world import workloads
-from drctl.world.deploy import client
+from drctl.world import people, seeds, workloads
+from drctl.world.deploy import client, make_bucket
+from drctl.world.network import network
 from drctl.world.rights import grant
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
 from drctl.world.supervisor import LOOPBACK, Neighbour
 
 ROUTES: Final[Mapping[str, str]] = {
     "rds": "aws",
+    "ec2": "aws",
     "eks": "aws",
+    "ecr": "aws",
     **{f"route53:{operation}HealthCheck": "aws" for operation in ("Create", "Get", "Update", "Delete")},
     "route53:ListHealthChecks": "aws",
     "route53:GetHealthCheckStatus": "aws",
+    any_endpoint.ARC: "aws",
+    "sts:GetCallerIdentity": "sts",
 }
 """What the gate sends to our neighbours instead of MiniStack."""
 STANDBY_NODES: Final = 1
@@ -102,14 +109,29 @@ class LocalPlatform:
         self.engine = PostgresEngine(username=DATABASE_USER, password=DATABASE_PASSWORD, db_name=platform.database.name)
         self.rds = Rds(now, speed, engine=self.engine)
         self.eks = Eks(now, speed, on_nodes=lambda cluster, nodes: self.clusters[cluster].set_nodes(nodes))
-        self.checks = HealthCheckers(now, speed, alarm=self._alarm)
-        # A role's temporary keys are of this account, as an account's own are.
-        self.aws = Aws({"rds": self.rds, "eks": self.eks, "route53": self.checks}, account=platform.account)
+        self.ec2 = network(policy, self.rds)
+        self.ecr = Ecr(now)
+        workloads.push(policy, self.ecr)
+        self.arc = seeds.controls(policy)
+        self.checks = HealthCheckers(now, speed, alarm=self._alarm, control=self.arc.is_on)
+        self.aws = Aws(
+            {
+                "rds": self.rds,
+                "eks": self.eks,
+                "ecr": self.ecr,
+                "ec2": self.ec2,
+                "route53": self.checks,
+                any_endpoint.ARC: self.arc,
+            },
+            # A role's temporary keys are of this account, as an account's own are.
+            account=platform.account,
+        )
         self.pagerduty = PagerDuty(now, speed, routing_keys=[ROUTING_KEY])
         names = [c.channel.removeprefix("#") for c in policy.notifications.channels if isinstance(c, SlackChannel)]
         channels = [Channel(id=f"C{n:08d}", name=name) for n, name in enumerate(names)]
         self.slack = Slack(now, speed, tokens={BOT_TOKEN: "U00000001"}, channels=channels, burst=5)
         self._identities: dict[str, dict[str, Identity]] = {}
+        self.sts = sts.Sts(people.keys(policy), clock=now)
         self.store = BackupStore(*(bucket for r in policy.backups.replication for bucket in (r.source, r.destination)))
         self.clusters = {c.name: self._cluster(c) for c in (platform.clusters.primary, platform.clusters.standby)}
         self.services = {e.region: self._services(e.region) for e in platform.endpoints}
@@ -145,6 +167,7 @@ class LocalPlatform:
             Neighbour("aws", aws.make_app(self.aws)),
             Neighbour("pagerduty", pagerduty.make_app(self.pagerduty)),
             Neighbour("slack", slack.make_app(self.slack)),
+            Neighbour("sts", sts.make_app(self.sts)),
         ]
         found += [Neighbour(f"services-{region}", services.make_app(model)) for region, model in self.services.items()]
         certificate = self.authority.issue_cert(LOOPBACK)
@@ -168,6 +191,7 @@ class LocalPlatform:
             database.replica.region, database.replica.instance, source=primary, account=account, db_name=database.name
         )
         authority = base64.b64encode(self.authority.cert_pem.bytes()).decode()
+        self._open_buckets()
         for row in self._rows():
             group = row.node_group
             size = (group.failover_size if row is platform.clusters.primary else STANDBY_NODES) if group else 0
@@ -182,12 +206,27 @@ class LocalPlatform:
             self.clusters[row.name].url = neighbours[f"kubernetes-{row.name}"]
             self._furnish(row, size)
 
+    def _open_buckets(self) -> None:
+        """Velero's buckets in MiniStack, so that its backups can be read as they are read on AWS."""
+        rows = self.policy.backups.replication
+        places = [p for r in rows for p in ((r.source, r.source_region), (r.destination, r.destination_region))]
+        kept = {bucket: self.client("s3", region) for bucket, region in places}
+        for bucket, region in places:
+            make_bucket(kept[bucket], bucket, region)
+
+        def upload(key: str, body: bytes) -> None:
+            for bucket, s3 in kept.items():
+                s3.put_object(Bucket=bucket, Key=key, Body=body)
+
+        self.store.upload = upload
+
     def _furnish(self, row: Cluster, nodes: int) -> None:
         """The primary runs the workloads; the standby has a Velero on the replicated bucket and little else."""
         api = self.clusters[row.name]
         if row.node_group:
             # https://docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html: the label that EKS puts there
             api.workloads.node_labels["eks.amazonaws.com/nodegroup"] = row.node_group.name
+        workloads.furnish(self.policy, row, api, self.ecr)
         api.set_nodes(nodes)
         grant(api, self.policy, "primary" if row is self.policy.platform.clusters.primary else "standby")
         if row is not self.policy.platform.clusters.primary:
@@ -201,6 +240,7 @@ class LocalPlatform:
         """What stands in these regions, and is no AWS API, answers nobody."""
         self.dark = regions
         self.rds.darken(regions)
+        self.ecr.dark = regions
         for row in self._rows():
             self.clusters[row.name].reachable = row.region not in regions
 
@@ -229,15 +269,19 @@ class LocalPlatform:
         return known
 
     def _user(self, cluster: str, token: str) -> User | None:
-        """Whom the cluster's access entries take a token's owner for; whoever has none is answered 401."""
+        """Whom the cluster's access entries take a token's owner for; whoever has none is answered 401. The account's
+        own keys made the cluster, so they administer it (`bootstrapClusterCreatorAdminPermissions`:
+        https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateAccessConfigRequest.html).
+        """
         identity = self._identities.get(cluster, {}).get(token)
+        if identity and identity.arn == f"arn:aws:iam::{self.policy.platform.account}:root":
+            return User(identity.arn, groups=("system:masters",))
         return self.eks.user(cluster, identity) if identity else None
 
     def _fetch(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
         parts = urlsplit(url)
-        # The host is part of what was signed.
-        said = {**headers, "Host": parts.netloc}
-        request = urllib.request.Request(f"{self.gate_url}{parts.path}?{parts.query}", headers=said)  # noqa: S310
+        sent = {**headers, "Host": parts.netloc}  # it is signed
+        request = urllib.request.Request(f"{self.gate_url}{parts.path}?{parts.query}", headers=sent)  # noqa: S310
         try:
             with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  # it is the gate, on loopback
                 return int(answer.status), answer.read()

@@ -11,9 +11,14 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from chalicelib import names
 from chalicelib.policy import Policy
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
+from chalicelib.policy.platform import ArcSwitch
+from chalicelib.policy.rewrites import Role
 from drctl.deployment.primary import endpoint_check
+from drctl.neighbours.arc import Arc
+from drctl.neighbours.eks import issuer
 
 ACCESS_ENTRY: Final = "AWS::EKS::AccessEntry"
 Clients = Callable[[str, str], Any]
@@ -33,6 +38,8 @@ def secrets(clients: Clients, policy: Policy, *, host: str, port: int) -> None:
     user = {"username": DATABASE_USER, "password": DATABASE_PASSWORD}
     wanted: dict[tuple[str, str], Mapping[str, Any]] = {
         (region, platform.database.credentials_secret): user,
+        # Replicated to the primary, where the heart writes with it.
+        (platform.database.primary.region, platform.database.credentials_secret): user,
         (application.region, application.name): {
             **user,
             application.host_key: host,
@@ -57,6 +64,26 @@ def mail(clients: Clients, policy: Policy) -> None:
     client = clients("sesv2", policy.platform.responder.region)
     for sender in sorted(senders):
         client.create_email_identity(EmailIdentity=sender)
+
+
+def roles(clients: Clients, policy: Policy) -> None:
+    """The roles of service accounts: each side's trusts the tokens of its own cluster, and no other's
+    (docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html).
+    """
+    platform = policy.platform
+    iam = clients("iam", platform.regions.primary)
+    for row in policy.rewrites.rewrites:
+        if not isinstance(row, Role):
+            continue
+        for arn, cluster in ((row.from_, platform.clusters.primary), (row.to, platform.clusters.standby)):
+            provider = issuer(cluster.region, cluster.name).removeprefix("https://")
+            trust = {
+                "Effect": "Allow",
+                "Principal": {"Federated": f"arn:aws:iam::{platform.account}:oidc-provider/{provider}"},
+                "Action": "sts:AssumeRoleWithWebIdentity",
+            }
+            document = {"Version": "2012-10-17", "Statement": [trust]}
+            iam.create_role(RoleName=arn.rpartition("/")[2], AssumeRolePolicyDocument=json.dumps(document))
 
 
 def zone(clients: Clients, policy: Policy, checks: Mapping[str, str], addresses: Mapping[str, str]) -> str:
@@ -88,22 +115,35 @@ def zone(clients: Clients, policy: Policy, checks: Mapping[str, str], addresses:
 def checks(clients: Clients, policy: Policy, responder: Mapping[str, Any]) -> dict[str, str]:
     """Both health checks, made as the templates say: `endpoint` and `switch` → id."""
     client = clients("route53", policy.platform.regions.primary)
-    switch = responder["Resources"]["TrafficSwitchCheck"]["Properties"]["HealthCheckConfig"]
-    alarm = responder["Resources"]["TrafficSwitch"]["Properties"]["AlarmName"]
-    region = policy.platform.responder.region
-    configs = {
-        "endpoint": endpoint_check(policy),
-        "switch": {**switch, "AlarmIdentifier": {"Name": alarm, "Region": region}},
-    }
+    switch = dict(responder["Resources"]["TrafficSwitchCheck"]["Properties"]["HealthCheckConfig"])
+    if "AlarmIdentifier" in switch:
+        alarm = responder["Resources"]["TrafficSwitch"]["Properties"]["AlarmName"]
+        switch["AlarmIdentifier"] = {"Name": alarm, "Region": policy.platform.responder.region}
+    configs = {"endpoint": endpoint_check(policy), "switch": switch}
     return {
         name: client.create_health_check(CallerReference=name, HealthCheckConfig=config)["HealthCheck"]["Id"]
         for name, config in configs.items()
     }
 
 
-def composites(clients: Clients, policy: Policy, topic: str) -> None:
-    """Composite alarms, once their children are there; `topic` is the ARN they speak to."""
+def controls(policy: Policy) -> Arc:
+    """The cluster's two routing controls with the primary's On, and a rule that one of them is; without any where the
+    switch is of another kind.
+    """
+    arc, switch, account = Arc(), policy.platform.traffic.switch, policy.platform.account
+    if isinstance(switch, ArcSwitch):
+        arc.add(switch.primary_control, "primary", "On", account=account)
+        arc.add(switch.standby_control, "standby", "Off", account=account)
+        panel = switch.primary_control.partition("/routingcontrol/")[0]
+        both = [switch.primary_control, switch.standby_control]
+        arc.assert_at_least(1, both, rule=f"{panel}/safetyrule/0000000000000001")
+    return arc
+
+
+def composites(clients: Clients, policy: Policy) -> None:
+    """Composite alarms, once their children are there; each speaks to the topic of its region."""
     for alarm in policy.signals.composites:
+        topic = names.alarm_topic_arn(policy, alarm.region)
         clients("cloudwatch", alarm.region).put_composite_alarm(
             AlarmName=alarm.name,
             AlarmRule=alarm.rule,

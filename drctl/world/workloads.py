@@ -1,52 +1,143 @@
-"""The platform's services as Kubernetes objects, made from the service table."""
+"""The platform's services as Kubernetes objects, made from the service table, as they stand in the primary region.
+
+They carry what only the primary has: its registry, storage classes, zones, roles, certificates and database host. The
+right sides of policies/rewrites.yaml are what the standby has instead, so a restore without rewriting does not run.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
+from chalicelib.actions.rewriting import CERTIFICATE, ROLE, ZONE
 from chalicelib.policy import Policy
+from chalicelib.policy.platform import Cluster
+from chalicelib.policy.rewrites import Certificate, DatabaseHost, ImageRegistry, Role, StorageClass, ZoneChange
 from chalicelib.policy.services import Service
+from drctl.neighbours.ecr import Ecr
+from drctl.neighbours.kubernetes.api import KubeApi, seed
 
 REPLICAS: Final = 2
-IMAGE: Final = "registry.k8s.io/pause:3.10"
+TAG: Final = "2026.11.4"
+PUBLIC: Final = "registry.k8s.io/pause:3.10"
+"""The image where policy rewrites no registry."""
+VOLUMES: Final = frozenset({"ebs-volumes", "pvc", "storage"})
+"""The infrastructure that stands for a claim."""
+
+
+def push(policy: Policy, ecr: Ecr) -> None:
+    """Every image, in the registry of the primary region and replicated to the standby's."""
+    regions, account = policy.platform.regions, policy.platform.account
+    for service in policy.services.in_order():
+        for name in service.deployments:
+            for region in (regions.primary, regions.standby):
+                ecr.push(region, account, f"{policy.platform.name}/{name}", TAG)
+
+
+def furnish(policy: Policy, row: Cluster, api: KubeApi, ecr: Ecr) -> None:
+    """What a cluster has before anything runs in it: its zones, the way to its registry, its storage classes."""
+    is_primary = row is policy.platform.clusters.primary
+    rewrites = policy.rewrites.rewrites
+    api.workloads.zones = tuple(r.from_ if is_primary else r.to for r in rewrites if isinstance(r, ZoneChange))
+    api.workloads.pull = ecr.pull
+    classes = dict.fromkeys(r.from_ if is_primary else r.to for r in rewrites if isinstance(r, StorageClass))
+    seed(
+        api,
+        [
+            {
+                "apiVersion": "storage.k8s.io/v1",
+                "kind": "StorageClass",
+                "metadata": {"name": name},
+                "provisioner": "ebs.csi.aws.com",
+                "parameters": {"type": "gp3", "encrypted": "true"},
+                "volumeBindingMode": "Immediate",
+            }
+            for name in classes
+        ],
+    )
 
 
 def objects(policy: Policy) -> list[dict[str, Any]]:
-    """A namespace, a configuration and the Deployments of each workload, labelled as policy says."""
+    """Namespaces, and each workload's objects, labelled as policy says, so that a restore of the service takes them."""
     found: list[dict[str, Any]] = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
         for namespace in sorted({s.namespace for s in policy.services.services if s.namespace})
     ]
     for service in policy.services.in_order():
         if service.kind == "workload":
-            found += _workload(service)
+            found += _workload(policy, service)
     return found
 
 
-def _workload(service: Service) -> list[dict[str, Any]]:
+def _workload(policy: Policy, service: Service) -> Iterator[dict[str, Any]]:
     key, _, value = service.label.partition("=")
     labels = {key: value}
     where = {"namespace": service.namespace, "labels": labels}
-    configuration = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": f"{service.name}-configuration", **where},
-        "data": {"service": service.name},
-    }
-    deployments = [
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": name, **where},
+    roles = [r.from_ for r in policy.rewrites.rewrites if isinstance(r, Role) and r.service == service.name]
+    account: dict[str, Any] = {"name": service.name, **where}
+    if roles:
+        account["annotations"] = {ROLE: roles[0]}
+    yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}
+    yield _named("v1", "ConfigMap", f"{service.name}-configuration", where) | {"data": {"service": service.name}}
+    yield _named("v1", "Secret", f"{service.name}-credentials", where) | {"stringData": {"API_TOKEN": "local"}}
+    if VOLUMES & set(service.depends_on):
+        yield _claim(policy, service, where)
+    for rewrite in policy.rewrites.rewrites:
+        if isinstance(rewrite, Certificate) and rewrite.service == service.name:
+            yield _ingress(service, where, rewrite)
+    for name in service.deployments:
+        yield _named("apps/v1", "Deployment", name, where) | {
             "spec": {
                 "replicas": REPLICAS,
                 "selector": {"matchLabels": labels},
-                "template": {
-                    "metadata": {"labels": labels},
-                    "spec": {"containers": [{"name": "main", "image": IMAGE}]},
-                },
+                "template": {"metadata": {"labels": labels}, "spec": _pod(policy, service, name)},
             },
         }
-        for name in service.deployments
-    ]
-    return [configuration, *deployments]
+
+
+def _pod(policy: Policy, service: Service, name: str) -> dict[str, Any]:
+    registries = [r.from_ for r in policy.rewrites.rewrites if isinstance(r, ImageRegistry)]
+    container: dict[str, Any] = {
+        "name": "main",
+        "image": f"{registries[0]}/{policy.platform.name}/{name}:{TAG}" if registries else PUBLIC,
+        "envFrom": [{"secretRef": {"name": f"{service.name}-credentials"}}],
+    }
+    hosts = [r for r in policy.rewrites.rewrites if isinstance(r, DatabaseHost) and r.service == service.name]
+    if hosts:
+        primary = policy.platform.database.primary
+        host = f"{primary.instance}.c9akciq32hds.{primary.region}.rds.amazonaws.com"
+        container |= {"name": hosts[0].container, "env": [{"name": h.variable, "value": host} for h in hosts]}
+    pod: dict[str, Any] = {"serviceAccountName": service.name, "containers": [container]}
+    zones = [r.from_ for r in policy.rewrites.rewrites if isinstance(r, ZoneChange)]
+    if VOLUMES & set(service.depends_on):
+        pod["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": f"{service.name}-data"}}]
+        container["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
+        # A volume lives in one zone; both ways of saying so are met in the wild.
+        if zones and service.order % 2:
+            pod["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": _required(zones[:2])}}
+        elif zones:
+            pod["nodeSelector"] = {ZONE: zones[0]}
+    return pod
+
+
+def _required(zones: list[str]) -> dict[str, Any]:
+    return {"nodeSelectorTerms": [{"matchExpressions": [{"key": ZONE, "operator": "In", "values": zones}]}]}
+
+
+def _claim(policy: Policy, service: Service, where: dict[str, Any]) -> dict[str, Any]:
+    classes = [r.from_ for r in policy.rewrites.rewrites if isinstance(r, StorageClass)]
+    spec: dict[str, Any] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "20Gi"}}}
+    if classes:
+        spec["storageClassName"] = classes[0]
+    return _named("v1", "PersistentVolumeClaim", f"{service.name}-data", where) | {"spec": spec}
+
+
+def _ingress(service: Service, where: dict[str, Any], rewrite: Certificate) -> dict[str, Any]:
+    backend = {"service": {"name": service.name, "port": {"number": 443}}}
+    made = _named("networking.k8s.io/v1", "Ingress", service.name, where)
+    made["metadata"]["annotations"] = {CERTIFICATE: rewrite.from_}
+    return made | {"spec": {"ingressClassName": "alb", "defaultBackend": backend}}
+
+
+def _named(api_version: str, kind: str, name: str, where: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, **where}}

@@ -16,11 +16,13 @@ from chalicelib.actions.reader import LiveReader, Ports, UndeclaredError
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.clients.aws import AwsClients
 from chalicelib.clients.database import DatabaseClients
+from chalicelib.clients.dns import Dns
 from chalicelib.clients.kubernetes import KubeClients
 from chalicelib.clients.web import Web
 from chalicelib.core.outcome import Act, Call, Done, Made, NoData, Refused, Stuck, Wait
 from chalicelib.executor import Executor
 from drctl.neighbours.aws import Aws, attach
+from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.eks import Eks
 from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
 from drctl.neighbours.kubernetes.rbac import User
@@ -52,6 +54,8 @@ class InProcess(AwsClients):
 class Stage:
     """RDS, EKS and the standby cluster, with a clock that the test moves."""
 
+    look_again = timedelta(seconds=5)
+
     def __init__(self) -> None:
         self.now = AT
         self.eks = Eks(self.clock, on_nodes=lambda _, n: self.cluster.set_nodes(n))
@@ -67,10 +71,13 @@ class Stage:
         )
         assert row.node_group
         self.cluster.workloads.node_labels["eks.amazonaws.com/nodegroup"] = row.node_group.name
+        self.ecr = Ecr(self.clock)
+        workloads.push(POLICY, self.ecr)
+        workloads.furnish(POLICY, row, self.cluster, self.ecr)
         self.cluster.set_nodes(1)
-        source = KubeApi(
-            self.clock, name="east", location=self.store, bucket="east", authenticate=lambda _: None, nodes=6
-        )
+        source = KubeApi(self.clock, name="east", location=self.store, bucket="east", authenticate=lambda _: None)
+        workloads.furnish(POLICY, PLATFORM.clusters.primary, source, self.ecr)
+        source.set_nodes(6)
         seed(source, workloads.objects(POLICY))
         for age, phase in ((95, "Completed"), (35, "Completed"), (5, "PartiallyFailed")):
             take_backup(source, f"hourly-{age}", at=self.now - timedelta(minutes=age), phase=phase)
@@ -86,13 +93,15 @@ class Stage:
         database = PLATFORM.database
         primary = self.rds.add(database.primary.region, database.primary.instance, account=ACCOUNT)
         self.rds.add(database.replica.region, database.replica.instance, source=primary, account=ACCOUNT)
-        self.aws = Aws({"rds": self.rds, "eks": self.eks}, clock=self.clock)
+        self.ecr.dark = frozenset({PLATFORM.regions.primary})
+        self.aws = Aws({"rds": self.rds, "eks": self.eks, "ecr": self.ecr}, clock=self.clock)
         clients = InProcess(self.aws)
         self.ports = Ports(
             aws=clients,
             kube=KubeClients(clients, (row,), now=self.clock, transport=lambda _: ModelTransport(self.cluster)),
             database=DatabaseClients(clients, database, row.region, tls=False),
             web=Web({}),
+            dns=Dns({}),
         )
         self.executor = Executor(policy=POLICY, ports=self.ports, actions=ACTIONS, channels={})
 
@@ -147,6 +156,7 @@ def test_capacity_comes_up_and_its_nodes_are_counted_in_the_cluster(stage: Stage
 
 def test_a_service_comes_back_from_the_newest_good_backup_and_gets_ready(stage: Stage) -> None:
     stage.live("node-capacity", "capacity", cluster="standby")
+    stage.live("velero-rewrites", "rewrites", cluster="standby")
     done, calls = stage.live("velero-restore", "restore-redis", cluster="standby", service="redis")
     assert len(calls) == 1
     assert done.facts["backup"] == "hourly-35"
@@ -155,6 +165,7 @@ def test_a_service_comes_back_from_the_newest_good_backup_and_gets_ready(stage: 
 
 
 def test_a_restore_that_fails_is_tried_from_an_older_backup(stage: Stage) -> None:
+    stage.live("velero-rewrites", "rewrites", cluster="standby")
     stage.cluster.refuse_restored("configmaps/redis-configuration", "not today")
     found = stage.look("velero-restore", "restore-redis", cluster="standby", service="redis")
     assert isinstance(found, Act)

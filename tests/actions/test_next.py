@@ -16,10 +16,13 @@ from chalicelib.actions.node_capacity import Capacity
 from chalicelib.actions.point_application import Pointing
 from chalicelib.actions.promote_replica import Replica
 from chalicelib.actions.registry import ACTIONS
-from chalicelib.actions.switch_traffic import Switch
+from chalicelib.actions.rewriting import FILE, IMAGES, image_registries, modifiers, modifiers_name
+from chalicelib.actions.switches.metric import Alarm
 from chalicelib.actions.velero_location import Location
 from chalicelib.actions.velero_restore import Attempt, Backup, Restoring
+from chalicelib.actions.velero_rewrites import Held, Rewriting
 from chalicelib.actions.verify_service import Verified
+from chalicelib.actions.verify_traffic import Leads
 from chalicelib.actions.verify_write import Proof
 from chalicelib.actions.workload_ready import Readiness
 from chalicelib.core.outcome import Act, Call, Done, Next, Stuck, Wait
@@ -31,7 +34,13 @@ REPLICA = Replica(status="available", source="arn:aws:rds:us-east-1:1:db:pg", re
 GOOD = Backup("hourly-2", AT - timedelta(minutes=35))
 OLDER = Backup("hourly-1", AT - timedelta(minutes=95))
 ATTEMPT = Attempt("dr-redis-x-1", "hourly-2", "Completed", 0, 0, ", 3 of 3 items", "")
+NAME, TEXT = modifiers_name(POLICY), modifiers(POLICY)
+assert NAME
+assert TEXT
+MODIFIERS = Held(NAME, {FILE: TEXT})
+MAPPING = Held(IMAGES, image_registries(POLICY))
 READY = Readiness(())
+WEST, EAST = Leads("us-west-2", "west.io"), Leads("us-east-1", "east.io")
 LACKING = Readiness(("deployment 'redis' has 0 of 2 pods ready",))
 
 
@@ -62,6 +71,16 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     ("node-capacity", STANDBY, replace(CAPACITY, desired=6, nodes_ready=SILENT), Wait, "nobody answered"),
     ("node-capacity", STANDBY, replace(CAPACITY, desired=6, nodes_ready=6), Done, "6 nodes Ready"),
     ("node-capacity", STANDBY, replace(CAPACITY, desired=9, nodes_ready=9), Done, "9 nodes Ready"),
+    ("velero-rewrites", STANDBY, SILENT, Wait, "nobody answered"),
+    ("velero-rewrites", STANDBY, DENIED, Stuck, "AccessDenied"),
+    ("velero-rewrites", STANDBY, Rewriting(None, ()), Act, f"{NAME!r} with the resource modifiers is not there"),
+    ("velero-rewrites", STANDBY, Rewriting(Held(NAME, {FILE: "else"}), ()), Stuck, "delete it"),
+    ("velero-rewrites", STANDBY, Rewriting(MODIFIERS, ()), Act, "with the image registries is not there"),
+    ("velero-rewrites", STANDBY, Rewriting(MODIFIERS, (Held(IMAGES, {"a": "b,c"}),)), Act, "other registries"),
+    ("velero-rewrites", STANDBY, Rewriting(MODIFIERS, (MAPPING, replace(MAPPING, name="b"))), Stuck, "allows one"),
+    ("velero-rewrites", STANDBY, Rewriting(MODIFIERS, (Held("theirs", {"a": "b,c"}),)), Stuck, "'theirs' maps images"),
+    ("velero-rewrites", STANDBY, Rewriting(MODIFIERS, (replace(MAPPING, name="theirs"),)), Done, "1 image-registry"),
+    ("velero-rewrites", STANDBY, Rewriting(MODIFIERS, (MAPPING,)), Done, "3 zone, 2 role, 1 certificate"),
     ("velero-restore", REDIS, SILENT, Wait, "nobody answered"),
     ("velero-restore", REDIS, DENIED, Stuck, "AccessDenied"),
     ("velero-restore", REDIS, restoring(), Act, "'hourly-2' is 35m old"),
@@ -121,12 +140,24 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     ("verify-service", REDIS, Verified(READY, None, None, ""), Done, "no address"),
     ("switch-traffic", {"to": "standby"}, SILENT, Wait, "nobody answered"),
     ("switch-traffic", {"to": "standby"}, DENIED, Stuck, "AccessDenied"),
-    ("switch-traffic", {"to": "standby"}, None, Stuck, "does not exist"),
-    ("switch-traffic", {"to": "standby"}, Switch("OK", None), Act, "is in OK, expected ALARM"),
-    ("switch-traffic", {"to": "standby"}, Switch("INSUFFICIENT_DATA", 0.0), Act, "expected ALARM"),
-    ("switch-traffic", {"to": "standby"}, Switch("OK", 1.0), Wait, "still in OK"),
-    ("switch-traffic", {"to": "standby"}, Switch("ALARM", 1.0), Done, "goes to us-west-2"),
-    ("switch-traffic", {"to": "primary"}, Switch("ALARM", 1.0), Act, "expected OK"),
+    ("switch-traffic", {"to": "standby"}, Alarm("OK", None), Act, "is in OK, expected ALARM"),
+    ("switch-traffic", {"to": "standby"}, Alarm("INSUFFICIENT_DATA", 0.0), Act, "expected ALARM"),
+    ("switch-traffic", {"to": "standby"}, Alarm("OK", 1.0), Wait, "still in OK"),
+    ("switch-traffic", {"to": "standby"}, Alarm("ALARM", 1.0), Done, "goes to us-west-2"),
+    ("switch-traffic", {"to": "primary"}, Alarm("ALARM", 1.0), Act, "expected OK"),
+    ("verify-traffic", {"to": "standby"}, {}, Stuck, "name them in platform.yaml"),
+    ("verify-traffic", {"to": "standby"}, {"ns-1": WEST, "ns-2": SILENT}, Wait, "nobody answered"),
+    (
+        "verify-traffic",
+        {"to": "standby"},
+        {"ns-1": WEST, "ns-2": EAST},
+        Wait,
+        "ns-2 sends api.neurectomy.io to east.io",
+    ),
+    ("verify-traffic", {"to": "standby"}, {"ns-1": Leads(None, "192.0.2.9")}, Wait, "192.0.2.9 (no region of ours)"),
+    ("verify-traffic", {"to": "standby"}, {"ns-1": WEST, "ns-2": DENIED}, Stuck, "AccessDenied"),
+    ("verify-traffic", {"to": "standby"}, {"ns-1": WEST, "ns-2": WEST}, Done, "all 2 name servers"),
+    ("verify-traffic", {"to": "primary"}, {"ns-1": WEST, "ns-2": EAST}, Wait, "expected us-east-1"),
     ("person", {"ask": "look at it"}, None, Wait, "look at it"),
 ]
 
@@ -153,7 +184,7 @@ def test_a_person_s_step_is_done_by_their_word() -> None:
 
 
 def test_the_switch_says_which_region_serves() -> None:
-    found = ACTIONS["switch-traffic"].next(target(to="standby"), POLICY, Switch("ALARM", 1.0), AT)
+    found = ACTIONS["switch-traffic"].next(target(to="standby"), POLICY, Alarm("ALARM", 1.0), AT)
     assert isinstance(found, Done)
     assert found.facts == {"serves": "us-west-2"}
 
@@ -212,6 +243,29 @@ def test_a_restore_names_exactly_one_backup_and_updates_what_is_there() -> None:
     assert spec["labelSelector"] == {"matchLabels": {"app.kubernetes.io/name": "redis"}}
     assert len(call.params["name"]) <= 63
     assert not call.params["name"].endswith("-0")
+
+
+def test_a_restore_names_the_modifiers_of_its_own_policy() -> None:
+    spec = call_of("velero-restore", REDIS, restoring()).params["body"]["spec"]
+    assert spec["resourceModifier"] == {"kind": "ConfigMap", "name": NAME}
+    call = call_of("velero-rewrites", STANDBY, Rewriting(None, ()))
+    assert call.params["body"]["metadata"]["name"] == NAME
+    assert call.params["body"]["immutable"] is True
+    assert list(call.params["body"]["data"]) == [FILE]  # Velero refuses a second key
+
+
+def test_a_policy_without_rewrites_writes_nothing_and_names_nothing() -> None:
+    bare = POLICY.model_copy(update={"rewrites": POLICY.rewrites.model_copy(update={"rewrites": ()})})
+    found = ACTIONS["velero-rewrites"].next(target(**STANDBY), bare, Rewriting(None, ()), AT)
+    assert isinstance(found, Done)
+    restore = ACTIONS["velero-restore"].next(target(**REDIS), bare, restoring(), AT)
+    assert isinstance(restore, Act)
+    assert "resourceModifier" not in restore.call.params["body"]["spec"]
+
+
+def test_rows_that_policy_no_longer_has_leave_the_image_mapping() -> None:
+    call = call_of("velero-rewrites", STANDBY, Rewriting(MODIFIERS, (Held(IMAGES, {"registry-9": "a,b"}),)))
+    assert call.params["body"] == {"data": {"registry-9": None, **image_registries(POLICY)}}
 
 
 def test_only_the_promotion_cannot_be_undone() -> None:

@@ -18,10 +18,10 @@ from chalicelib.core.outcome import Made, NoData, Wait
 from chalicelib.desk import Desk
 from chalicelib.policy.load import load
 from chalicelib.settings import Settings
-from chalicelib.shift import Tools
 from chalicelib.store.codec import read_book
 from chalicelib.store.contract import StoreUnavailableError
 from chalicelib.store.memory import MemoryStore
+from chalicelib.tools import Tools
 
 ROOT = Path(__file__).parents[2]
 POLICY = load(ROOT / "policies")
@@ -64,8 +64,9 @@ class Web:
     answers: list[HttpAnswer | NoData]
     asked: list[str] = field(default_factory=list)
 
-    def get(self, url: str, *, timeout_s: float) -> HttpAnswer | NoData:
+    def get(self, url: str, *, timeout_s: float, headers: Mapping[str, str] | None = None) -> HttpAnswer | NoData:
         assert timeout_s > 0
+        assert not headers
         self.asked.append(url)
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
@@ -80,7 +81,12 @@ def responder(store: MemoryStore | None = None, *answers: HttpAnswer | NoData) -
     tools = Tools(store=kept, hands=Hands(), policy=POLICY, clock=clock)
     settings = Settings.read({}, root=ROOT)
     ports = cast("Any", Ports(Web(list(answers) or [HttpAnswer(200, "")])))
-    made = Responder(settings=settings, policy=POLICY, store=kept, desk=Desk(tools), ports=ports, clock=clock)
+    desk = Desk(tools)
+
+    def wake() -> None:
+        desk.work("woken", until=until(clock, 5), linger=False)
+
+    made = Responder(settings=settings, policy=POLICY, store=kept, desk=desk, ports=ports, clock=clock, wake=wake)
     return made, kept, clock
 
 
@@ -137,7 +143,8 @@ def test_a_store_that_does_not_answer_makes_the_sender_try_again() -> None:
 def test_a_command_is_answered_with_what_became_of_it() -> None:
     it, _, clock = responder()
     said = {"command": "pause", "by": "ann", "id": "1", "note": "look first"}
-    assert ways_in.command(it, said, until=until(clock)) == {"ok": True, "because": "paused", "id": "1"}
+    answer = {"ok": True, "because": "paused", "id": "1", "by": "ann (unproven)"}
+    assert ways_in.command(it, said, until=until(clock)) == answer
     again = ways_in.command(it, said | {"id": "2"}, until=until(clock))
     assert (again["ok"], again["because"]) == (False, "already paused by ann; allowed: resume")
     assert ways_in.command(it, said, until=until(clock))["ok"]
@@ -182,7 +189,6 @@ def test_a_probe_is_bad_after_as_many_failures_in_a_row_as_policy_says(bad: Http
     it, store, clock = responder(None, bad)
     ways_in.probe(it, until=until(clock, 55))
     assert marks(store) == {"probe:standby-probe": AlarmState.ALARM}
-    assert len(cast("Any", it.ports).web.asked) == 3
     assert read_book(store.book.body or "")[0].watermarks["probe:standby-probe"].changed_at == AT
 
 
@@ -200,6 +206,28 @@ def test_what_was_told_is_not_told_again() -> None:
     assert ways_in.probe(it, until=until(clock, 55))
     assert marks(store) == {"probe:standby-probe": AlarmState.ALARM}
     assert store.book.rev == rev
+
+
+def test_a_desk_that_cannot_be_woken_finds_the_signal_in_its_inbox() -> None:
+    it, store, clock = responder(None, DOWN)
+    asleep = replace(it, wake=lambda: None)
+    ways_in.probe(asleep, until=until(clock, 55))
+    assert marks(store) == {}
+    ways_in.tick(it, until=until(clock, 20))
+    assert marks(store) == {"probe:standby-probe": AlarmState.ALARM}
+
+
+def test_what_several_watches_saw_before_the_desk_had_it_is_one_change() -> None:
+    it, store, clock = responder(None, DOWN)
+    asleep = replace(it, wake=lambda: None)
+    for _ in range(3):
+        ways_in.probe(asleep, until=until(clock, 55))
+    assert len(store.items) == 3
+    ways_in.tick(it, until=until(clock, 20))
+    book = read_book(store.book.body or "")[0]
+    assert book.watermarks["probe:standby-probe"].changed_at == AT
+    (incident,) = book.incidents.values()
+    assert incident.failed_at == AT
 
 
 def test_it_asks_the_region_at_its_own_address_and_never_the_global_name() -> None:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from chalicelib.core.answers import AlarmsAsked, Archived, Called, Decided, Looked, Telling, Told
-from chalicelib.core.book import Book, Entry, Incident
+from chalicelib.core.book import Book, Entry, Incident, case_of
 from chalicelib.core.due import Archive, AskAlarms, Do, Held, Look, Tell, due
 from chalicelib.core.fold import Happened, fold
 from chalicelib.core.happened import Tick
@@ -23,6 +23,10 @@ from chalicelib.core.outcome import Act, Call, Done, Doubtful, Made, Next, Outco
 from chalicelib.core.plan import Rules, Step
 from tests.core.stage import STANDBY, reread
 
+_FACTS: Final[dict[str, dict[str, str | float]]] = {
+    "switch-traffic": {"serves": STANDBY},
+    "fence-primary": {"fenced": "Fenced"},
+}
 _ONLY_LOOKS: Final = frozenset({"workload-ready", "verify-service"})
 MADE: Final = Made(because="accepted")
 REFUSED: Final = Refused(code="InvalidState", because="not in this state")
@@ -31,11 +35,14 @@ LOST: Final = Doubtful(because="no answer within 10 s")
 
 @dataclass
 class LittleWorld:
-    """`answer_call` and `answer_message` choose what an act becomes; a `Doubtful` call has an effect when `lands`."""
+    """`answer_call` and `answer_message` choose what an act becomes; a `Doubtful` call has an effect when `lands`.
+    While it is `dark`, the failed region answers nobody.
+    """
 
     answer_call: Callable[[Step], Outcome] = lambda _: MADE
     answer_message: Callable[[Message], Outcome] = lambda _: MADE
     lands: bool = True
+    dark: bool = False
     broken: set[str] = field(default_factory=set)
     called: Counter[str] = field(default_factory=Counter)
     looked: Counter[str] = field(default_factory=Counter)
@@ -48,6 +55,8 @@ class LittleWorld:
         self.looked[step.id] += 1
         if step.id in self.broken:
             return Stuck(because=f"{step.id} is broken")
+        if self.dark and step.best_effort:
+            return Wait(because="us-east-1 does not answer", again_in=timedelta(seconds=10))
         if step.action == "person":
             if incident.step(step.id).approval is None:
                 return Wait(because=step.params["ask"], again_in=timedelta(minutes=5))
@@ -64,7 +73,7 @@ class LittleWorld:
             return Act(because=f"{step.id} is missing", call=wanted)
         if self.looked[step.id] % 3 == 0:
             return Wait(because=f"{step.id} is on its way", again_in=timedelta(seconds=10))
-        return Done(because=f"{step.id} is there", facts={"serves": STANDBY} if step.action == "switch-traffic" else {})
+        return Done(because=f"{step.id} is there", facts=_FACTS.get(step.action, {}))
 
     def make(self, incident: Incident, step: Step) -> Outcome:
         self.called[step.id] += 1
@@ -138,13 +147,17 @@ class Worker:
                 return
             for work in looks:
                 seen.add((work.incident, work.step.id))
-                found = self.world.look(self.book.incidents[work.incident], work.step)
+                case = case_of(self.book, work.incident)
+                assert case is not None
+                found = self.world.look(case, work.step)
                 self.take(Looked(incident=work.incident, step=work.step.id, next=found), now)
 
     def _act(self, work: Do | Tell, now: datetime) -> None:
-        incident = self.book.incidents[work.incident]
         if isinstance(work, Do):
-            self.world.before_call(self.saved, self.saved.incidents[work.incident], work.step, now)
+            incident, saved = case_of(self.book, work.incident), case_of(self.saved, work.incident)
+            assert incident is not None
+            assert saved is not None
+            self.world.before_call(self.saved, saved, work.step, now)
             outcome = self.world.make(incident, work.step)
             self.take(Called(incident=work.incident, step=work.step.id, outcome=outcome), now)
         else:

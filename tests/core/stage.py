@@ -89,8 +89,24 @@ def probe(state: AlarmState = AlarmState.ALARM, seconds: float = 0) -> Signal:
     )
 
 
-def said(name: str, seconds: float = 0, *, by: str = "ann", note: str = "") -> Said:
-    return Said(id=name, by=by, at=at(seconds), note=note)
+def heartbeat(state: AlarmState = AlarmState.ALARM, seconds: float = 0) -> Signal:
+    return Signal(
+        source="heartbeat:primary",
+        name="primary",
+        kind=SignalKind.HEARTBEAT,
+        state=state,
+        changed_at=at(seconds),
+        reason="silent for 41s, and the witness's heartbeat arrives",
+    )
+
+
+def said(name: str, seconds: float = 0, *, by: str = "ana", note: str = "") -> Said:
+    """A proven person of the shipped policy."""
+    return Said(id=name, by=by, at=at(seconds), note=note, arn=arn_of(by))
+
+
+def arn_of(name: str) -> str:
+    return next(p.principals[0] for p in POLICY.people.people if p.name == name)
 
 
 def take(book: Book, *happened: Happened, seconds: float = 0, rules: Rules = RULES) -> Book:
@@ -112,8 +128,8 @@ def suspected(book: Book | None = None) -> Book:
 
 
 def confirmed(book: Book | None = None) -> Book:
-    """Two of three observers have been bad for the hold: the region failure is confirmed, at 10 s."""
-    return take(take(suspected(book), probe()), Tick(), seconds=10)
+    """Three of five observers have been bad for the hold: the region failure is confirmed, at 10 s."""
+    return take(take(suspected(book), probe(), heartbeat()), Tick(), seconds=10)
 
 
 def declared(scenario: str, scope: str, *, seconds: float = 0, book: Book | None = None, rules: Rules = RULES) -> Book:
@@ -175,7 +191,7 @@ def wants(seconds: float, **more: Any) -> StepRecord:
     )
 
 
-def approve(book: Book, name: str, seconds: float, step: str | None = None, *, by: str = "ann") -> Approve:
+def approve(book: Book, name: str, seconds: float, step: str | None = None, *, by: str = "ana") -> Approve:
     incident = only(book)
     return Approve(said=said(name, seconds, by=by), incident=incident.id, plan=incident.plan, step=step)
 

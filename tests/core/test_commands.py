@@ -21,7 +21,6 @@ from chalicelib.core.happened import (
     Reject,
     Resolve,
     Resume,
-    Said,
     Status,
     Tick,
 )
@@ -32,6 +31,7 @@ from tests.core.stage import (
     STANDBY,
     all_done_but,
     approve,
+    arn_of,
     at,
     confirmed,
     declared,
@@ -57,14 +57,14 @@ def asking(*steps: str) -> Book:
 
 def test_declaring_opens_a_confirmed_incident_by_name() -> None:
     incident = only(declared(REGION, PRIMARY))
-    assert (incident.state, incident.declared_by) == (IncidentState.RESPONDING, "ann")
+    assert (incident.state, incident.declared_by) == (IncidentState.RESPONDING, "ana")
     assert incident.confirmed_at == at(0)
 
 
 def test_declaring_what_is_suspected_confirms_it() -> None:
     book = take(suspected(), Declare(said=said("d", 3), scenario=REGION, scope=PRIMARY), seconds=3)
     assert only(book).state is IncidentState.RESPONDING
-    assert only(book).declared_by == "ann"
+    assert only(book).declared_by == "ana"
 
 
 def test_declaring_what_is_open_already_is_refused_with_what_is_allowed() -> None:
@@ -104,7 +104,7 @@ def test_a_rejected_step_stalls_until_somebody_approves_it_by_name() -> None:
     incident = only(book)
     book = take(book, Reject(said=said("no", 20), incident=incident.id, step="promote"), seconds=20)
     assert only(book).state is IncidentState.STALLING
-    assert only(take(book, Tick(), seconds=900)).step("promote").rejected_by == "ann"
+    assert only(take(book, Tick(), seconds=900)).step("promote").rejected_by == "ana"
     book = take(book, approve(book, "yes", 30, "promote", by="bob"), seconds=30)
     assert only(book).step("promote").rejected_by is None
     assert only(book).state is IncidentState.RESPONDING
@@ -115,7 +115,7 @@ def test_a_general_yes_does_not_lift_a_rejection() -> None:
     incident = only(book)
     book = take(book, Reject(said=said("no", 20), incident=incident.id, step="promote"), seconds=20)
     book = take(book, approve(book, "yes", 30, by="bob"), seconds=30)
-    assert only(book).step("promote").rejected_by == "ann"
+    assert only(book).step("promote").rejected_by == "ana"
 
 
 @pytest.mark.parametrize("kind", [Abort, Resolve])
@@ -125,7 +125,7 @@ def test_a_person_ends_an_incident_in_any_open_state(state: IncidentState, kind:
     ended = only(take(book, kind(said=said("end", 20, note="enough"), incident=only(book).id), seconds=20))
     assert ended.state is IncidentState.CLOSING
     assert ended.ending == ("aborted" if kind is Abort else "resolved")
-    assert "ann said so: enough" in ended.because
+    assert f"ana ({arn_of('ana')}) said so: enough" in ended.because
 
 
 CLOSED: dict[str, Callable[[Book], Command]] = {
@@ -159,8 +159,8 @@ def test_an_incident_that_is_closing_takes_no_command_that_it_cannot_carry_out(n
 def test_pause_and_resume_want_each_other() -> None:
     book = take(empty(), Pause(said=said("p", note="odd numbers")))
     assert book.paused is not None
-    assert (book.paused.by, book.paused.because) == ("ann", "odd numbers")
-    with pytest.raises(IllegalCommandError, match="already paused by ann"):
+    assert (book.paused.by, book.paused.because) == ("ana", "odd numbers")
+    with pytest.raises(IllegalCommandError, match="already paused by ana"):
         take(book, Pause(said=said("p2")))
     assert take(book, Resume(said=said("r"))).paused is None
     with pytest.raises(IllegalCommandError, match="nothing is paused"):
@@ -177,8 +177,8 @@ def test_the_second_to_acknowledge_hears_who_was_first() -> None:
     book = confirmed()
     book = take(book, Acknowledge(said=said("ack", 20), incident=only(book).id), seconds=20)
     book = take(book, Acknowledge(said=said("ack2", 21, by="bob"), incident=only(book).id), seconds=21)
-    assert book.replies[-1].because == "already acknowledged by ann"
-    assert only(book).acknowledged_by == "ann"
+    assert book.replies[-1].because == "already acknowledged by ana"
+    assert only(book).acknowledged_by == "ana"
 
 
 def test_asking_for_the_status_changes_nothing_but_the_replies() -> None:
@@ -208,7 +208,7 @@ def test_an_incident_declared_again_in_the_same_second_is_one_of_its_own() -> No
 
 def test_a_region_that_does_not_serve_cannot_be_declared_failed() -> None:
     with pytest.raises(IllegalCommandError):
-        take(empty(), Declare(said=Said(id="d", by="ann", at=at(0)), scenario=REGION, scope=STANDBY))
+        take(empty(), Declare(said=said("d"), scenario=REGION, scope=STANDBY))
 
 
 def test_a_repeated_approval_does_not_approve_what_asks_later() -> None:

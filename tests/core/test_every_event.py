@@ -31,6 +31,7 @@ from chalicelib.core.happened import (
     Acknowledge,
     AlarmState,
     Approve,
+    BreakGlass,
     Command,
     Declare,
     Escalate,
@@ -38,6 +39,7 @@ from chalicelib.core.happened import (
     Reject,
     Resolve,
     Resume,
+    Review,
     SetMode,
     Signal,
     Status,
@@ -77,6 +79,7 @@ SIGNALS: Final[dict[str, Signal]] = {
 
 def commands(incident: str, plan: str) -> dict[str, Command]:
     by = said("c1", 30)
+    nobody = replace(by, arn=None, note="trust me")
     return {
         "declare it": Declare(said=by, scenario=REGION, scope=PRIMARY),
         "declare another": Declare(said=by, scenario="provider-outage", scope="neurectomy"),
@@ -87,6 +90,14 @@ def commands(incident: str, plan: str) -> dict[str, Command]:
         "approve one": Approve(said=by, incident=incident, plan=plan, step="promote"),
         "approve an unknown step": Approve(said=by, incident=incident, plan=plan, step="dance"),
         "approve another plan": Approve(said=by, incident=incident, plan="0" * 16),
+        "break the glass": BreakGlass(said=by, incident=incident, plan=plan, step="promote"),
+        "break the glass with a reason": BreakGlass(
+            said=said("c1", 30, note="nobody else"), incident=incident, plan=plan, step="promote"
+        ),
+        "break the glass unproven": BreakGlass(said=nobody, incident=incident, plan=plan, step="promote"),
+        "approve unproven": Approve(said=nobody, incident=incident, plan=plan),
+        "pause unproven": Pause(said=nobody),
+        "review": Review(said=by, debt=f"{incident}/promote/030030"),
         "reject": Reject(said=by, incident=incident, step="promote"),
         "reject an unknown step": Reject(said=by, incident=incident, step="dance"),
         "escalate": Escalate(said=by, incident=incident),

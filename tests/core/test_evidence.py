@@ -19,6 +19,7 @@ from tests.core.stage import (
     at,
     confirmed,
     empty,
+    heartbeat,
     only,
     probe,
     said,
@@ -32,7 +33,7 @@ NO_DATA = AlarmState.INSUFFICIENT_DATA
 
 def verdicts(*signals: Signal) -> dict[str, Verdict]:
     book = take(empty(), *signals, seconds=100)
-    return {o.observer: o.verdict for o in evidence.observations(book, RULE, POLICY)}
+    return {o.observer: o.verdict for o in evidence.observations(book, RULE, POLICY, at(600))}
 
 
 def test_who_never_spoke_has_no_data() -> None:
@@ -61,10 +62,13 @@ def test_an_observer_with_one_good_and_one_silent_alarm_is_good() -> None:
 
 def test_every_observation_says_why() -> None:
     book = take(empty(), alarm(ROUTE53), probe(AlarmState.OK))
-    found = evidence.observations(book, RULE, POLICY)
+    found = evidence.observations(book, RULE, POLICY, at(0))
     assert all(o.because for o in found)
     assert "route53 is bad" in found[0].because
-    assert evidence.sentence(found) == ("1 of 3 observers is bad: route53; standby-probe is good, cluster has no data")
+    assert evidence.sentence(found) == (
+        "1 of 5 observers is bad: route53; "
+        "standby-probe is good, cluster has no data, witness-probe has no data, heartbeat has no data"
+    )
 
 
 def test_one_bad_observer_opens_a_suspicion_and_confirms_nothing() -> None:
@@ -82,7 +86,7 @@ def test_all_the_alarms_of_one_observer_do_not_make_a_quorum() -> None:
 
 @pytest.mark.parametrize("state", [NO_DATA, AlarmState.OK])
 def test_no_data_and_good_never_count_towards_a_quorum(state: AlarmState) -> None:
-    book = take(suspected(), probe(state), alarm("ClusterHealth", NO_DATA))
+    book = take(suspected(), heartbeat(), probe(state), alarm("ClusterHealth", NO_DATA))
     assert only(take(book, Tick(), seconds=600)).state is IncidentState.SUSPECTING
 
 
@@ -93,12 +97,12 @@ def test_no_data_alone_opens_nothing() -> None:
 
 @pytest.mark.parametrize(("seconds", "state"), [(9.9, IncidentState.SUSPECTING), (10, IncidentState.RESPONDING)])
 def test_a_quorum_confirms_when_it_has_held_for_as_long_as_policy_says(seconds: float, state: IncidentState) -> None:
-    book = take(suspected(), probe())
+    book = take(suspected(), probe(), heartbeat())
     assert only(take(book, Tick(), seconds=seconds)).state is state
 
 
 def test_a_quorum_that_breaks_before_the_hold_starts_to_count_anew() -> None:
-    book = take(suspected(), probe())
+    book = take(suspected(), probe(), heartbeat())
     book = take(book, probe(AlarmState.OK, 5), seconds=5)
     book = take(book, probe(AlarmState.ALARM, 8), seconds=8)
     assert only(take(book, Tick(), seconds=17)).state is IncidentState.SUSPECTING
@@ -106,8 +110,47 @@ def test_a_quorum_that_breaks_before_the_hold_starts_to_count_anew() -> None:
 
 
 def test_an_observer_that_falls_silent_does_not_hold_a_quorum() -> None:
-    book = take(take(suspected(), probe()), probe(NO_DATA, 5), seconds=5)
+    book = take(take(suspected(), probe(), heartbeat()), probe(NO_DATA, 5), seconds=5)
     assert only(take(book, Tick(), seconds=60)).state is IncidentState.SUSPECTING
+
+
+def test_the_primarys_heartbeat_is_an_observer_of_its_own() -> None:
+    for state, verdict in {AlarmState.ALARM: "bad", AlarmState.OK: "good", NO_DATA: "no data"}.items():
+        assert verdicts(heartbeat(state))["heartbeat"] == verdict
+
+
+def _flapping(times: int) -> Book:
+    """Three are bad, of which the probe has changed its mind so often, five seconds apart."""
+    book = take(suspected(), heartbeat(), probe())
+    states = [AlarmState.OK, AlarmState.ALARM]
+    for n in range(times):
+        book = take(book, probe(states[n % 2], 5 * (n + 1)), seconds=5 * (n + 1))
+    return book
+
+
+def test_an_observer_that_flaps_confirms_nothing_and_that_is_said() -> None:
+    book = _flapping(4)
+    assert only(take(book, Tick(), seconds=60)).state is IncidentState.SUSPECTING
+    entries = [e.text for e in book.outbox if e.kind == "flapping"]
+    assert len(entries) == 1
+    assert "held, since observers change their mind" in entries[0]
+    assert "standby-probe (flapping, held)" in entries[0]
+
+
+def test_two_changes_of_mind_are_no_flapping() -> None:
+    assert only(take(_flapping(2), Tick(), seconds=30)).state is IncidentState.RESPONDING
+
+
+def test_an_observer_that_has_been_steady_for_long_enough_counts_again() -> None:
+    book = take(_flapping(4), Tick(), seconds=606)
+    assert only(take(book, Tick(), seconds=620)).state is IncidentState.RESPONDING
+
+
+def test_silence_between_two_bad_words_is_no_change_of_mind() -> None:
+    book = take(suspected(), heartbeat(), probe())
+    for n in range(1, 9):
+        book = take(book, probe(NO_DATA if n % 2 else AlarmState.ALARM, n), seconds=n)
+    assert only(take(book, Tick(), seconds=20)).state is IncidentState.RESPONDING
 
 
 def test_a_suspicion_is_cleared_when_all_have_been_good_for_long_enough() -> None:

@@ -37,8 +37,7 @@ from tests.core.stage import (
 )
 
 PLAN = plan_of(REGION).hash
-PROVEN = {"fenced": "Fenced", "loss_seconds": 12.0}
-YES = Approval(by="ann", at=at(15), plan=PLAN, expires_at=at(15 + 1800))
+YES = Approval(by="ana", at=at(15), plan=PLAN, expires_at=at(15 + 1800))
 
 
 def wanted(book: Book, step: str = "promote", **more: object) -> Wanted:
@@ -74,11 +73,11 @@ def test_the_gates_stand_in_the_order_in_which_a_refusal_is_told() -> None:
 def test_the_pause_switch_refuses_while_it_is_on() -> None:
     book = ready()
     said(gates.pause_switch(wanted(book), book, RULES, at(20)), Pass, "not paused")
-    paused = replace(book, paused=Pause(by="ann", at=at(15), because="I do not trust this"))
+    paused = replace(book, paused=Pause(by="ana", at=at(15), because="I do not trust this"))
     said(
         gates.pause_switch(wanted(paused), paused, RULES, at(20)),
         Refuse,
-        "paused by ann at 03:00:15 UTC: I do not trust this",
+        "paused by ana at 03:00:15 UTC: I do not trust this",
     )
 
 
@@ -102,13 +101,18 @@ def test_a_suspicion_moves_nothing() -> None:
 
 def test_what_cannot_be_undone_asks_when_the_evidence_has_become_weaker() -> None:
     book = take(ready(), probe(AlarmState.INSUFFICIENT_DATA, 20), seconds=20)
-    said(gates.confirmed(wanted(book), book, RULES, at(20)), Ask, "weaker", "1 of 3 observers is bad: route53")
+    said(
+        gates.confirmed(wanted(book), book, RULES, at(20)),
+        Ask,
+        "weaker",
+        "2 of 5 observers are bad: route53, heartbeat",
+    )
     said(gates.confirmed(wanted(book, "capacity"), book, RULES, at(20)), Pass, "confirmed")
 
 
 def test_what_cannot_be_undone_passes_while_the_evidence_stands() -> None:
     book = ready()
-    said(gates.confirmed(wanted(book), book, RULES, at(20)), Pass, "2 of 3 observers are bad")
+    said(gates.confirmed(wanted(book), book, RULES, at(20)), Pass, "3 of 5 observers are bad")
 
 
 def test_what_a_person_declared_needs_no_observer() -> None:
@@ -152,16 +156,41 @@ def test_a_block_window_refuses_everywhere_until_it_ends(scope: str, until: int,
 def test_only_a_proven_fence_lets_a_promotion_pass(
     facts: dict[str, str | float], kind: type[Verdict], text: str
 ) -> None:
+    book = with_step(ready(), "fence", done(15, **facts))
+    said(gates.fence_verdict(wanted(book), book, RULES, at(20)), kind, text)
+
+
+def test_a_fence_that_is_not_done_proves_nothing_whatever_it_has_seen() -> None:
+    for state in StepState:
+        if state is not StepState.DONE:
+            record = replace(done(15, fenced="Fenced"), state=state)
+            book = with_step(ready(), "fence", record)
+            said(gates.fence_verdict(wanted(book), book, RULES, at(20)), Ask, "Unknown")
+
+
+def test_a_promotion_that_asks_says_how_much_is_lost_who_may_still_write_and_what_waiting_costs() -> None:
+    heard_ms = at(-5).timestamp() * 1000
     book = ready()
-    said(gates.fence_verdict(wanted(book, facts=facts), book, RULES, at(20)), kind, text)
+    work = wanted(book, facts={"loss_seconds": 12.0, "loss_rows": 1.0, "known_until": heard_ms})
+    said(
+        judge(work, book, RULES, at(20)),
+        Ask,
+        "'neurectomy-pg' in us-east-1 may still take writes",
+        "API Gateway and what leans on the database must be back by 03:15:00 UTC",
+    )
+    said(
+        gates.data_loss_budget(work, book, RULES, at(20)),
+        Pass,
+        "12s of writes (1 row of the heartbeat), and whatever was written after 02:59:55 UTC would be lost",
+    )
 
 
 @pytest.mark.parametrize(
     ("loss", "kind", "text"),
     [
-        (0, Pass, "0 s of writes would be lost"),
-        (60.0, Pass, "within the RPO of 60 s"),
-        (60.5, Ask, "the RPO is 60 s"),
+        (0, Pass, "0s of writes would be lost"),
+        (60.0, Pass, "within the RPO of 1m"),
+        (60.6, Ask, "would be lost, the RPO is 1m"),
         ("unknown", Ask, "not known"),
         (None, Ask, "not known"),
         pytest.param(
@@ -189,7 +218,8 @@ def test_the_database_gates_let_every_other_step_pass(gate: gates.Gate) -> None:
 
 def test_what_policy_says_needs_a_person_asks_with_policys_reason() -> None:
     book = ready()
-    said(gates.approval(wanted(book), book, RULES, at(20)), Ask, "a promotion cannot be undone")
+    asks = replace(wanted(book).step, automatic=False, asks_because="a promotion cannot be undone")
+    said(gates.approval(replace(wanted(book), step=asks), book, RULES, at(20)), Ask, "a promotion cannot be undone")
     said(gates.approval(wanted(book, "capacity"), book, RULES, at(20)), Pass, "without a person")
 
 
@@ -232,10 +262,10 @@ def test_the_first_refusal_wins_over_every_ask() -> None:
     book = replace(
         ready(),
         mode=Mode.APPROVE,
-        paused=Pause(by="ann", at=at(15), because="stop"),
+        paused=Pause(by="ana", at=at(15), because="stop"),
         blocks=(Block(scope=PRIMARY, until=at(100), because="a failover ended"),),
     )
-    said(judge(wanted(book), book, RULES, at(20)), Refuse, "paused by ann")
+    said(judge(wanted(book), book, RULES, at(20)), Refuse, "paused by ana")
 
 
 def test_all_asks_are_asked_in_one() -> None:
@@ -246,7 +276,6 @@ def test_all_asks_are_asked_in_one() -> None:
         "every step asks",
         "may still take writes",
         "how much would be lost is not known",
-        "cannot be undone",
     )
 
 
@@ -260,7 +289,7 @@ def test_an_approval_meets_every_ask_and_the_sentence_names_who_accepted_what() 
     said(
         judge(wanted(book, approval=YES), book, RULES, at(20)),
         Pass,
-        "approved by ann at 03:00:15 UTC, who accepted that",
+        "approved by ana at 03:00:15 UTC, who accepted that",
         "may still take writes",
     )
 
@@ -296,9 +325,20 @@ def test_an_approval_never_lets_a_step_out_of_order() -> None:
     said(judge(wanted(book, approval=YES), book, RULES, at(20)), Refuse, "it needs ready-api-gateway")
 
 
+def fenced_and_small() -> tuple[Book, Wanted]:
+    book = with_step(ready(), "fence", done(15, fenced="Fenced"))
+    return book, wanted(book, facts={"loss_seconds": 12.0})
+
+
+def test_a_proven_fence_and_a_small_loss_promote_without_a_person() -> None:
+    book, work = fenced_and_small()
+    said(judge(work, book, RULES, at(20)), Pass, "policy allows it without a person")
+
+
 def test_a_proven_fence_and_a_small_loss_still_ask_where_policy_wants_a_person() -> None:
-    book = ready()
-    said(judge(wanted(book, facts=PROVEN), book, RULES, at(20)), Ask, "cannot be undone")
+    book, work = fenced_and_small()
+    asks = replace(work, step=replace(work.step, automatic=False, asks_because="we want to be asked"))
+    said(judge(asks, book, RULES, at(20)), Ask, "we want to be asked")
 
 
 def test_no_gate_is_silent() -> None:

@@ -17,7 +17,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from chalicelib.core.book import Book, Incident, StepState, covers
 from chalicelib.core.commands import IllegalCommandError
 from chalicelib.core.due import Do, due
-from chalicelib.core.fold import fold
 from chalicelib.core.happened import (
     Abort,
     Acknowledge,
@@ -40,7 +39,7 @@ from chalicelib.core.plan import Step
 from chalicelib.core.states import IncidentState
 from chalicelib.policy.platform import Mode
 from tests.core.little_world import LOST, MADE, REFUSED, LittleWorld, Worker
-from tests.core.stage import POLICY, PRIMARY, REGION, ROUTE53, RULES, START, alarm, empty, probe, unsettled
+from tests.core.stage import POLICY, PRIMARY, REGION, ROUTE53, RULES, START, alarm, arn_of, empty, probe, unsettled
 
 FRESH: Final = timedelta(minutes=2)
 VOICES: dict[str, Callable[[AlarmState, float], Signal]] = {
@@ -78,9 +77,9 @@ class Incidents(RuleBasedStateMachine):
     def book(self) -> Book:
         return self.worker.book
 
-    def said(self) -> Said:
+    def said(self, by: str = "ana") -> Said:
         self.numbers += 1
-        return Said(id=f"command-{self.numbers}", by="ann", at=self.now)
+        return Said(id=f"command-{self.numbers}", by=by, at=self.now, arn=arn_of(by))
 
     def say(self, command: Command) -> None:
         """A person says it: it is carried out, or refused with a reason and nothing changed."""
@@ -111,6 +110,8 @@ class Incidents(RuleBasedStateMachine):
         automatic = POLICY.scenario(incident.scenario).automatic
         if step.action == "promote-replica" or not step.automatic or book.mode is Mode.APPROVE or automatic == "no":
             assert yes, f"{step.id} needs a person's yes"
+            assert given is not None
+            assert len(set(given.arns)) >= (1 if given.glass else step.people), f"{step.id} needs proven people"
         assert record.rejected_by is None
         plan = RULES.plan_of(incident.plan, incident.scenario)
         for need in step.needs:
@@ -154,7 +155,8 @@ class Incidents(RuleBasedStateMachine):
     @rule(n=st.integers(0, 50))
     def comes_again(self, n: int) -> None:
         again = self.signals[-1 - n % len(self.signals)]
-        without = fold(self.book, Tick(), rules=RULES, now=self.now)
+        self.worker.take(Tick(), self.now)
+        without = self.book
         self.worker.take(again, self.now)
         assert self.book == without, "a repeated signal is no event"
 
@@ -162,7 +164,8 @@ class Incidents(RuleBasedStateMachine):
     @rule(n=st.integers(0, 50))
     def is_said_again(self, n: int) -> None:
         again = self.commands[-1 - n % len(self.commands)]
-        without = fold(self.book, Tick(), rules=RULES, now=self.now)
+        self.worker.take(Tick(), self.now)
+        without = self.book
         self.worker.take(again, self.now)
         assert self.book == without, "a repeated command is no command"
 
@@ -176,14 +179,19 @@ class Incidents(RuleBasedStateMachine):
         self.say(Declare(said=self.said(), scenario=scenario, scope=scope))
 
     @precondition(lambda self: self.book.incidents)
-    @rule(n=st.integers(0, 3), whole=st.booleans(), right=st.sampled_from([True, True, False]))
-    def approves(self, n: int, *, whole: bool, right: bool) -> None:
+    @rule(
+        n=st.integers(0, 3),
+        whole=st.booleans(),
+        right=st.sampled_from([True, True, False]),
+        by=st.sampled_from(["ana", "bob", "eve"]),
+    )
+    def approves(self, n: int, by: str, *, whole: bool, right: bool) -> None:
         incident = self.first(n)
         assert incident
         asking = [s for s, r in incident.steps.items() if r.state is StepState.ASKING]
         step = None if whole or not asking else asking[0]
         plan = incident.plan if right else "0" * 16
-        self.say(Approve(said=self.said(), incident=incident.id, plan=plan, step=step))
+        self.say(Approve(said=self.said(by), incident=incident.id, plan=plan, step=step))
 
     @precondition(lambda self: self.book.incidents)
     @rule(n=st.integers(0, 3), what=st.sampled_from(["reject", "escalate", "acknowledge", "abort", "resolve"]))
@@ -322,8 +330,9 @@ class Incidents(RuleBasedStateMachine):
             if incident.state is IncidentState.SUSPECTING:
                 self.say(Declare(said=self.said(), scenario=incident.scenario, scope=incident.scope))
             asking = [s for s, r in incident.steps.items() if r.state is StepState.ASKING or r.rejected_by]
-            if asking and incident.state is not IncidentState.CLOSING:
-                self.say(Approve(said=self.said(), incident=incident.id, plan=incident.plan))
+            for step in asking if incident.state is not IncidentState.CLOSING else ():
+                for by in ("ana", "bob"):
+                    self.say(Approve(said=self.said(by), incident=incident.id, plan=incident.plan, step=step))
 
 
 TestIncidents = Incidents.TestCase

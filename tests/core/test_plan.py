@@ -70,7 +70,7 @@ def test_words_and_times_do_not_change_the_hash(edit: Any) -> None:
     "edit",
     [
         lambda raw: row(raw, "promote").update(needs=["capacity"]),
-        lambda raw: row(raw, "promote").update(automatic=True),
+        lambda raw: row(raw, "promote").update(automatic=False),
         lambda raw: row(raw, "promote").update(reversible=True),
         lambda raw: row(raw, "capacity")["with"].update(cluster="tertiary"),
         lambda raw: row(raw, "capacity").update(action="person"),

@@ -1,4 +1,4 @@
-"""The four AWS services that recovery asks and no neighbour keeps: secrets, metrics with their alarms, mail, files.
+"""The AWS services that recovery asks and no neighbour keeps: secrets, metrics with their alarms, mail, files, items.
 
 As small as their callers allow and as strict as the real ones where that decides an ending: tokens that make a repeat
 harmless or a conflict, alarms that are judged from the clock when somebody asks, senders and buckets that must exist.
@@ -8,6 +8,8 @@ Sources, named below by their short names:
 - *put secret*: docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
 - *alarms*: docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
 - *send*: docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
+- *update item*: docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
+- *list*, *delete object*: docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html, …/API_DeleteObject.html
 - *put object*: docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, …/API/sigv4-streaming-trailers.html
 """
 
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -110,6 +113,10 @@ class CloudWatch:
             alarm.state = judged[0] if judged else alarm.state
         return alarm.state
 
+    def forget(self) -> None:
+        """No metric has a datapoint any more, as fifteen months later."""
+        self._points.clear()
+
     def describe_alarms(self, region: str, _account: str, params: Params) -> dict[str, Any]:
         names = [n for n in params.get("AlarmNames", ()) if (region, n) in self.alarms]
         return {"MetricAlarms": [self._shown(region, name) for name in names], "CompositeAlarms": []}
@@ -144,6 +151,42 @@ class CloudWatch:
 
 def _highest(_alarm: Mapping[str, Any], points: Sequence[Mapping[str, Any]]) -> float:
     return max(float(point["Value"]) for point in points)
+
+
+class Items:
+    """A DynamoDB table of string keys `pk` and `sk`, as far as heartbeats need it: GetItem, and UpdateItem that sets
+    attributes, under the condition that one is absent. Any other expression is refused.
+    """
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+        self.items: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def get_item(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        item = self.items.get(self._key(params))
+        return {"Item": item} if item else {}
+
+    def update_item(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        key = self._key(params)
+        item = self.items.get(key, {})
+        if condition := params.get("ConditionExpression"):
+            absent = re.fullmatch(r"attribute_not_exists\((\w+)\)", condition)
+            if absent is None:
+                raise AwsError("ValidationException", f"Invalid ConditionExpression: {condition}")
+            if absent[1] in item:
+                raise AwsError("ConditionalCheckFailedException", "The conditional request failed")
+        told = re.fullmatch(r"SET (#\w+ = :\w+(, #\w+ = :\w+)*)", params["UpdateExpression"])
+        if told is None:
+            raise AwsError("ValidationException", f"Invalid UpdateExpression: {params['UpdateExpression']}")
+        names, values = params["ExpressionAttributeNames"], params["ExpressionAttributeValues"]
+        changes = {names[n]: values[v] for n, v in re.findall(r"(#\w+) = (:\w+)", told[1])}
+        self.items[key] = {**item, **params["Key"], **changes}
+        return {}
+
+    def _key(self, params: Params) -> tuple[str, str]:
+        if params["TableName"] != self.table:
+            raise AwsError("ResourceNotFoundException", "Requested resource not found")
+        return params["Key"]["pk"]["S"], params["Key"]["sk"]["S"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,16 +232,36 @@ class S3:
     def __init__(self, *buckets: str) -> None:
         self.buckets = {name: Bucket() for name in buckets}
 
+    def add(self, bucket: str) -> None:
+        """A bucket that is there from the start, and empty."""
+        self.buckets[bucket] = Bucket()
+
+    def list_objects_v2(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        """*list*: the keys that begin with the prefix, in the order of their bytes."""
+        prefix, most = params.get("Prefix", ""), params.get("MaxKeys", 1000)
+        keys = sorted(key for key in self._bucket(params).objects if key.startswith(prefix))
+        rows = [{"Key": key} for key in keys[:most]]
+        return {"Name": params["Bucket"], "Prefix": prefix, "MaxKeys": most, "KeyCount": len(rows), "Contents": rows}
+
+    def delete_object(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        """*delete object*: success whether or not there was one."""
+        self._bucket(params).objects.pop(params["Key"], None)
+        return {}
+
     def put_object(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
         """*put object*: the body comes in signed chunks when its checksum travels behind it."""
-        bucket = self.buckets.get(params["Bucket"])
-        if bucket is None:
-            raise AwsError("NoSuchBucket", "The specified bucket does not exist", 404)
+        bucket = self._bucket(params)
         body = bytes(params.get("Body", b""))
         chunked = "aws-chunked" in params.get("ContentEncoding", "")
         bucket.objects[params["Key"]] = _unchunked(body) if chunked else body
         bucket.puts += 1
         return {"ETag": f'"{bucket.puts}"'}
+
+    def _bucket(self, params: Params) -> Bucket:
+        bucket = self.buckets.get(params["Bucket"])
+        if bucket is None:
+            raise AwsError("NoSuchBucket", "The specified bucket does not exist", 404)
+        return bucket
 
 
 def _unchunked(body: bytes) -> bytes:

@@ -29,6 +29,7 @@ ASKS: Final = "approval-needed/"
 _BY_TIME: Final = re.compile(r".*: (.* is late|paging .*|a person must answer)")
 WRITES: Final = re.compile(
     r"rds\.(Promote|Modify|Reboot|Delete|Create)|eks\.Update|PutMetricData|PutObject|PutSecretValue"
+    r"|route53-recovery-cluster\.Update"
     r"|kubernetes (POST|PATCH|PUT|DELETE)|postgres write"
 )
 
@@ -79,7 +80,9 @@ def ending(platform: Platform) -> dict[str, Any]:
         "Slack": sorted(
             {line for m in platform.slack.messages if not _BY_TIME.fullmatch(line := _first_line(m.text))},
         ),
-        "mails": sorted({(mail.recipients, _unnamed(mail.subject)) for mail in platform.ses.mails}),
+        "mails": sorted(
+            {(mail.recipients, s) for mail in platform.ses.mails if not _BY_TIME.fullmatch(s := _unnamed(mail.subject))}
+        ),
     }
 
 

@@ -17,36 +17,40 @@ from urllib.parse import urlsplit
 
 import httpx2
 import trustme
+from botocore.exceptions import ConnectTimeoutError
 
 from chalicelib import names
 from chalicelib.actions.reader import Ports
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.rights import PLACES, kube_rights
+from chalicelib.agents.build import FenceHands, writer
+from chalicelib.agents.heart import Heart
 from chalicelib.bootstrap import Responder, channels
 from chalicelib.channels.contract import Channel
+from chalicelib.clients.any_endpoint import endpoints
 from chalicelib.clients.aws import AwsClients
 from chalicelib.clients.database import DatabaseClients
+from chalicelib.clients.dns import Dns
 from chalicelib.clients.kubernetes import KubeClients
 from chalicelib.clients.web import Web
 from chalicelib.core.book import Book
 from chalicelib.desk import Desk
 from chalicelib.executor import Executor
+from chalicelib.intake import identity
 from chalicelib.policy import Policy
 from chalicelib.policy.load import load
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
-from chalicelib.policy.platform import Cluster, MetricSwitch
+from chalicelib.policy.platform import Cluster
 from chalicelib.settings import Settings
-from chalicelib.shift import Tools
+from chalicelib.store.beats import Beats
 from chalicelib.store.codec import read_book
 from chalicelib.store.contract import Store
 from chalicelib.store.memory import MemoryStore
-from drctl.deployment.primary import endpoint_check
+from chalicelib.tools import Tools
 from drctl.deployment.rbac import group
-from drctl.deployment.resources import resources
-from drctl.neighbours.aws import Aws
-from drctl.neighbours.dns import answer
+from drctl.neighbours.aws import Aws, make_client
+from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.eks import Eks
-from drctl.neighbours.healthchecks import HealthCheckers
 from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
 from drctl.neighbours.kubernetes.rbac import User
 from drctl.neighbours.kubernetes.transport import ModelTransport
@@ -58,13 +62,16 @@ from drctl.neighbours.rds.service import Rds
 from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel as SlackRoom
 from drctl.neighbours.slack import Slack
+from drctl.neighbours.sts import Sts
 from drctl.neighbours.sts_token import Unauthorized, Verifier
-from drctl.world import workloads
+from drctl.world import people, workloads
+from drctl.world.network import network
 from drctl.world.platform import BACKUPS_THERE, STANDBY_NODES
 from drctl.world.rights import grant
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
-from tests.crash.cloud import S3, CloudWatch, SecretsManager, Ses
+from tests.crash.cloud import S3, CloudWatch, Items, SecretsManager, Ses
 from tests.crash.outside import Clock, Outside, Stop
+from tests.crash.traffic import Traffic
 from tests.crash.wires import (
     InProcessSession,
     InProcessSlackChannel,
@@ -107,31 +114,41 @@ def _authority() -> str:
 class Platform:
     """Everything outside the responder. `outside` counts who asks it what."""
 
-    def __init__(self, stops: tuple[Stop, ...] = ()) -> None:
-        self.policy: Policy = POLICY
+    def __init__(self, stops: tuple[Stop, ...] = (), policy: Policy = POLICY) -> None:
+        self.policy = policy
         self.clock = Clock(START)
         self.outside = Outside(self.clock, stops)
         self.dark: frozenset[str] = frozenset()
+        self.cut_off = False
+        """Whether the primary region goes on, and hears nobody outside."""
         now, speed, platform = self.clock.now, self.policy.speed, self.policy.platform
         self.store = MemoryStore()
         self.engine = InMemoryEngine(now)
         self.rds = Rds(now, speed, engine=self.engine)
         self.eks = Eks(now, speed, on_nodes=lambda cluster, nodes: self.clusters[cluster].set_nodes(nodes))
         self.cloudwatch = CloudWatch(now, speed)
-        self.checks = HealthCheckers(now, speed, alarm=self.cloudwatch.state)
         self.secrets = SecretsManager()
         rows = self.policy.notifications.channels
         self.ses = Ses({c.sender for c in rows if isinstance(c, EmailChannel)})
         self.s3 = S3(platform.responder.status_bucket)
+        self.traffic = Traffic(policy, now, cloudwatch=self.cloudwatch, s3=self.s3, dark=lambda: self.dark)
         self.pagerduty = PagerDuty(now, speed, routing_keys=[ROUTING_KEY])
         rooms_ = dict.fromkeys(c.channel.removeprefix("#") for c in rows if isinstance(c, SlackChannel))
         rooms = [SlackRoom(id=f"C{n:08d}", name=name) for n, name in enumerate(rooms_)]
         self.slack = Slack(now, speed, tokens={BOT_TOKEN: "U00000001"}, channels=rooms, burst=5)
+        self.ec2 = network(self.policy, self.rds)
+        self.items = Items(platform.responder.table)
+        self.ecr = Ecr(now)
+        workloads.push(self.policy, self.ecr)
         self.aws = Aws(
             {
+                "ec2": self.ec2,
+                "dynamodb": self.items,
                 "rds": self.rds,
                 "eks": self.eks,
-                "route53": self.checks,
+                "ecr": self.ecr,
+                "route53": self.traffic.checks,
+                "route53-recovery-cluster": self.traffic.arc,
                 "cloudwatch": self.cloudwatch,
                 "secretsmanager": self.secrets,
                 "sesv2": self.ses,
@@ -139,34 +156,71 @@ class Platform:
             },
             clock=now,
         )
+        self.sts = Sts(people.keys(self.policy), clock=now)
         self._backups = BackupStore(*(b for r in self.policy.backups.replication for b in (r.source, r.destination)))
         self.clusters = {c.name: self._cluster(c) for c in self._rows()}
         self.services = {e.region: self._services(e.region) for e in platform.endpoints}
         self._furnish()
-        # Route 53 reads the switch's alarm all the time, not only when somebody asks who serves.
-        self.clock.every = self._watch
+        self.heart = self._heart()
+        # Route 53 looks at the switch all the time, not only when somebody asks who serves.
+        self.clock.every = self.traffic.watch
 
     def responder(self) -> Responder:
         """A new worker's own: nothing in it was there before, and all it holds is gone with it."""
         policy, store = self.policy, cast("Store", OutsideStore(self.store, self.outside))
         shared = _session()
         shared.of = (self.aws, self.outside, lambda: self.dark)
-        aws = AwsClients(shared)
+        aws = AwsClients(shared, endpoints=endpoints(policy.platform.traffic.switch, {}))
         rows = (policy.platform.clusters.primary, policy.platform.clusters.standby)
         ports = Ports(
             aws=aws,
             kube=KubeClients(aws, rows, now=self.clock.now, transport=self._to_cluster),
             database=cast("DatabaseClients", OutsideDatabase(InMemoryClients(self.engine), self.outside)),
             web=Web({}, OutsideTransport("http", httpx2.MockTransport(self._web), self.outside)),
+            dns=Dns({}, self._name_server),
         )
         hands = Executor(policy=policy, ports=ports, actions=ACTIONS, channels=self._channels(ports))
         tools = Tools(store=store, hands=hands, policy=policy, clock=self.clock, side_by_side=SIDE_BY_SIDE)
         return Responder(settings=SETTINGS, policy=policy, store=store, desk=Desk(tools), ports=ports, clock=self.clock)
 
+    def _heart(self) -> Heart:
+        """The agent in the primary region: no worker of the desk's, so its calls are nobody's to stop."""
+        session, platform = _Own(self), self.policy.platform
+        clients = AwsClients(session)
+        ports = Ports(
+            aws=clients,
+            kube=KubeClients(clients, (), now=self.clock.now),
+            database=cast("DatabaseClients", InMemoryClients(self.engine)),
+            web=Web({}, httpx2.MockTransport(lambda _: httpx2.Response(403))),
+            dns=Dns({}),
+        )
+        responder, side = platform.responder, platform.database.primary
+        return Heart(
+            policy=self.policy,
+            clock=self.clock,
+            beats=Beats(clients.writing("dynamodb", responder.region), table=responder.table, platform=platform.name),
+            write=writer(ports, side.region, side.instance),
+            hands=FenceHands(self.policy, ports),
+            third_answers=lambda: not self.cut_off,
+        )
+
+    def beat(self) -> None:
+        """The primary's agent beats, if its region is up."""
+        if not self.dark or self.cut_off:
+            self.heart.beat(self.clock.now())
+
+    def lighten(self) -> None:
+        """The primary region is back."""
+        self.dark = frozenset()
+        self.rds.darken(self.dark)
+        for row in self._rows():
+            self.clusters[row.name].reachable = True
+
     def darken(self) -> None:
         """The primary region is gone: its APIs, its cluster, its database and its services answer nobody."""
         self.dark = frozenset({self.policy.platform.regions.primary})
         self.rds.darken(self.dark)
+        self.ecr.dark = self.dark
         for row in self._rows():
             self.clusters[row.name].reachable = row.region not in self.dark
 
@@ -175,10 +229,8 @@ class Platform:
         return read_book(self.store.book.body)[0] if self.store.book.body else None
 
     def serving(self) -> str:
-        """The region that the public name leads to, by the records and by what Route 53 thinks of their checks."""
-        _, found = answer(self.policy.platform.traffic.record, "CNAME", self._records, self.checks.statuses())
-        target = found[0][3].rstrip(".")
-        return next(e.region for e in self.policy.platform.endpoints if urlsplit(e.url).hostname == target)
+        """The region that the public name leads to."""
+        return self.traffic.serving()
 
     def _rows(self) -> tuple[Cluster, Cluster]:
         return (self.policy.platform.clusters.primary, self.policy.platform.clusters.standby)
@@ -208,7 +260,7 @@ class Platform:
         )
 
     def _furnish(self) -> None:
-        """Databases, secrets, clusters, workloads, backups, the switch and the records, as they are on a good day."""
+        """Databases, secrets, clusters, workloads and backups, as they are on a good day."""
         platform = self.policy.platform
         account, database = platform.account, platform.database
         sides = database.primary, database.replica
@@ -228,6 +280,7 @@ class Platform:
             )
             if group:
                 api.workloads.node_labels["eks.amazonaws.com/nodegroup"] = group.name
+            workloads.furnish(self.policy, row, api, self.ecr)
             api.set_nodes(size)
         self._rights()
         source = self.clusters[platform.clusters.primary.name]
@@ -235,7 +288,6 @@ class Platform:
         for schedule, age, phase in BACKUPS_THERE:
             at = START - age / self.policy.speed
             take_backup(source, f"{schedule}-{at:%Y%m%d%H%M%S}", at=at, schedule=schedule, phase=phase)
-        self._traffic()
 
     def _rights(self) -> None:
         """The worker's role in each cluster, as the generated manifests and access entries have it."""
@@ -289,31 +341,6 @@ class Platform:
             if isinstance(channel, SlackChannel):
                 self.secrets.add(region, channel.secret, {"bot_token": BOT_TOKEN})
 
-    def _traffic(self) -> None:
-        traffic, regions = self.policy.platform.traffic, self.policy.platform.regions
-        made = resources(self.policy)["Resources"]["TrafficSwitch"]["Properties"]
-        switch = cast("MetricSwitch", traffic.switch)
-        self.cloudwatch.add(switch.region, made)
-        over = {"Region": switch.region, "Name": switch.alarm}
-        kind = {"Type": "CLOUDWATCH_METRIC", "InsufficientDataHealthStatus": switch.insufficient_data}
-        configs = {"endpoint": endpoint_check(self.policy), "switch": {**kind, "AlarmIdentifier": over}}
-        ids = {
-            name: self.checks.create_health_check({"CallerReference": name, "HealthCheckConfig": config})
-            for name, config in configs.items()
-        }
-        hosts = {e.region: urlsplit(e.url).hostname for e in self.policy.platform.endpoints}
-        self._records: list[dict[str, Any]] = []
-        for record in traffic.records:
-            region = regions.primary if record.role == "PRIMARY" else regions.standby
-            row: dict[str, Any] = {"Name": traffic.record, "Type": "CNAME", "TTL": 10, "Failover": record.role}
-            row |= {"SetIdentifier": record.identifier, "ResourceRecords": [{"Value": hosts[region]}]}
-            if record.health_check:
-                row["HealthCheckId"] = ids[record.health_check]["HealthCheck"]["Id"]
-            self._records.append(row)
-
-    def _watch(self) -> None:
-        self.checks.statuses()
-
     def _channels(self, ports: Ports) -> Mapping[str, Channel]:
         """The real channels, Slack's with its one method replaced."""
         built = dict(channels(SETTINGS, self.policy, ports))
@@ -324,11 +351,19 @@ class Platform:
                 )
         return built
 
+    def _name_server(self, host: str, port: int, query: bytes, over_tcp: bool) -> bytes:
+        return self.outside.call(
+            "dns", lambda: self.traffic.name_server(host, port, query, over_tcp), lambda: TimeoutError("it was lost")
+        )
+
     def _to_cluster(self, name: str) -> httpx2.BaseTransport:
         return OutsideTransport("kubernetes", ModelTransport(self.clusters[name]), self.outside)
 
     def _web(self, request: httpx2.Request) -> httpx2.Response:
-        """PagerDuty and the regions' services, by host."""
+        """PagerDuty, STS and the regions' services, by host."""
+        if request.url.host == identity.host(self.policy.platform.responder.region):
+            told = self.sts.request(request.method, str(request.url), request.headers, request.read())
+            return httpx2.Response(told.status, headers=told.headers, content=told.body)
         if request.url.host == urlsplit(SETTINGS.pagerduty_url).hostname:
             said = self.pagerduty.request(request.method, request.url.path, request.headers, request.read())
             return httpx2.Response(said.status, headers=said.headers, content=said.body)
@@ -366,3 +401,23 @@ class Platform:
 
 def _role(policy: Policy) -> str:
     return f"arn:aws:iam::{policy.platform.account}:role/{names.function(policy, 'tick')}"
+
+
+class _Own:
+    """A session whose clients ask the platform's AWS directly, past everything that counts or stops workers."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self.events = _session().events
+
+    def client(self, service: str, *, region_name: str, config: Any) -> Any:
+        del config
+        platform = self._platform.policy.platform
+        client = make_client(self._platform.aws, service, region_name, account=platform.account)
+
+        def hears(**_: Any) -> None:
+            if self._platform.cut_off and region_name != platform.regions.primary:
+                raise ConnectTimeoutError(endpoint_url=f"{service} in {region_name}")
+
+        client.meta.events.register_first("before-send", hears)
+        return client

@@ -18,9 +18,12 @@ from typing import Any, Final
 from chalicelib import ways_in
 from chalicelib.bootstrap import Responder
 from chalicelib.core.happened import AlarmState, Signal, SignalKind
-from chalicelib.intake.commands import parse_command
-from chalicelib.intake.probe import from_probe
+from chalicelib.hearing import Unheard, heard
+from chalicelib.intake.probe import from_heartbeat, from_probe
+from chalicelib.policy import Policy
 from chalicelib.store.contract import StoreUnavailableError
+from drctl.signing import signed
+from drctl.world.people import credentials_of
 from tests.crash.outside import Crash, Stop
 from tests.crash.platform_in_process import POLICY, SETTINGS, SPEED, START, Platform
 
@@ -28,10 +31,15 @@ MINUTE: Final = timedelta(minutes=1) / SPEED
 DARK_AT: Final = START + timedelta(seconds=3)
 PROBE_AT: Final = START + timedelta(seconds=6)
 ALARM_AT: Final = START + timedelta(seconds=8)
+SILENT_AT: Final = START + timedelta(seconds=8.5)
 ANSWER_TIME: Final = timedelta(seconds=3)
 PATIENCE: Final = timedelta(minutes=20)
-PERSON: Final = "ana"
+PERSON: Final = POLICY.people.people[0]
 _ASK: Final = re.compile(r"drctl approve (?P<incident>\S+) --step (?P<step>[^:\s]+)")
+
+
+class SilentError(Exception):
+    """STS did not answer; the text is what the sender is told."""
 
 
 class NotOverError(Exception):
@@ -39,10 +47,20 @@ class NotOverError(Exception):
 
 
 class Story:
-    """One telling. `stops` are where workers are stopped or answers are lost, by the number of the call."""
+    """One telling. `stops` are where workers are stopped or answers are lost, by the number of the call; `breaks` is
+    what happens to the primary region; without `answers`, nobody answers a page.
+    """
 
-    def __init__(self, *stops: Stop) -> None:
-        self.platform = Platform(stops)
+    def __init__(
+        self,
+        *stops: Stop,
+        policy: Policy = POLICY,
+        breaks: Callable[[Platform], None] = Platform.darken,
+        answers: bool = True,
+    ) -> None:
+        self.platform = Platform(stops, policy)
+        self._breaks = breaks
+        self._answers = answers
         self.crashes = 0
         self.failures = 0
         self._workers: dict[str, Responder] = {}
@@ -50,20 +68,32 @@ class Story:
 
     def tell(self) -> Platform:
         """To its end; NotOverError when there is none."""
+        self.begin()
+        while self.platform.clock.now() < START + PATIENCE:
+            if self.tick() and self._over():
+                return self.platform
+        raise NotOverError(f"not over at {self.platform.clock.now():%H:%M:%S}: {self.platform.book()}")
+
+    def begin(self) -> None:
+        """What happens by itself from here."""
         clock = self.platform.clock
         self._deliver(START, "command", {"command": "set-mode", "mode": "automatic"}, "automatic")
-        clock.at(DARK_AT, self.platform.darken)
+        clock.at(DARK_AT, lambda: self._breaks(self.platform))
         self._alarm(PROBE_AT, from_probe("standby-probe", healthy=False, changed_at=DARK_AT, reason="3 in a row"))
         self._alarm(ALARM_AT, _route53())
-        clock.at(ALARM_AT, self._read)
-        tick_at = START
-        while clock.now() < START + PATIENCE:
-            # One whose time came during a shift has been waiting for the shift's end.
-            tick_at = max(tick_at + MINUTE, clock.now())
-            clock.sleep((tick_at - clock.now()).total_seconds())
-            if self._tick() and self._over():
-                return self.platform
-        raise NotOverError(f"not over at {clock.now():%H:%M:%S}: {self.platform.book()}")
+        self._alarm(SILENT_AT, from_heartbeat("primary", healthy=False, changed_at=SILENT_AT, reason="silent"))
+        clock.at(START, self._beat)
+        if self._answers:
+            clock.at(ALARM_AT, self._read)
+        self._tick_at = START
+
+    def tick(self) -> bool:
+        """Lets the next tick come; whether it had the desk and came to its end."""
+        clock = self.platform.clock
+        # One whose time came during a shift has been waiting for the shift's end.
+        self._tick_at = max(self._tick_at + MINUTE, clock.now())
+        clock.sleep((self._tick_at - clock.now()).total_seconds())
+        return self._tick()
 
     def _over(self) -> bool:
         book, store = self.platform.book(), self.platform.store
@@ -85,10 +115,19 @@ class Story:
         self._until_taken(when, "alarm", work)
 
     def _deliver(self, when: datetime, function: str, payload: Mapping[str, Any], name: str) -> None:
-        """A command, as its function receives it; its sender reads the answer in the book and does not wait."""
+        """A command as its function receives it, signed when it is sent. Its sender does not wait: what became of it is
+        read in the book. When STS did not answer it is said again.
+        """
 
         def work(responder: Responder) -> None:
-            said = parse_command({"by": PERSON, "id": name, **payload}, now=responder.clock.now())
+            now = self.platform.clock.now()
+            whole = signed(
+                {"id": name, "by": PERSON.name, **payload}, POLICY, credentials=credentials_of(PERSON), now=now
+            )
+            said = heard(responder, whole)
+            if isinstance(said, Unheard):
+                assert said.again, said.because
+                raise SilentError(said.because)
             responder.desk.receive(said)
             responder.desk.work(responder.nonce(), until=_until(responder), linger=False)
 
@@ -114,7 +153,7 @@ class Story:
             self.crashes += 1
             del self._workers[function]
             return False
-        except StoreUnavailableError:
+        except (StoreUnavailableError, SilentError):
             self.failures += 1
             return False
         return True
@@ -134,6 +173,11 @@ class Story:
                     # One yes a page: a page that rings again for the same step gets another.
                     self._say(f"approve-{alert.dedup_key}"[:120], {**wanted, **found.groupdict()})
         clock.at(clock.now() + timedelta(seconds=1), self._read)
+
+    def _beat(self) -> None:
+        self.platform.beat()
+        clock = self.platform.clock
+        clock.at(clock.now() + self.platform.policy.signals.heartbeats.every, self._beat)
 
     def _say(self, name: str, payload: Mapping[str, Any]) -> None:
         if name not in self._sent:

@@ -66,6 +66,7 @@ def test_uninterrupted_it_recovers_everything_and_does_nothing_twice(uninterrupt
     assert effects(uninterrupted) == {
         "eks.UpdateNodegroupConfig": 1,
         "kubernetes PATCH backupstoragelocations/*": 1,
+        "kubernetes POST configmaps": 2,
         "kubernetes POST restores": 10,
         "postgres write-heartbeat": 1,
         "rds.PromoteReadReplica": 1,

@@ -128,11 +128,11 @@ class InProcessSession:
     def get_credentials(self) -> Any:
         return self._inner.get_credentials()
 
-    def client(self, service: str, *, region_name: str, config: Config) -> Any:
+    def client(self, service: str, *, region_name: str, config: Config, endpoint_url: str | None = None) -> Any:
         """A real client. It tries once even if it reads: between two attempts botocore would really sleep."""
         if (service, region_name) not in self._made:
             once = config.merge(Config(retries={"total_max_attempts": 1}))
-            client = self._inner.client(service, region_name=region_name, config=once)
+            client = self._inner.client(service, region_name=region_name, config=once, endpoint_url=endpoint_url)
             gate = _Way(self)
             client.meta.events.register_first("before-send", gate.named)
             self._made[service, region_name] = attach(client, gate)  # type: ignore[arg-type] # it answers as Aws does

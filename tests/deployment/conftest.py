@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from drctl.deployment import generate
-from drctl.world.package import Package, package
+from chalicelib.policy.load import load
+from drctl.deployment.project import package_of
+from drctl.world.package import Package
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
 def made() -> Package:
-    return package(ROOT, "local", merge=ROOT / ".chalice" / generate.MERGED)
+    folder = ROOT / "policies"
+    return package_of(ROOT, folder, load(folder), "local")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -18,22 +17,18 @@ from chalicelib.actions.registry import ACTIONS
 from chalicelib.names import logical
 from chalicelib.policy.load import load
 from drctl.deployment import generate
+from drctl.deployment.agents import witness
 from drctl.deployment.permissions import COMMON, STORE, document, iam_action
+from drctl.deployment.primary import primary
+from drctl.deployment.project import package_of, project
 from drctl.deployment.resources import EVENTS
 from drctl.world.package import Package, package
 from tests.deployment.conftest import ROOT
 
-POLICY = load(ROOT / "policies")
-THEIRS = {
-    "NEURECTOMY": "ACME",
-    "neurectomy": "acme",
-    "Neurectomy": "Acme",
-    "us-east-1": "eu-west-1",
-    "us-west-2": "eu-central-1",
-    "111122223333": "444455556666",
-}
-KNOWS_NO_RESOURCE = {"cloudwatch:GetMetricStatistics", "cloudwatch:PutMetricData"}
-"""By CloudWatch's page of the service authorization reference."""
+FOLDER = ROOT / "policies"
+POLICY = load(FOLDER)
+KNOWS_NO_RESOURCE = {"cloudwatch:GetMetricStatistics", "cloudwatch:PutMetricData", "ec2:DescribeNetworkAcls"}
+"""By CloudWatch's and EC2's pages of the service authorization reference."""
 
 
 def statements(function: str) -> list[dict[str, Any]]:
@@ -42,13 +37,13 @@ def statements(function: str) -> list[dict[str, Any]]:
 
 
 def test_what_is_in_the_repository_is_what_would_be_generated() -> None:
-    assert generate.drift(ROOT, POLICY) == []
+    assert generate.drift(ROOT / ".chalice", POLICY) == []
 
 
 @pytest.mark.parametrize("change", ["edited", "missing", "strange"])
 def test_drift_is_told(tmp_path: Path, change: str) -> None:
-    generate.write(tmp_path, POLICY)
-    assert generate.drift(tmp_path, POLICY) == []
+    generate.write(tmp_path / ".chalice", POLICY)
+    assert generate.drift(tmp_path / ".chalice", POLICY) == []
     match change:
         case "edited":
             (tmp_path / ".chalice" / "config.json").write_text("{}")
@@ -56,7 +51,7 @@ def test_drift_is_told(tmp_path: Path, change: str) -> None:
             (tmp_path / ".chalice" / "policy-tick.json").unlink()
         case _:
             (tmp_path / ".chalice" / "policy-nobody.json").write_text("{}")
-    assert len(generate.drift(tmp_path, POLICY)) == 1
+    assert len(generate.drift(tmp_path / ".chalice", POLICY)) == 1
 
 
 @pytest.mark.parametrize("function", names.FUNCTIONS)
@@ -80,26 +75,46 @@ def test_everything_that_actions_declare_is_granted_and_nothing_that_nobody_decl
         "logs:CreateLogStream",
         "logs:PutLogEvents",
     }
+    kind = POLICY.platform.traffic.switch.kind
     declared = {
-        iam_action(op.service, op.operation)
+        (op.iam or (iam_action(op.service, op.operation),))[0]
         for action in ACTIONS.values()
         for op in (*action.reads, *action.calls)
-        if isinstance(op, AwsOp)
+        if isinstance(op, AwsOp) and op.switch in (None, kind)
     }
-    others = {iam_action(op.service, op.operation) for op in (*STORE, *COMMON)}
+    others = {(op.iam or (iam_action(op.service, op.operation),))[0] for op in (*STORE, *COMMON)}
     channels = {"ses:SendEmail", "secretsmanager:GetSecretValue", "cloudwatch:DescribeAlarms"}
     assert declared <= granted
     assert granted == declared | others | channels
 
 
-def test_only_the_alarms_states_are_asked_of_the_primary_region() -> None:
-    for statement in statements("tick"):
-        if any(":us-east-1:" in resource for resource in statement["Resource"]):
-            assert statement["Action"] == ["cloudwatch:DescribeAlarms"]
+def test_the_primary_region_is_asked_for_alarms_and_its_cluster_and_fenced_and_nothing_else() -> None:
+    there = {a for s in statements("tick") for r in s["Resource"] for a in s["Action"] if ":us-east-1:" in r}
+    assert there == {"cloudwatch:DescribeAlarms", "ec2:CreateNetworkAclEntry", "eks:DescribeCluster"}
+
+
+@pytest.mark.parametrize("name", ["heart", "witness"])
+def test_an_agent_may_touch_only_the_items_that_are_its_own(name: str) -> None:
+    template = primary(POLICY) if name == "heart" else witness(POLICY)
+    (policy,) = [
+        p for p in template["Resources"][f"{name.capitalize()}Role"]["Properties"]["Policies"] if "Fn::If" not in p
+    ]
+    table = [s for s in policy["PolicyDocument"]["Statement"] if s["Action"][0].startswith("dynamodb:")]
+    keys = {
+        action: statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
+        for statement in table
+        for action in statement["Action"]
+    }
+    beats, desk, inbox = ["neurectomy#beats"], ["neurectomy#desk"], ["neurectomy#inbox"]
+    if name == "heart":
+        assert keys == {"dynamodb:GetItem": beats, "dynamodb:UpdateItem": beats}
+    else:
+        assert keys == {"dynamodb:GetItem": desk, "dynamodb:PutItem": inbox, "dynamodb:UpdateItem": beats}
 
 
 def test_the_merge_adds_no_function_or_event_that_chalice_does_not_make(made: Package, tmp_path: Path) -> None:
-    plain = package(ROOT, "local", tmp_path).template["Resources"]
+    with project(ROOT, FOLDER, POLICY) as folder:
+        plain = package(folder, "local", tmp_path, region="us-west-2").template["Resources"]
     for name in names.FUNCTIONS:
         assert plain[logical(name)]["Type"] == "AWS::Serverless::Function"
         if name in EVENTS:
@@ -135,7 +150,7 @@ def test_the_package_is_small_and_holds_what_it_needs(made: Package) -> None:
 
 
 def test_the_package_is_the_same_byte_by_byte(made: Package, tmp_path: Path) -> None:
-    again = package(ROOT, "local", tmp_path, merge=ROOT / ".chalice" / generate.MERGED)
+    again = package_of(ROOT, FOLDER, POLICY, "local", tmp_path)
     assert again.zip.read_bytes() == made.zip.read_bytes()
 
 
@@ -152,16 +167,3 @@ def test_the_package_imports_alone_and_without_the_x_ray_sdk(made: Package, tmp_
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
-
-
-def test_another_platform_s_deployment_has_none_of_our_names(tmp_path: Path) -> None:
-    folder = tmp_path / "policies"
-    shutil.copytree(ROOT / "policies", folder, ignore=shutil.ignore_patterns("schemas"))
-    for path in folder.glob("*.yaml"):
-        text = path.read_text()
-        for ours, theirs in THEIRS.items():
-            text = text.replace(ours, theirs)
-        path.write_text(text)
-    whole = json.dumps(generate.generated(load(folder))).lower()
-    for ours in ("neurectomy", "us-west-2", "111122223333"):
-        assert ours not in whole

@@ -306,3 +306,46 @@ def with_part(shape: str, **changed: object) -> Any:
     event = sample(f"{shape}_metric")
     event["detail" if shape == "eventbridge" else "alarmData"]["state"].update(changed)
     return event
+
+
+TOPIC = "arn:aws:sns:us-east-1:111122223333:neurectomy-alarms"
+BY_TOPIC = tuple(n for n in NAMES if n.startswith("sns_") or n == "sqs_envelope")
+
+
+@pytest.mark.parametrize("name", BY_TOPIC)
+def test_only_listed_topics_are_believed(name: str) -> None:
+    assert from_sns(sample(name), received_at=NOW, topics=frozenset({TOPIC})) == taken_in(name)
+    other = frozenset({TOPIC + "-2"})
+    refused = from_sns(sample(name), received_at=NOW, topics=other)
+    assert len(refused) == len(sample(name)["Records"])
+    for one in refused:
+        assert isinstance(one, Unreadable)
+        assert f"came by the topic '{TOPIC}', allowed: {TOPIC}-2" in one.reason
+        assert TOPIC in one.raw
+
+
+@pytest.mark.parametrize("topic", [None, "", 5, ["a"], {"a": 1}])
+def test_a_message_that_does_not_say_its_topic_is_not_believed_where_topics_are_listed(topic: object) -> None:
+    event = sample("sns_metric")
+    event["Records"][0]["Sns"]["TopicArn"] = topic
+    (one,) = from_sns(event, received_at=NOW, topics=frozenset({TOPIC}))
+    assert isinstance(one, Unreadable)
+    del event["Records"][0]["Sns"]["TopicArn"]
+    (one,) = from_sns(event, received_at=NOW, topics=frozenset({TOPIC}))
+    assert isinstance(one, Unreadable)
+    assert "came by the topic missing" in one.reason
+
+
+def test_a_message_cannot_name_its_topic_itself() -> None:
+    event = sample("sns_metric")
+    told = event["Records"][0]["Sns"]
+    told["Message"] = json.dumps({"TopicArn": TOPIC, "Message": told["Message"]})
+    told["TopicArn"] = TOPIC + "-of-a-stranger"
+    (one,) = from_sns(event, received_at=NOW, topics=frozenset({TOPIC}))
+    assert isinstance(one, Unreadable)
+    assert "of-a-stranger" in one.reason
+
+
+def test_a_raw_message_from_a_queue_says_no_topic() -> None:
+    (one,) = from_sns(sample("sqs_raw"), received_at=NOW, topics=frozenset({TOPIC}))
+    assert isinstance(one, Unreadable)

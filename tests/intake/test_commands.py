@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 
 from chalicelib.core.happened import Approve, Command, Said, SetMode
-from chalicelib.intake.commands import CommandError, describe, parse_command, unreadable
+from chalicelib.intake.commands import WHO, CommandError, describe, parse_command, unreadable
 from chalicelib.policy.platform import Mode
 
 NOW = datetime(2026, 3, 4, 6, 0, tzinfo=UTC)
@@ -21,6 +21,8 @@ FULL: dict[str, Any] = {
     "step": "promote",
     "mode": "approve",
     "by": "ana",
+    "identity": "https://sts.us-west-2.amazonaws.com/?Action=GetCallerIdentity",
+    "debt": "inc-1/promote/060000",
     "note": "I saw it",
     "id": "0b5e",
     "at": "2026-03-04T05:59:00Z",
@@ -50,9 +52,24 @@ def test_every_verb_with_all_its_fields_becomes_its_command(verb: str) -> None:
 
 @pytest.mark.parametrize("verb", describe())
 def test_every_verb_is_content_with_its_required_fields_and_an_id(verb: str) -> None:
-    given = {"command": verb, "id": "7"} | {n: FULL[n] for n in describe()[verb].required}
+    given = {"command": verb, "id": "7", "by": "ana"} | {n: FULL[n] for n in describe()[verb].required}
     command = parse_command(given, now=NOW)
-    assert command.said == Said(id="7", by="ana", at=NOW, note="")
+    assert command.said == Said(id="7", by="ana", at=NOW, note="I saw it" if verb == "break-glass" else "")
+
+
+@pytest.mark.parametrize("verb", describe())
+def test_who_says_it_stands_in_an_identity_or_is_claimed(verb: str) -> None:
+    bare = {n: v for n, v in payload(verb).items() if n not in WHO}
+    assert parse_command(bare | {"by": "zoe"}, now=NOW).said.by == "zoe"
+    signed = parse_command(bare | {"identity": FULL["identity"]}, now=NOW).said
+    assert (signed.by, signed.arn) == ("", None)
+    assert "identity and by are both missing: sign the command" in refusal(bare)
+
+
+def test_a_broken_glass_is_explained() -> None:
+    text = refusal(payload("break-glass", note=None))
+    assert "note is missing" in text
+    assert "allowed: break-glass: incident, plan, step, note, identity or by; optional: id, at" in text
 
 
 @pytest.mark.parametrize("verb", describe())
@@ -73,12 +90,12 @@ def test_a_field_of_another_verb_is_refused_with_those_of_this_one(verb: str) ->
 
 
 def test_every_command_of_the_core_is_described_and_has_a_sentence() -> None:
-    assert len(describe()) == len(get_args(Command)) == 11
+    assert len(describe()) == len(get_args(Command)) == 13
     for verb in describe().values():
         assert verb.help.endswith(".")
-        assert verb.required[-1] == "by"
+        assert verb.optional[-2:] == WHO
     assert describe()["set-mode"].allowed == {"mode": tuple(Mode)}
-    assert describe()["approve"].usage == "approve: incident, plan, by; optional: step, note, id, at"
+    assert describe()["approve"].usage == "approve: incident, plan, identity or by; optional: step, note, id, at"
 
 
 @pytest.mark.parametrize(
@@ -155,6 +172,12 @@ def test_the_same_words_an_hour_later_are_another_command() -> None:
     given = payload("approve", id=None)
     later = {**given, "at": "2026-03-04T04:59:00Z"}
     assert parse_command(given, now=NOW).said.id != parse_command(later, now=NOW).said.id
+
+
+def test_a_command_that_is_signed_anew_is_the_same_command() -> None:
+    given = payload("approve", id=None)
+    again = parse_command({**given, "identity": "https://another"}, now=NOW)
+    assert parse_command(given, now=NOW).said.id == again.said.id
 
 
 @pytest.mark.parametrize("name", ["by", "note", "step", "plan", "incident"])

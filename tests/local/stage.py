@@ -25,8 +25,10 @@ from chalicelib import names
 from chalicelib.core.book import Book, Incident, StepState
 from chalicelib.store.codec import read_book, read_incident
 from chalicelib.store.dynamodb import DynamoStore
+from drctl.signing import signed
 from drctl.world.ledger import Call
 from drctl.world.local import LocalWorld
+from drctl.world.people import credentials_of, speaker
 
 ROOT = Path(__file__).parents[2]
 DRCTL = Path(sys.executable).with_name("drctl")
@@ -70,10 +72,12 @@ class Loop:
 
 
 @contextmanager
-def up(folder: Path, *, speed: float, shift_s: float | None = None) -> Iterator[Stage]:
+def up(
+    folder: Path, *, speed: float, shift_s: float | None = None, policies: Path = ROOT / "policies"
+) -> Iterator[Stage]:
     """A world whose state lies in `folder/.local`, so that `drctl` in `folder` speaks to it."""
     loop = Loop()
-    world = LocalWorld(ROOT, ROOT / "policies", speed=speed, local=folder / ".local", shift_s=shift_s)
+    world = LocalWorld(ROOT, policies, speed=speed, local=folder / ".local", shift_s=shift_s)
     try:
         loop.run(world.__aenter__())
         try:
@@ -113,8 +117,12 @@ class Stage:
         assert "FunctionError" not in answer, body
         return body
 
-    def say(self, command: str, **more: str) -> Any:
-        return self.invoke("command", {"command": command, "by": "test", **more})
+    def say(self, command: str, *, by: str = "ana", **more: str) -> Any:
+        """A command, signed by a person of policy."""
+        person = speaker(self.policy, by)
+        assert person is not None
+        payload = {"command": command, **more}
+        return self.invoke("command", signed(payload, self.policy, credentials=credentials_of(person), now=utc()))
 
     def raise_alarm(self, name: str, state: str = "ALARM", reason: str = "a test says so") -> None:
         self.client("cloudwatch", self.primary).set_alarm_state(AlarmName=name, StateValue=state, StateReason=reason)

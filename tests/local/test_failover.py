@@ -89,7 +89,7 @@ def _approve(stage: Stage, approved: set[str]) -> None:
             asked = f"{step} {record.asked_at}"
             if record.state is StepState.ASKING and asked not in approved:
                 done = stage.drctl(
-                    "approve", incident.id, "--step", step, "--by", "ann", "--note", "accepted", "--json"
+                    "approve", incident.id, "--step", step, "--by", "ana", "--note", "accepted", "--json"
                 )
                 # The function that took it may be the one that is killed; a person would say it again.
                 if done.returncode == 0 and json.loads(done.stdout)["ok"]:

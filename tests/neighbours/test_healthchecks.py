@@ -26,6 +26,8 @@ METRIC = {
     "InsufficientDataHealthStatus": "LastKnownStatus",
 }
 
+CONTROL = {"Type": "RECOVERY_CONTROL", "RoutingControlArn": "arn:aws:route53-recovery-control::1:control"}
+
 
 class Clock:
     def __init__(self) -> None:
@@ -44,9 +46,23 @@ class Alarms:
         return self.said
 
 
+class Controls:
+    def __init__(self) -> None:
+        self.on: bool | None = True
+
+    def __call__(self, arn: str) -> bool | None:
+        assert arn == CONTROL["RoutingControlArn"]
+        return self.on
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def controls() -> Controls:
+    return Controls()
 
 
 @pytest.fixture
@@ -55,8 +71,8 @@ def alarms() -> Alarms:
 
 
 @pytest.fixture
-def model(clock: Clock, alarms: Alarms) -> HealthCheckers:
-    return HealthCheckers(clock, speed=10, alarm=alarms)
+def model(clock: Clock, alarms: Alarms, controls: Controls) -> HealthCheckers:
+    return HealthCheckers(clock, speed=10, alarm=alarms, control=controls)
 
 
 def create(model: HealthCheckers, config: dict[str, Any], reference: str = "r", **changed: Any) -> str:
@@ -83,6 +99,10 @@ def observe(model: HealthCheckers, check: str, rounds: int, **ok: bool) -> None:
         ({**METRIC, "AlarmIdentifier": {"Name": "switch"}}, "AlarmIdentifier and InsufficientDataHealthStatus"),
         ({**METRIC, "InsufficientDataHealthStatus": "Up"}, "AlarmIdentifier and InsufficientDataHealthStatus"),
         ({"Type": "CALCULATED"}, "HealthThreshold is required"),
+        ({"Type": "RECOVERY_CONTROL"}, "RoutingControlArn is required"),
+        ({**CONTROL, "RequestInterval": 10}, "RequestInterval is not supported for RECOVERY_CONTROL"),
+        ({**CONTROL, "FailureThreshold": 3}, "FailureThreshold is not supported for RECOVERY_CONTROL"),
+        ({**CONTROL, "MeasureLatency": True}, "MeasureLatency is not supported for RECOVERY_CONTROL"),
     ],
 )
 def test_refuses_an_invalid_configuration(model: HealthCheckers, config: dict[str, Any], message: str) -> None:
@@ -221,6 +241,31 @@ def test_without_data_a_metric_check_is_what_it_was_configured_to_be(
     assert model.healthy(check) is not healthy
     alarms.said = "INSUFFICIENT_DATA"
     assert model.healthy(check) is healthy
+
+
+def test_a_routing_control_that_is_off_is_unhealthy_and_one_that_is_gone_changes_nothing(
+    model: HealthCheckers, controls: Controls
+) -> None:
+    check = create(model, CONTROL)
+    assert model.statuses() == {check: True}
+    controls.on = False
+    assert model.statuses() == {check: False}
+    controls.on = None
+    assert model.statuses() == {check: False}
+    assert model.due(model.clock()) == ()
+    said = model.get_health_check_status({"HealthCheckId": check})["HealthCheckObservations"][0]["StatusReport"]
+    assert said["Status"].startswith("Failure")
+    controls.on = True
+    assert model.statuses() == {check: True}
+
+
+def test_an_inverted_endpoint_check_is_unhealthy_until_enough_checkers_have_failed(model: HealthCheckers) -> None:
+    check = create(model, ENDPOINT, Inverted=True)
+    assert model.healthy(check) is False
+    observe(model, check, 3)
+    assert model.healthy(check) is True
+    observe(model, check, 3, **{r.replace("-", "_"): True for r in CHECKERS})
+    assert model.healthy(check) is False
 
 
 def test_requests_are_due_every_ten_seconds_over_the_speed_from_every_region(

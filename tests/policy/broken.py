@@ -15,6 +15,7 @@ SHIPPED = Path(__file__).parents[2] / "policies"
 NAMES = (
     "velero-location-read-only",
     "node-capacity",
+    "velero-rewrites",
     "velero-restore",
     "workload-ready",
     "promote-replica",
@@ -22,6 +23,7 @@ NAMES = (
     "verify-write",
     "verify-service",
     "switch-traffic",
+    "verify-traffic",
     "person",
 )
 

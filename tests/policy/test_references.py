@@ -57,7 +57,7 @@ def test_a_runbook_of_an_unknown_scenario_is_told(broken: Broken) -> None:
 def test_an_action_that_is_not_there_is_told_with_the_one_that_was_meant(broken: Broken) -> None:
     broken.edit("runbooks", "action: verify-write", "action: verify-writes").says(
         "action-is-known",
-        "runbooks.yaml runbooks[0].steps[6].action",
+        "runbooks.yaml runbooks[0].steps[7].action",
         at="action: verify-writes",
         found="verify-writes",
         allowed="one of: node-capacity, person",

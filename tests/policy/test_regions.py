@@ -25,7 +25,7 @@ def test_one_region_in_two_roles_is_told(broken: Broken) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "field", "line"),
     [
-        ("responder:\n  region: us-west-2", "responder:\n  region: us-east-1", "responder.region", 57),
+        ("responder:\n  region: us-west-2", "responder:\n  region: us-east-1", "responder.region", 59),
         ("replica: { region: us-west-2", "replica: { region: us-east-1", "database.replica.region", 26),
         ("secret:\n  region: us-west-2", "secret:\n  region: us-east-1", "application_secret.region", 34),
         ("usw2\n    region: us-west-2", "usw2\n    region: us-east-1", "clusters.standby.region", 17),
@@ -48,7 +48,7 @@ def test_a_responder_in_the_witness_region_is_a_warning(broken: Broken) -> None:
     broken.edit("platform", "responder:\n  region: us-west-2", "responder:\n  region: us-east-2").says(
         "standby-side-stands-in-the-standby",
         "platform.yaml responder.region",
-        at=57,
+        at=59,
         found="us-east-2",
         allowed="us-west-2",
         severity="warning",
@@ -109,7 +109,7 @@ def test_an_action_that_leans_on_a_control_plane_in_the_failed_region_is_told(
     broken.actions = actions(switch_traffic=op)
     broken.says(
         "action-needs-no-failed-region",
-        "runbooks.yaml runbooks[0].steps[8].action",
+        "runbooks.yaml runbooks[0].steps[9].action",
         at="action: switch-traffic",
         found=f"switch-traffic: {name}",
         allowed="need nothing in us-east-1",
@@ -136,7 +136,7 @@ def test_an_action_that_recovery_waits_for_and_that_calls_the_failed_region_is_t
     broken.actions = actions(promote_replica=aws("rds", "describe_db_instances", "primary"))
     broken.says(
         "action-needs-no-failed-region",
-        "runbooks.yaml runbooks[0].steps[4].action",
+        "runbooks.yaml runbooks[0].steps[5].action",
         at="action: promote-replica",
         found="promote-replica: rds describe_db_instances in us-east-1",
         allowed="need nothing in us-east-1",
@@ -145,14 +145,17 @@ def test_an_action_that_recovery_waits_for_and_that_calls_the_failed_region_is_t
 
 
 def test_a_kubernetes_request_to_the_failed_region_is_told(broken: Broken) -> None:
-    broken.actions = actions(velero_restore=KubeOp(verb="get", group="velero.io", resource="backups", where="primary"))
+    asked = KubeOp(verb="get", group="velero.io", resource="backups", where="primary")
+    broken.actions = actions(promote_replica=asked, velero_restore=asked)
     broken.says(
         "action-needs-no-failed-region",
-        "runbooks.yaml runbooks[0].steps[2].action",
-        at="action: velero-restore",
-        found="velero-restore: get backups in us-east-1",
+        "runbooks.yaml runbooks[0].steps[5].action",
+        at="action: promote-replica",
+        found="promote-replica: get backups in us-east-1",
         allowed="need nothing in us-east-1",
     )
+    # The restores are aimed at the standby's cluster, whatever else their action may do elsewhere.
+    assert len(broken.findings("action-needs-no-failed-region")) == 1
 
 
 def test_a_call_into_the_failed_region_that_no_step_waits_for_is_a_note(broken: Broken) -> None:
@@ -164,8 +167,8 @@ def test_a_call_into_the_failed_region_that_no_step_waits_for_is_a_note(broken: 
     broken.actions = actions(person=aws("rds", "modify_db_instance", "primary"))
     broken.says(
         "action-needs-no-failed-region",
-        "runbooks.yaml runbooks[0].steps[4].action",
-        at=46,
+        "runbooks.yaml runbooks[0].steps[5].action",
+        at=54,
         found="person: rds modify_db_instance in us-east-1",
         allowed="need nothing in us-east-1",
         because="no step waits for it",

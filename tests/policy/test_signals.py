@@ -68,12 +68,12 @@ def test_one_alarm_that_two_observers_hear_is_told(broken: Broken) -> None:
 
 
 def test_a_quorum_that_is_never_met_is_told(broken: Broken) -> None:
-    broken.edit("signals", "quorum: 2\n    hold: 10s", "quorum: 4\n    hold: 10s").says(
+    broken.edit("signals", "quorum: 3\n    hold: 10s", "quorum: 6\n    hold: 10s").says(
         "quorum-can-be-met",
         "signals.yaml rules[0].quorum",
-        at="quorum: 4",
-        found="4",
-        allowed="at most 3",
+        at="quorum: 6",
+        found="6",
+        allowed="at most 5",
         because="never becomes certain",
     )
 
@@ -82,7 +82,7 @@ def test_a_quorum_that_is_never_met_where_people_confirm_is_a_note(broken: Broke
     broken.says(
         "quorum-can-be-met",
         "signals.yaml rules[3].quorum",
-        at=106,
+        at=110,
         found="2",
         allowed="at most 1",
         because="only a person confirms it",
@@ -91,31 +91,39 @@ def test_a_quorum_that_is_never_met_where_people_confirm_is_a_note(broken: Broke
 
 
 def test_a_rule_that_opens_later_than_it_confirms_is_told(broken: Broken) -> None:
-    broken.edit("signals", "opens: 1", "opens: 3").says(
+    broken.edit("signals", "opens: 1", "opens: 4").says(
         "quorum-can-be-met",
         "signals.yaml rules[0].opens",
-        at="opens: 3",
-        found="3",
-        allowed="at most 2",
+        at="opens: 4",
+        found="4",
+        allowed="at most 3",
     )
 
 
 def test_a_quorum_that_the_failed_region_silences_is_a_warning_until_there_are_observers_outside(
     broken: Broken,
 ) -> None:
-    broken.says(
+    assert not broken.findings("quorum-survives-the-failed-region")
+    broken.edit("signals", "      - { name: heartbeat, heartbeat: primary }\n", "").says(
         "quorum-survives-the-failed-region",
         "signals.yaml rules[0].quorum",
-        at=86,
-        found="2",
-        allowed="at most 1, the observers outside us-east-1",
+        at="quorum: 3",
+        found="3",
+        allowed="at most 2, the observers outside us-east-1",
         because="route53, cluster may have no data",
         severity="warning",
     )
-    probe = "{ name: witness-probe, region: us-east-2, target: us-east-1, interval: 10s, failures: 3, timeout: 3s }"
-    broken.edit("signals", "probes:\n", f"probes:\n  - {probe}\n")
-    broken.edit("signals", "observers:\n", "observers:\n      - { name: witness-probe, probe: witness-probe }\n")
-    assert not broken.findings("quorum-survives-the-failed-region")
+
+
+def test_a_heartbeat_whose_first_miss_would_count_is_told(broken: Broken) -> None:
+    broken.edit("signals", "silent_after: 40s", "silent_after: 20s").says(
+        "heartbeats-bear-a-miss",
+        "signals.yaml heartbeats.silent_after",
+        at="silent_after: 20s",
+        found="20s",
+        allowed="at least 30s, three heartbeats",
+        because="one that is lost would count",
+    )
 
 
 def test_an_alarm_over_route_53_outside_us_east_1_is_told(broken: Broken) -> None:

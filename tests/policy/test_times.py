@@ -3,7 +3,7 @@ from __future__ import annotations
 from tests.policy.broken import Broken
 
 KEPT = (
-    "9m15s = 2 of 3 observers bad after 1m30s + held for 10s + capacity 1m30s + ready-api-gateway 20s"
+    "8m25s = 3 of 5 observers bad after 40s + held for 10s + capacity 1m30s + ready-api-gateway 20s"
     " + a person's answer to promote 3m + promote 2m + repoint 5s + verify-database 5s + verify-ml-service 5s"
     " + traffic 30s"
 )
@@ -16,7 +16,7 @@ def test_an_rto_that_is_kept_is_a_note_with_its_margin(broken: Broken) -> None:
         at=15,
         found=KEPT,
         allowed="at most 15m, its RTO",
-        because="takes 9m15s of its RTO of 15m; 5m45s left",
+        because="takes 8m25s of its RTO of 15m; 6m35s left",
         severity="note",
     )
 
@@ -29,16 +29,16 @@ def test_an_rto_that_answers_and_steps_cannot_keep_is_told_with_its_sum(broken: 
             "rto-can-be-kept",
             f"services.yaml services[{i}].tier",
             at=15 + 10 * i,
-            found=KEPT.replace("9m15s", "16m15s").replace("promote 3m", "promote 10m"),
+            found=KEPT.replace("8m25s", "15m25s").replace("promote 3m", "promote 10m"),
             allowed="at most 15m",
-            because=f"'{service}' in a region-failure takes 16m15s = ",
+            because=f"'{service}' in a region-failure takes 15m25s = ",
         )
 
 
 def test_detection_waits_for_the_observer_that_completes_the_quorum(broken: Broken) -> None:
-    broken.edit("signals", "opens: 1\n    quorum: 2", "opens: 1\n    quorum: 3")
+    broken.edit("signals", "quorum: 3\n    hold: 10s", "quorum: 5\n    hold: 10s")
     finding = next(f for f in broken.findings("rto-can-be-kept") if f.field == "services[0].tier")
-    assert finding.found.startswith("9m45s = 3 of 3 observers bad after 2m + held for 10s")
+    assert finding.found.startswith("9m45s = 5 of 5 observers bad after 2m + held for 10s")
 
 
 def test_a_tighter_rto_is_inherited_by_the_database(broken: Broken) -> None:
@@ -48,7 +48,7 @@ def test_a_tighter_rto_is_inherited_by_the_database(broken: Broken) -> None:
         at=45,
         found=KEPT,
         allowed="at most 8m",
-        because="1m15s more than its RTO of 8m",
+        because="25s more than its RTO of 8m",
     )
 
 
@@ -76,8 +76,8 @@ def test_a_recovery_time_whose_lower_end_is_above_the_upper_is_told(broken: Brok
 def test_a_deadline_before_the_step_can_be_done_is_told(broken: Broken) -> None:
     broken.edit("runbooks", "expected: 90s\n        deadline: 6m", "expected: 90s\n        deadline: 1m").says(
         "deadline-holds-expected",
-        "runbooks.yaml runbooks[0].steps[1].deadline",
-        at="deadline: 1m",
+        "runbooks.yaml runbooks[0].steps[2].deadline",
+        at=29,
         found="1m",
         allowed="at least 1m30s",
     )

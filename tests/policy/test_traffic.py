@@ -3,28 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.policy.broken import Broken
-
-METRIC = """    kind: metric
-    region: us-west-2
-    namespace: NeurectomyDR
-    metric: StandbyTakesOver
-    alarm: neurectomy-traffic-switch
-    health_check: neurectomy-traffic-switch
-    insufficient_data: LastKnownStatus
-"""
-OBJECT = """    kind: object
-    region: us-west-2
-    bucket: neurectomy-switch
-    key: standby-takes-over
-    health_check: neurectomy-traffic-switch
-    deletion_denied: true
-    primary_ingress_closed: true
-"""
-ARC = """    kind: arc
-    endpoints: [https://one.example, https://two.example, https://three.example, https://four.example]
-    primary_control: primary
-    standby_control: standby
-"""
+from tests.policy.switches import ARC, METRIC, OBJECT
 
 
 def test_a_pair_without_a_secondary_is_told(broken: Broken) -> None:
@@ -103,13 +82,101 @@ def test_an_object_switch_that_can_fall_back_is_told(broken: Broken, field: str)
     )
 
 
+def test_a_whole_arc_switch_has_no_flaw(broken: Broken) -> None:
+    broken.edit("platform", METRIC, ARC)
+    assert [str(f) for f in broken.findings() if f.severity == "error"] == []
+
+
 def test_an_arc_switch_with_fewer_than_five_endpoints_is_told(broken: Broken) -> None:
-    broken.edit("platform", METRIC, ARC).says(
+    fewer = "".join(row for row in ARC.splitlines(keepends=True) if "eu-west-1" not in row)
+    broken.edit("platform", METRIC, fewer).says(
         "arc-switch-has-five-endpoints",
         "platform.yaml traffic.switch.endpoints",
-        at="endpoints: [",
+        at="    endpoints:",
         found="4 of them",
         allowed="five endpoints",
+    )
+
+
+def test_an_arc_switch_that_is_reached_through_the_failed_region_alone_is_told(broken: Broken) -> None:
+    alone = "".join(row for row in ARC.splitlines(keepends=True) if "url:" not in row or "us-east-1" in row)
+    broken.edit("platform", METRIC, alone).says(
+        "arc-endpoints-outlive-the-primary",
+        "platform.yaml traffic.switch.endpoints",
+        at="    endpoints:",
+        found="us-east-1",
+        allowed="outside us-east-1",
+        because="the region that failed",
+    )
+
+
+def test_two_arc_endpoints_in_one_region_are_told(broken: Broken) -> None:
+    broken.edit("platform", METRIC, ARC.replace("region: eu-west-1", "region: us-west-2")).says(
+        "arc-endpoints-outlive-the-primary",
+        "platform.yaml traffic.switch.endpoints[2].region",
+        at="9c0d1e2f",
+        found="us-west-2",
+        allowed="one endpoint a region",
+        because="endpoints[1]",
+    )
+
+
+@pytest.mark.parametrize(
+    "control", ["standby", "arn:aws:route53-recovery-control::999999999999:controlpanel/0f/routingcontrol/b2"]
+)
+def test_an_unknown_routing_control_is_told(broken: Broken, control: str) -> None:
+    rows = [f"    standby_control: {control}" if "standby_control" in row else row for row in ARC.splitlines()]
+    broken.edit("platform", METRIC, "\n".join(rows) + "\n").says(
+        "arc-controls-are-known",
+        "platform.yaml traffic.switch.standby_control",
+        at="standby_control",
+        found=control,
+        allowed="arn:aws:route53-recovery-control::111122223333:controlpanel/",
+        because="nothing can be thrown by it",
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "because"),
+    [
+        ("b2c3d4e5f6071829", "a1b2c3d4e5f60718", "one control cannot be Off"),
+        ("c3d2e1f0/routingcontrol/b2", "c3d2e1f1/routingcontrol/b2", "two panels"),
+    ],
+)
+def test_two_controls_that_are_no_pair_are_told(broken: Broken, old: str, new: str, because: str) -> None:
+    broken.edit("platform", METRIC, ARC.replace(old, new))
+    (finding,) = broken.findings("arc-controls-are-known")
+    assert finding.field == "traffic.switch.standby_control"
+    assert because in finding.because
+
+
+@pytest.mark.parametrize(
+    ("new", "field", "found"),
+    [
+        ("[]", "", "none"),
+        ("[ns-1.example]", "", "ns-1.example"),
+        ("[a.example, b.example, A.example.]", "[2]", "a.example"),
+    ],
+)
+def test_too_few_name_servers_are_told(broken: Broken, new: str, field: str, found: str) -> None:
+    listed = "[ns-101.awsdns-12.com, ns-713.awsdns-25.net, ns-1290.awsdns-33.org, ns-1875.awsdns-42.co.uk]"
+    broken.edit("platform", listed, new).says(
+        "name-servers-are-written-down",
+        f"platform.yaml traffic.name_servers{field}",
+        at="  name_servers:",
+        found=found,
+        allowed="once",
+    )
+
+
+def test_a_move_that_nobody_asks_the_name_servers_about_is_told(broken: Broken) -> None:
+    broken.edit("runbooks", "action: verify-traffic", "action: person").says(
+        "moved-traffic-is-asked-for",
+        "runbooks.yaml runbooks[0].steps[8].action",
+        at="action: switch-traffic",
+        found="switch-traffic",
+        allowed="needs 'traffic'",
+        severity="warning",
     )
 
 

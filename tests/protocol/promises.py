@@ -33,9 +33,9 @@ from typing import Any, Final
 
 from chalicelib.desk import Desk
 from chalicelib.policy import Policy
-from chalicelib.shift import Tools
 from chalicelib.store.codec import read_book
 from chalicelib.store.memory import MemoryStore
+from chalicelib.tools import Tools
 from tests.protocol.explore import Explorer, State, Turn
 from tests.protocol.replay import Place
 from tests.protocol.tiny import SHIFT, START, StillClock, TinyHands

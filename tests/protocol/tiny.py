@@ -15,7 +15,7 @@ from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Act, Call, Done, Made, Next, Outcome
 from chalicelib.core.plan import Step
 from chalicelib.policy import Policy
-from tests.core.stage import policy_with
+from tests.core.stage import arn_of, policy_with
 
 START: Final = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 SHIFT: Final = timedelta(seconds=55)
@@ -72,7 +72,7 @@ def alarm(seconds: float = 0) -> Signal:
 
 
 def said(name: str) -> Said:
-    return Said(id=name, by="ann", at=START)
+    return Said(id=name, by="ana", at=START, arn=arn_of("ana"))
 
 
 def declare() -> Command:

@@ -12,9 +12,9 @@ from chalicelib.core.happened import Command, Signal
 from chalicelib.desk import Desk
 from chalicelib.intake import codec
 from chalicelib.policy import Policy
-from chalicelib.shift import Tools
 from chalicelib.store.contract import StoreUnavailableError
 from chalicelib.store.memory import MemoryStore
+from chalicelib.tools import Tools
 from tests.protocol import promises
 from tests.protocol.explore import Budget, Explored, Explorer
 from tests.protocol.replay import SIDE_BY_SIDE, Actor, Outside

@@ -55,7 +55,7 @@ def incident(key: str = "0123456789ab", *, ago: timedelta, lasted: timedelta | N
 def real(scenario: str, scope: str, *, progress: int = 0, over: bool = False) -> StatusPage:
     """The page of a declared incident with `progress` of its steps done; `over` ends it and keeps an older one."""
     book = Book(mode=Mode.AUTOMATIC, serving=POLICY.platform.regions.primary)
-    said = Said(id="c1", by="arn:aws:sts::111122223333:assumed-role/oncall/ada", at=AT - timedelta(minutes=20))
+    said = Said(id="c1", by="ana", at=AT - timedelta(minutes=20), arn=POLICY.people.people[0].principals[0])
     now = AT - timedelta(minutes=20)
     book = fold(book, Declare(said=said, scenario=scenario, scope=scope), rules=RULES, now=now)
     (found,) = book.incidents

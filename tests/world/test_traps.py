@@ -6,9 +6,11 @@ When a `…_unmended` test fails, MiniStack has been fixed: drop the mend it nam
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
+import httpx2
 import pytest
 from botocore.exceptions import ClientError
 
@@ -182,6 +184,38 @@ def test_alarms_see_each_other_s_dimensions_unmended(unmended: Cloud) -> None:
 
 def test_alarms_see_only_their_own_dimensions(cloud: Cloud) -> None:
     assert a_neighbour_s_datapoint(cloud) == "INSUFFICIENT_DATA"
+
+
+def described_in_the_query_protocol(cloud: Cloud, name: str) -> str:
+    """What an SDK older than CloudWatch's CBOR reads: the one in Lambda's Python 3.11 is."""
+    cloud.client("cloudwatch").put_metric_alarm(
+        AlarmName=name,
+        Namespace="Tests",
+        MetricName=name,
+        Statistic="Minimum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="LessThanThreshold",
+    )
+    credential = f"{ACCOUNT}/20260101/us-west-2/monitoring/aws4_request"
+    return httpx2.post(
+        cloud.url,
+        data={"Action": "DescribeAlarms", "Version": "2010-08-01", "AlarmNames.member.1": name},
+        headers={"Authorization": f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=x"},
+        trust_env=False,
+    ).text
+
+
+def test_described_alarms_say_nothing_of_time_unmended(unmended: Cloud) -> None:
+    text = described_in_the_query_protocol(unmended, "timeless")
+    assert "<AlarmName>timeless</AlarmName>" in text
+    assert "StateUpdatedTimestamp" not in text
+
+
+def test_described_alarms_say_since_when(cloud: Cloud) -> None:
+    text = described_in_the_query_protocol(cloud, "timely")
+    assert re.search(r"<StateUpdatedTimestamp>20\d\d-\d\d-\d\dT[\d:]+\+00:00</StateUpdatedTimestamp>", text)
 
 
 def test_silence_raises_no_alarm_unmended(unmended: Cloud) -> None:

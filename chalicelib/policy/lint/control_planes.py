@@ -39,11 +39,12 @@ S3_BUCKET_SETTINGS: Final = frozenset(
         *("_cors", "_tagging", "_logging", "_website", "_ownership_controls", "_notification_configuration"),
     )
 )
-"""S3 operations that create, delete or configure a bucket: these lean on us-east-1 from every region."""
+"""S3 operations that create, delete or configure a bucket: these lean on one region from every other."""
+S3_BUCKET_SETTINGS_HOME: Final = "us-east-1"
 
 
 def hosted_in(op: AwsOp) -> str | None:
     """The one region that an operation leans on wherever it is called from; None for a regional one."""
     if op.service == "s3" and op.operation in S3_BUCKET_SETTINGS:
-        return "us-east-1"
+        return S3_BUCKET_SETTINGS_HOME
     return HOSTED.get(op.service)

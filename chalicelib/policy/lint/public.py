@@ -61,7 +61,7 @@ def public_text_names_nothing_internal(whole: Whole) -> Iterator[Flaw]:
 def _internal(text: str, names: dict[str, str]) -> Iterator[tuple[str, str]]:
     told: list[str] = []
     for name, kind in sorted(names.items(), key=lambda n: -len(n[0])):
-        # A name inside one that was told already (`us-east-1` in `neurectomy-us-east-1`) is not told again.
+        # A name inside one that was told already (`eu-west-1` in `acme-eu-west-1`) is not told again.
         if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text, re.IGNORECASE) and not _inside(name, told):
             told.append(name)
             yield name, kind

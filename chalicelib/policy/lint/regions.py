@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from chalicelib.actions.contract import AwsOp, Op
+from chalicelib.actions.contract import AwsOp, KubeOp, Op
 from chalicelib.core.plan import Plan, Step
 from chalicelib.policy import Policy
 from chalicelib.policy.lint.control_planes import hosted_in
@@ -143,6 +143,8 @@ def action_needs_no_failed_region(whole: Whole) -> Iterator[Flaw]:
             waited_for = _families(row.id, needed)
             facts = whole.actions[row.action]
             for op in dict.fromkeys((*facts.reads, *facts.calls)):
+                if isinstance(op, KubeOp) and row.with_.get("cluster", op.where) != op.where:
+                    continue
                 path = ("runbooks", "runbooks", i, "steps", j, "action")
                 yield from _leaning(path, row.action, op, failed, whole.policy, waited_for=waited_for)
 

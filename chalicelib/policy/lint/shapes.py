@@ -21,8 +21,8 @@ from chalicelib.policy.where import Path, Places
 _EXAMPLES: Final = (
     ("api-gateway", "x9", "a name: lower case, digits and hyphens, starting with a letter"),
     ("15m", "1h30m", "a duration like '15m', '1h30m' or '30d'"),
-    ("us-west-2", "eu-west-1", "an AWS region like 'us-west-2'"),
-    ("111122223333", "444455556666", "an AWS account: twelve digits in quotes"),
+    ("eu-central-1", "eu-west-1", "an AWS region like 'eu-west-1'"),
+    ("123456789012", "444455556666", "an AWS account: twelve digits in quotes"),
     ("https://a.example", "http://b.example", "a URL that starts with http:// or https://"),
 )
 """Two texts that a known pattern takes, and how to say it; the first row that fits speaks."""

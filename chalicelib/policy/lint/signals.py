@@ -9,7 +9,7 @@ from chalicelib.policy.base import show_duration
 from chalicelib.policy.lint.finding import Flaw, Whole, error, meant, note, one_of, repeats, warning
 from chalicelib.policy.lint.regions import failed_region
 from chalicelib.policy.scenarios import Automation
-from chalicelib.policy.signals import Observer
+from chalicelib.policy.signals import ROUTE53_METRICS, ROUTE53_METRICS_REGION, Observer
 from chalicelib.policy.where import Path
 
 
@@ -77,11 +77,11 @@ def observer_source_is_known(whole: Whole) -> Iterator[Flaw]:
                     yield _unheard((*path, "alarms", k), observer, name, alarms)
             if observer.probe and observer.probe not in probes:
                 yield _unheard((*path, "probe"), observer, observer.probe, probes)
-            if not observer.probe and not observer.alarms:
+            if not observer.probe and not observer.alarms and not observer.heartbeat:
                 yield error(
                     *path,
-                    allowed="at least one alarm, or a probe",
-                    found="neither",
+                    allowed="at least one alarm, a probe, or a heartbeat",
+                    found="none of them",
                     because=f"observer {observer.name!r} listens to nothing, so it never says anything",
                 )
     if signals.health_check.alarm not in alarms:
@@ -109,7 +109,8 @@ def observers_are_independent(whole: Whole) -> Iterator[Flaw]:
         heard: dict[str, str] = {}
         for j, observer in enumerate(rule.observers):
             sources = [(("alarms", k), name) for k, name in enumerate(observer.alarms)]
-            for path, name in [*sources, *([(("probe",), observer.probe)] if observer.probe else [])]:
+            own = (("probe", observer.probe), ("heartbeat", observer.heartbeat))
+            for path, name in [*sources, *(((kind,), f"{kind}:{name}") for kind, name in own if name)]:
                 if heard.setdefault(name, observer.name) != observer.name:
                     yield error(
                         *("signals", "rules", i, "observers", j, *path),
@@ -162,18 +163,21 @@ def quorum_survives_the_failed_region(whole: Whole) -> Iterator[Flaw]:
 
 
 def _speaks_outside(observer: Observer, failed: str, policy: Policy) -> bool:
-    return any(a.region != failed for a in policy.signals.alarms if a.name in observer.alarms) or any(
-        p.region != failed for p in policy.signals.probes if p.name == observer.probe
+    # The heartbeat comes from the failed region, and its silence is what is heard, in the standby.
+    return (
+        observer.heartbeat is not None
+        or any(a.region != failed for a in policy.signals.alarms if a.name in observer.alarms)
+        or any(p.region != failed for p in policy.signals.probes if p.name == observer.probe)
     )
 
 
 def route53_alarm_stands_in_us_east_1(whole: Whole) -> Iterator[Flaw]:
     """Route 53's health-check metrics exist only in us-east-1 (Route 53 developer guide, monitoring health checks)."""
     for i, alarm in enumerate(whole.policy.signals.alarms):
-        if alarm.namespace == "AWS/Route53" and alarm.region != "us-east-1":
+        if alarm.namespace == ROUTE53_METRICS and alarm.region != ROUTE53_METRICS_REGION:
             yield error(
                 *("signals", "alarms", i, "region"),
-                allowed="us-east-1, where Route 53's metrics are",
+                allowed=f"{ROUTE53_METRICS_REGION}, where Route 53's metrics are",
                 found=alarm.region,
                 because=f"{alarm.name!r} reads {alarm.metric} in {alarm.region}, where it never has data",
             )
@@ -203,6 +207,20 @@ def probe_looks_from_outside(whole: Whole) -> Iterator[Flaw]:
                 allowed=one_of(known),
                 found=probe.target,
                 because=f"{probe.name!r} looks at {probe.target}, which has no endpoint in platform.yaml",
+            )
+
+
+def heartbeats_bear_a_miss(whole: Whole) -> Iterator[Flaw]:
+    """One lost heartbeat is no silence, and one that is late is no lost lease."""
+    beats = whole.policy.signals.heartbeats
+    for name in ("silent_after", "lease"):
+        allowed = getattr(beats, name)
+        if allowed < 3 * beats.every:
+            yield error(
+                *("signals", "heartbeats", name),
+                allowed=f"at least {show_duration(3 * beats.every)}, three heartbeats",
+                found=allowed,
+                because=f"a heartbeat comes every {show_duration(beats.every)}: one that is lost would count",
             )
 
 

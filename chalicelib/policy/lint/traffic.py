@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from chalicelib.policy.lint.finding import Flaw, Whole, error, warning
+from chalicelib.policy.lint.finding import Flaw, Whole, error, repeats, warning
+from chalicelib.policy.lint.times import SWITCH
 from chalicelib.policy.platform import ArcSwitch, MetricSwitch, ObjectSwitch
 
 _SWITCH = ("platform", "traffic", "switch")
+# docs.aws.amazon.com/service-authorization/latest/reference/list_amazonroute53recoverycontrols.html
+_CONTROL = re.compile(
+    r"arn:aws:route53-recovery-control::(?P<account>\d{12}):controlpanel/(?P<panel>\w+)/routingcontrol/\w+"
+)
 
 
 def records_are_a_pair(whole: Whole) -> Iterator[Flaw]:
@@ -94,14 +100,106 @@ def object_switch_cannot_fall_back(whole: Whole) -> Iterator[Flaw]:
 def arc_switch_has_five_endpoints(whole: Whole) -> Iterator[Flaw]:
     """ARC keeps at least three of a cluster's five endpoints up (ARC developer guide): fewer may all be out."""
     switch = whole.policy.platform.traffic.switch
-    if isinstance(switch, ArcSwitch) and len(set(switch.endpoints)) != 5:
+    if not isinstance(switch, ArcSwitch):
+        return
+    urls = {e.url for e in switch.endpoints}
+    if len(urls) != 5:
         yield error(
             *(*_SWITCH, "endpoints"),
             allowed="the cluster's five endpoints, each once",
-            found=f"{len(set(switch.endpoints))} of them",
+            found=f"{len(urls)} of them",
             because="endpoints rotate through maintenance and at least three of five are up: with fewer written down,"
             " there may be none to throw the switch by",
         )
+
+
+def arc_endpoints_outlive_the_primary(whole: Whole) -> Iterator[Flaw]:
+    """A cluster has one endpoint in each of five regions; with the failed one's alone the switch cannot be thrown."""
+    switch, primary = whole.policy.platform.traffic.switch, whole.policy.platform.regions.primary
+    if not isinstance(switch, ArcSwitch):
+        return
+    regions = [e.region for e in switch.endpoints]
+    if set(regions) <= {primary}:
+        yield error(
+            *(*_SWITCH, "endpoints"),
+            allowed=f"endpoints outside {primary} too",
+            found=", ".join(regions) or "none",
+            because=f"the switch can only be thrown through {primary!r}, the region that failed",
+        )
+    for i, first, region in repeats(regions):
+        yield error(
+            *(*_SWITCH, "endpoints", i, "region"),
+            allowed="one endpoint a region",
+            found=region,
+            because=f"{region!r} already has endpoints[{first}]; the other is signed for the wrong place",
+        )
+
+
+def arc_controls_are_known(whole: Whole) -> Iterator[Flaw]:
+    """Two routing controls of this account, in one control panel, where one safety rule can hold both."""
+    switch, account = whole.policy.platform.traffic.switch, whole.policy.platform.account
+    if not isinstance(switch, ArcSwitch):
+        return
+    panels = {}
+    for name in ("primary_control", "standby_control"):
+        arn = str(getattr(switch, name))
+        found = _CONTROL.fullmatch(arn)
+        if found is None or found["account"] != account:
+            yield error(
+                *(*_SWITCH, name),
+                allowed=f"arn:aws:route53-recovery-control::{account}:controlpanel/<id>/routingcontrol/<id>",
+                found=arn,
+                because=f"{arn!r} is no routing control of account {account}, so nothing can be thrown by it",
+            )
+        else:
+            panels[name] = found["panel"]
+    if switch.primary_control == switch.standby_control:
+        yield error(
+            *(*_SWITCH, "standby_control"),
+            allowed="a control other than the primary's",
+            found=switch.standby_control,
+            because="one control cannot be Off for the primary and On for the standby",
+        )
+    elif len(set(panels.values())) > 1:
+        yield error(
+            *(*_SWITCH, "standby_control"),
+            allowed=f"a control of the panel {panels['primary_control']}",
+            found=panels["standby_control"],
+            because="the two controls stand in two panels, so no safety rule holds them together",
+        )
+
+
+def name_servers_are_written_down(whole: Whole) -> Iterator[Flaw]:
+    """After a move they are asked; one alone proves little, and a zone has at least two (RFC 1034, section 4.1)."""
+    servers = [s.lower().rstrip(".") for s in whole.policy.platform.traffic.name_servers]
+    if len(set(servers)) < 2:
+        yield error(
+            *("platform", "traffic", "name_servers"),
+            allowed="at least two, each once",
+            found=", ".join(servers) or "none",
+            because="whether traffic has moved is asked of the zone's name servers, and they are not known",
+        )
+    for i, first, server in repeats(servers):
+        yield error(
+            *("platform", "traffic", "name_servers", i),
+            allowed="each name server once",
+            found=server,
+            because=f"{server!r} already is name_servers[{first}]",
+        )
+
+
+def moved_traffic_is_asked_for(whole: Whole) -> Iterator[Flaw]:
+    """A thrown switch is a wish; what the name servers answer is where people go."""
+    for i, runbook in enumerate(whole.policy.runbooks.runbooks):
+        asked = {need for step in runbook.steps if step.action == "verify-traffic" for need in step.needs}
+        for j, step in enumerate(runbook.steps):
+            if step.action == SWITCH and step.id not in asked:
+                yield warning(
+                    *("runbooks", "runbooks", i, "steps", j, "action"),
+                    allowed=f"a step verify-traffic that needs {step.id!r}",
+                    found=step.action,
+                    because=f"after {step.id!r} nobody asks the zone's name servers whether traffic has moved",
+                )
 
 
 def switch_stands_in_the_standby(whole: Whole) -> Iterator[Flaw]:

@@ -44,11 +44,11 @@ class Way:
 
 
 def longest(plan: Plan, answer_time: timedelta) -> Mapping[str, Way]:
-    """The longest way to the end of each step; a step that asks also takes a person's answer before it."""
+    """The longest way to the end of each step; a step that may ask also takes a person's answer before it."""
     ways: dict[str, Way] = {}
     for step in plan.steps:  # a plan's order has every step after what it needs
         before = max((ways[n] for n in step.needs), key=lambda w: w.total, default=Way())
-        asked = () if step.automatic else (Part(f"a person's answer to {step.id}", answer_time),)
+        asked = (Part(f"a person's answer to {step.id}", answer_time),) if step.may_ask else ()
         ways[step.id] = before.then(*asked, Part(step.id, step.expected))
     return ways
 
@@ -57,7 +57,8 @@ def detection(scenario: str, policy: Policy) -> Way:
     """How long a failure is there before its incident is confirmed; empty where only a person declares it.
 
     The rule's quorum is reached by the last of its quickest observers: an alarm takes its period times its
-    evaluation periods (the health check's own also its interval times failures), a probe its interval times failures.
+    evaluation periods (the health check's own also its interval times failures), a probe its interval times failures,
+    a heartbeat the time after which it is silent.
     """
     ways = []
     for rule in policy.signals.rules:
@@ -78,4 +79,5 @@ def _seen_after(observer: Observer, signals: Signals) -> timedelta | None:
         if alarm.name in observer.alarms
     ]
     times += [p.interval * p.failures for p in signals.probes if p.name == observer.probe]
+    times += [signals.heartbeats.silent_after] if observer.heartbeat else []
     return min(times, default=None)

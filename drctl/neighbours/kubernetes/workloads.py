@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
+from drctl.neighbours.kubernetes import kubelet
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Cluster, Obj, instant, stamp
 from drctl.neighbours.kubernetes.selectors import selects
@@ -34,11 +35,14 @@ class Workloads:
     name = "workloads"
 
     def __init__(self, cluster: Cluster, pods_per_node: int) -> None:
-        """`node_labels` are put on every node made from then on."""
+        """`node_labels` are put on every node made from then on, `zones` in turn; `pull` says what nodes cannot get."""
         self.cluster = cluster
         self.pods_per_node = pods_per_node
         self.node_labels: dict[str, str] = {}
+        self.zones: tuple[str, ...] = ()
+        self.pull: kubelet.Pull = lambda _image: None
         self._templates: dict[str, list[str]] = {}
+        self._tries: dict[str, int] = {}
 
     def set_nodes(self, count: int) -> None:
         """Makes the cluster have `count` nodes, Ready at once; pods on a node that goes are made anew elsewhere."""
@@ -65,6 +69,8 @@ class Workloads:
         name = f"{self.cluster.name}-node-{number}"
         room = {**_CAPACITY, "pods": str(self.pods_per_node)}
         labels = {"kubernetes.io/hostname": name, **self.node_labels}
+        if self.zones:
+            labels["topology.kubernetes.io/zone"] = self.zones[(number - 1) % len(self.zones)]
         return {
             "metadata": {"name": name, "labels": labels},
             "spec": {},
@@ -81,19 +87,35 @@ class Workloads:
     # --- reacting
 
     def changed(self, resource: Resource, obj: Obj, *, gone: bool) -> None:  # noqa: ARG002
-        if resource.key in (NODES, PODS, DEPLOYMENTS, BUDGETS):
+        if resource.key in (NODES, PODS, DEPLOYMENTS, BUDGETS, kubelet.CLAIMS, kubelet.CLASSES, kubelet.ACCOUNTS):
             self.cluster.unsettled.add(self.name)
 
     def wake(self, what: str, key: tuple[str, ...]) -> None:
         if what == "ready":
             pod = self.cluster.get(PODS, key[0], key[1])
             if pod is not None and pod["metadata"]["uid"] == key[2]:
-                self.cluster.write(by_key(PODS), _running(pod, stamp(self.cluster.now)))
+                self._start(pod)
         else:
             self._settle()
 
+    def _start(self, pod: Obj) -> None:
+        """Starts the pod, or says what it waits for and tries again later."""
+        meta, now = pod["metadata"], stamp(self.cluster.now)
+        found = kubelet.waiting(self.cluster, pod, self.pull)
+        if found is None:
+            self._tries.pop(meta["uid"], None)
+            self.cluster.write(by_key(PODS), _running(pod, now))
+            return
+        self.cluster.write(by_key(PODS), kubelet.not_started(pod, found, now))
+        tries = self._tries[meta["uid"]] = self._tries.get(meta["uid"], -1) + 1
+        first, last = kubelet.IMAGE_WAITS
+        pause = min(first * 2 ** min(tries, 9), last) if found.reason == "ImagePullBackOff" else kubelet.CONFIG_WAITS
+        self.cluster.after(pause, self.name, "ready", meta["namespace"], meta["name"], meta["uid"])
+
     def _settle(self) -> None:
         """One round over everything. What it writes makes one more round due, until nothing changes."""
+        for claim in self.cluster.every_object(kubelet.CLAIMS):
+            kubelet.bind(self.cluster, claim)
         owned = self._by_owner()
         for deployment in self.cluster.every_object(DEPLOYMENTS):
             self._scale(deployment, owned.get(deployment["metadata"]["uid"], []))
@@ -128,6 +150,8 @@ class Workloads:
             room = wanted + _surge(deployment, wanted) - len(old)
         for pod in doomed:
             self.cluster.remove(by_key(PODS), pod)
+        if kubelet.forbidden(self.cluster, deployment, _replicas(deployment, mark)):
+            return
         for _ in range(min(wanted, room) - len(current)):
             self.cluster.create(by_key(PODS), self._pod(deployment, mark))
 
@@ -144,7 +168,7 @@ class Workloads:
         owner = {
             "apiVersion": "apps/v1",
             "kind": "ReplicaSet",
-            "name": f"{meta['name']}-{mark}",
+            "name": _replicas(deployment, mark),
             "uid": meta["uid"],
             "controller": True,
             "blockOwnerDeletion": True,
@@ -172,29 +196,27 @@ class Workloads:
     def _schedule(self) -> None:
         pods = self.cluster.every_object(PODS)
         taken = [p["spec"]["nodeName"] for p in pods if p["spec"].get("nodeName")]
-        room = {
-            n["metadata"]["name"]: self.pods_per_node - taken.count(n["metadata"]["name"])
-            for n in self.cluster.every_object(NODES)
-            if not n["spec"].get("unschedulable")
-        }
+        nodes = [n for n in self.cluster.every_object(NODES) if not n["spec"].get("unschedulable")]
+        room = {n["metadata"]["name"]: self.pods_per_node - taken.count(n["metadata"]["name"]) for n in nodes}
         waiting = [p for p in pods if not p["spec"].get("nodeName")]
         for pod in sorted(waiting, key=lambda p: int(p["metadata"]["resourceVersion"])):
-            node = max(room, key=lambda name: room[name], default="")
+            allowed = [n["metadata"]["name"] for n in nodes if kubelet.fits(n, pod)]
+            node = max(allowed, key=lambda name: room[name], default="")
             new = copy.deepcopy(pod)
-            if node and room[node] > 0:
+            unbound = kubelet.unbound(self.cluster, pod)
+            if node and room[node] > 0 and not unbound:
                 room[node] -= 1
                 new["spec"]["nodeName"] = node
                 new["status"]["conditions"] = [_condition("PodScheduled", "True", stamp(self.cluster.now))]
                 meta = new["metadata"]
                 self.cluster.after(READY, self.name, "ready", meta["namespace"], meta["name"], meta["uid"])
-            elif not new["status"].get("conditions"):
-                text = (
-                    f"0/{len(room)} nodes are available: {len(room)} Too many pods."
-                    if room
-                    else "no nodes available to schedule pods"
-                )
-                unscheduled = _condition("PodScheduled", "False", stamp(self.cluster.now))
-                new["status"]["conditions"] = [{**unscheduled, "reason": "Unschedulable", "message": text}]
+            else:
+                text = kubelet.unscheduled(len(room), len(allowed), unbound)
+                before = next(iter(new["status"].get("conditions") or ()), None)
+                if before is None or before.get("message") != text:
+                    at = before["lastTransitionTime"] if before else stamp(self.cluster.now)
+                    unscheduled = _condition("PodScheduled", "False", at)
+                    new["status"]["conditions"] = [{**unscheduled, "reason": "Unschedulable", "message": text}]
             self.cluster.write(by_key(PODS), new)
 
     # --- telling
@@ -218,7 +240,7 @@ class Workloads:
         enough = ready >= wanted - _most_unavailable(deployment, wanted)
         text = "Deployment has minimum availability." if enough else "Deployment does not have minimum availability."
         reason = "MinimumReplicasAvailable" if enough else "MinimumReplicasUnavailable"
-        name = f'ReplicaSet "{deployment["metadata"]["name"]}-{mark}"'
+        name = f'ReplicaSet "{_replicas(deployment, mark)}"'
         done = updated == len(own) == ready == wanted
         late = not done and self._late(deployment, before.get("Progressing"), mark)
         progress = (
@@ -232,6 +254,11 @@ class Workloads:
             _kept(before.get("Available"), "Available", str(enough), reason, text, now),
             _kept(before.get("Progressing"), "Progressing", *progress, now),
         ]
+        why = kubelet.forbidden(self.cluster, deployment, _replicas(deployment, mark)) if len(own) < wanted else None
+        if why:
+            status["conditions"].append(
+                _kept(before.get("ReplicaFailure"), "ReplicaFailure", "True", "FailedCreate", why, now)
+            )
         new = copy.deepcopy(deployment)
         new["status"] = status
         new["metadata"].setdefault("annotations", {})["deployment.kubernetes.io/revision"] = self._revision(
@@ -311,6 +338,10 @@ def template_hash(deployment: Obj) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
+def _replicas(deployment: Obj, mark: str) -> str:
+    return f"{deployment['metadata']['name']}-{mark}"
+
+
 def _is_ready(pod: Obj) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions") or ())
 
@@ -323,7 +354,8 @@ def _running(pod: Obj, now: str) -> Obj:
     new = copy.deepcopy(pod)
     scheduled = [c for c in new["status"].get("conditions") or () if c["type"] == "PodScheduled"]
     more = [_condition(kind, "True", now) for kind in ("Initialized", "ContainersReady", "Ready")]
-    new["status"] = {**new["status"], "phase": "Running", "startTime": now, "conditions": [*scheduled, *more]}
+    kept = {k: v for k, v in new["status"].items() if k != "containerStatuses"}
+    new["status"] = {**kept, "phase": "Running", "startTime": now, "conditions": [*scheduled, *more]}
     return new
 
 

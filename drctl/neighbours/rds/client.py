@@ -36,6 +36,10 @@ class InMemoryClients:
                 return Refused(code="Unreachable", because=because)
         return Made(because=f"{statements[-1]} at {host}:{port} was committed; done when {until}")
 
+    def beat(self, host: str, port: int, source: str) -> list[list[Any]] | Refused | NoData:
+        """Writes the next row of a heartbeat, and answers its number and time."""
+        return self._run(host, port, ("prepare-beat", "write-beat"), (source,))
+
     def _run(
         self, host: str, port: int, statements: Sequence[str], arguments: Sequence[Any]
     ) -> list[list[Any]] | Refused | NoData:

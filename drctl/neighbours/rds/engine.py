@@ -55,8 +55,8 @@ class Engine(Protocol):
         """The database and everything in it is gone."""
 
 
-class Beat(NamedTuple):
-    """One row of the heartbeat table."""
+class Proof(NamedTuple):
+    """One row of the table that proofs are written into."""
 
     source: str
     written_at: datetime
@@ -67,12 +67,14 @@ class _Database:
     address: Address
     follows: str | None = None
     reachable: bool = True
-    beats: list[Beat] | None = None
+    beats: list[Proof] | None = None
+    counts: dict[str, tuple[int, datetime]] | None = None
+    """The heartbeat's table: source → its newest row's number and time."""
 
 
 class InMemoryEngine:
-    """Databases that hold one thing: the heartbeat table, once somebody has prepared it. Replication is immediate while
-    both ends can be reached, and stands still while one cannot.
+    """Databases that hold two tables, once somebody has prepared them: proofs and heartbeats. Replication is immediate
+    while both ends can be reached, and stands still while one cannot.
     """
 
     def __init__(self, clock: Callable[[], datetime], *, host: str = "127.0.0.1", first_port: int = 5432) -> None:
@@ -94,6 +96,7 @@ class InMemoryEngine:
         address = self.create(database)
         origin, copy = self._databases[source], self._databases[database]
         copy.beats = None if origin.beats is None else [beat for beat in origin.beats if beat.written_at <= at]
+        copy.counts = None if origin.counts is None else {k: v for k, v in origin.counts.items() if v[1] <= at}
         return address
 
     def promote(self, database: str) -> None:
@@ -112,7 +115,8 @@ class InMemoryEngine:
     def run(self, host: str, port: int, statement: str, arguments: Sequence[Any] = ()) -> list[list[Any]]:
         """Rows of one of the responder's named statements, as a client at this address would get them:
         `role` → [[in recovery]], `proof` (source) → [[seconds since its newest row]] or [], `prepare-heartbeat`,
-        `write-heartbeat` (source); and `heartbeats` → every row, for tests.
+        `write-heartbeat` (source); `beat` (source) → [[its newest row's number, when it was written in ms since 1970]]
+        or [], `prepare-beat`, `write-beat` (source), which answers as `beat` does; and `heartbeats` → every proof.
         ConnectionRefusedError when nothing answers there, `SqlError` when the database refuses.
         """
         name = next((n for n, d in self._databases.items() if d.address == (host, port)), None)
@@ -137,13 +141,22 @@ class InMemoryEngine:
             case "write-heartbeat":
                 table = _table(kept)
                 _refuse_in_recovery(kept, "INSERT")
-                table.append(Beat(str(arguments[0]), self.clock()))
+                table.append(Proof(str(arguments[0]), self.clock()))
+            case "beat":
+                return _count(kept, str(arguments[0]))
+            case "prepare-beat":
+                _refuse_in_recovery(kept, "CREATE TABLE")
+                kept.counts = kept.counts if kept.counts is not None else {}
+            case "write-beat":
+                _refuse_in_recovery(kept, "INSERT")
+                counts = _counts(kept)
+                counts[str(arguments[0])] = (counts.get(str(arguments[0]), (0, None))[0] + 1, self.clock())
             case _:
                 raise ValueError(f"statement is {statement!r}, which is none that this engine knows")
         for follower, other in self._databases.items():
             if other.follows == database:
                 self._follow(follower)
-        return []
+        return _count(kept, str(arguments[0])) if statement == "write-beat" else []
 
     def _follow(self, follower: str) -> None:
         """Takes in what the source has committed, if both can be reached; then its own followers do."""
@@ -152,12 +165,24 @@ class InMemoryEngine:
         if origin is None or not (origin.reachable and copy.reachable):
             return
         copy.beats = None if origin.beats is None else list(origin.beats)
+        copy.counts = None if origin.counts is None else dict(origin.counts)
         for name, other in self._databases.items():
             if other.follows == follower:
                 self._follow(name)
 
 
-def _table(kept: _Database) -> list[Beat]:
+def _counts(kept: _Database) -> dict[str, tuple[int, datetime]]:
+    if kept.counts is None:
+        raise SqlError(UNDEFINED_TABLE, 'relation "dr_heartbeat_beat" does not exist')
+    return kept.counts
+
+
+def _count(kept: _Database, source: str) -> list[list[Any]]:
+    found = _counts(kept).get(source)
+    return [] if found is None else [[found[0], int(found[1].timestamp() * 1000)]]
+
+
+def _table(kept: _Database) -> list[Proof]:
     if kept.beats is None:
         raise SqlError(UNDEFINED_TABLE, 'relation "dr_heartbeat" does not exist')
     return kept.beats

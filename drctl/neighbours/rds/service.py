@@ -58,6 +58,7 @@ class Rds:
         self._instances: list[Instance] = []
         self._snapshots: list[Snapshot] = []
         self._dark: frozenset[str] = frozenset()
+        self._denied: frozenset[str] = frozenset()
         self._made = 0
 
     # What the local world does to it
@@ -81,6 +82,13 @@ class Rds:
         # What ended before the change ends before it: a promotion must not catch up with what comes to light now.
         self.settle()
         self._dark = regions
+        for instance in self._instances:
+            self._connect(instance)
+
+    def deny(self, region: str, *, denied: bool) -> None:
+        """Whether the ACLs of the region's database subnets deny the port to whoever asks from outside them."""
+        self.settle()
+        self._denied = self._denied | {region} if denied else self._denied - {region}
         for instance in self._instances:
             self._connect(instance)
 
@@ -147,7 +155,7 @@ class Rds:
 
     def _connect(self, instance: Instance) -> None:
         closed = self.closed_groups.issuperset(instance.security_groups)
-        down = instance.region in self._dark or instance.status in DOWN or closed
+        down = instance.region in self._dark | self._denied or instance.status in DOWN or closed
         self.engine.set_reachable(instance.resource_id, not down)
 
     def _make(

@@ -12,6 +12,7 @@ import contextvars
 import importlib
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +28,9 @@ log = logging.getLogger("drctl.mends")
 
 EVALUATE_EVERY = 0.5
 """Seconds between looks at which alarms are due; an alarm is judged once a period."""
+
+
+ALARM_ARN = re.compile(rb"<AlarmArn>([^<]*)</AlarmArn>")
 
 
 class Service:
@@ -198,8 +202,32 @@ def alarms_are_judged(setting: Setting) -> None:
     threading.Thread(target=watch, daemon=True, name="alarms").start()
 
 
-def mail_is_judged_by_its_sender(setting: Setting) -> None:
-    del setting
+def described_alarms_say_since_when(_: Setting) -> None:
+    service = Service("services.cloudwatch")
+
+    def described(params: Any, cbor: Any, is_cbor: bool, is_json: bool = False) -> tuple[int, dict[str, str], Any]:
+        status, headers, body = original(params, cbor, is_cbor, is_json)
+        if is_cbor or is_json or status != 200:
+            return status, headers, body
+        known = {
+            alarm["AlarmArn"]: alarm
+            for alarms_ in (service.module._alarms, service.module._composite_alarms)
+            for alarm in alarms_.values()
+        }
+        return status, headers, ALARM_ARN.sub(lambda arn: arn[0] + _times(known[arn[1].decode()]), body)
+
+    original = service.replace("_describe_alarms", described)
+
+
+def _times(alarm: dict[str, Any]) -> bytes:
+    found = ""
+    for field in ("StateUpdatedTimestamp", "StateTransitionedTimestamp"):
+        if (at := alarm.get(field)) is not None:
+            found += f"<{field}>{datetime.fromtimestamp(float(at), UTC).isoformat()}</{field}>"
+    return found.encode()
+
+
+def mail_is_judged_by_its_sender(_: Setting) -> None:
     actions = Service("core.iam_actions")
 
     def resource(method: str, path: str, body: bytes, region: str, account: str) -> str:
@@ -211,8 +239,7 @@ def mail_is_judged_by_its_sender(setting: Setting) -> None:
     original = actions.replace("_ses_v2_resource_arn", resource)
 
 
-def metrics_are_judged_at_the_gate(setting: Setting) -> None:
-    del setting
+def metrics_are_judged_at_the_gate(_: Setting) -> None:
     actions = Service("core.iam_actions")
 
     def action(service: str, *asked: Any) -> str | None:
@@ -262,6 +289,12 @@ MENDS = (
         "MiniStack mixes all dimensions of a metric into one alarm, ignores TreatMissingData and DatapointsToAlarm, "
         "and looks only when a datapoint arrives, so silence never raises an alarm",
         alarms_are_judged,
+    ),
+    Mend(
+        "described alarms say since when",
+        "MiniStack's answer in the query protocol, which the SDK of Lambda's Python speaks, leaves out when an alarm's "
+        "state changed; CloudWatch's has it",
+        described_alarms_say_since_when,
     ),
     Mend(
         "mail is judged by its sender",

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Obj, stamp
-from drctl.neighbours.kubernetes.velero import filters
+from drctl.neighbours.kubernetes.velero import filters, modifiers
 from drctl.neighbours.kubernetes.velero.backups import POISONED
 from drctl.neighbours.kubernetes.velero.restoring import Outcome, bring_back, count
-from drctl.neighbours.kubernetes.velero.shared import BACKUPS, RESTORES, Velero, mine, phase
+from drctl.neighbours.kubernetes.velero.shared import BACKUPS, NAMESPACE, RESTORES, Velero, mine, phase
 
 PICK: Final = 0.3
 ACCEPT: Final = 0.2
@@ -46,6 +46,7 @@ class Restores:
         self.velero = velero
         self.waiting: list[str] = []
         self.running = ""
+        self.rules: dict[str, list[modifiers.Rule]] = {}
 
     def changed(self, resource: Resource, obj: Obj, *, gone: bool) -> None:
         if not mine(resource, obj, RESTORES):
@@ -120,7 +121,7 @@ class Restores:
         excluded = spec.setdefault("excludedResources", [])
         excluded += [name for name in NON_RESTORABLE if name not in excluded]
         spec.setdefault("itemOperationTimeout", "4h0m0s")
-        errors += self._errors(spec)
+        errors += self._errors(spec) or self._modifiers(restore["metadata"]["uid"], spec)
         if errors:
             velero.save(new, phase="FailedValidation", validationErrors=errors)
             self._free()
@@ -156,6 +157,28 @@ class Restores:
                 errors.append(f'Error retrieving backup: BackupStorageLocation.velero.io "{where}" not found')
         return errors
 
+    def _modifiers(self, uid: str, spec: dict[str, Any]) -> list[str]:
+        """*source*, pkg/controller/restore_controller.go, validateAndComplete: last, once the backup was found. They
+        are read now, and a ConfigMap that is changed later changes nothing.
+        """
+        named = spec.get("resourceModifier") or {}
+        self.rules[uid] = []
+        if named.get("kind", "").lower() != "configmap":
+            return []  # any other kind is passed over in silence
+        name = named["name"]
+        found = self.velero.cluster.get("configmaps", NAMESPACE, name)
+        if found is None:
+            return [f"failed to get resource modifiers configmap {NAMESPACE}/{name}"]
+        said = "Error in parsing"
+        try:
+            version, rules = modifiers.read(NAMESPACE, name, found.get("data") or {})
+            said = "Validation error in"
+            modifiers.validate(version, rules)
+        except modifiers.ModifiersError as error:
+            return [f"{said} resource modifiers provided in configmap {NAMESPACE}/{name}: {error}"]
+        self.rules[uid] = rules
+        return []
+
     def _from_schedule(self, spec: dict[str, Any]) -> list[str]:
         """Only a Completed backup will do, never a PartiallyFailed one (*recorded*)."""
         found = [
@@ -184,7 +207,7 @@ class Restores:
             velero.save(restore, phase="Failed", failureReason=text, completionTimestamp=stamp(velero.cluster.now))
             self._free()
             return
-        outcome = bring_back(velero, restore, kept.objects)
+        outcome = bring_back(velero, restore, kept.objects, self.rules.pop(restore["metadata"]["uid"], []))
         warnings, errors = count(outcome.warnings), count(outcome.errors)
         restore = velero.save(restore, progress={"totalItems": outcome.total})
         velero.save(

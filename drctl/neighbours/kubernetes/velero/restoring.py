@@ -14,6 +14,7 @@ from typing import Any, Final
 from drctl.neighbours.kubernetes import native
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Obj
+from drctl.neighbours.kubernetes.velero import images, modifiers
 from drctl.neighbours.kubernetes.velero.filters import chosen, resource_of
 from drctl.neighbours.kubernetes.velero.shared import Velero
 
@@ -48,8 +49,10 @@ def count(found: Mapping[str, Any]) -> int:
     return len(found.get("cluster") or ()) + len(found.get("velero") or ()) + sum(len(v) for v in spaces.values())
 
 
-def bring_back(velero: Velero, restore: Obj, objects: list[Obj]) -> Outcome:
-    """Creates, skips or updates everything the restore's spec chooses; namespaces are made as they are needed."""
+def bring_back(velero: Velero, restore: Obj, objects: list[Obj], rules: list[modifiers.Rule]) -> Outcome:
+    """Creates, skips or updates everything the restore's spec chooses; namespaces are made as they are needed. `rules`
+    are its resource modifiers, as they were when it was validated.
+    """
     spec, outcome = restore["spec"], Outcome()
     spaces = {o["metadata"]["name"]: o for o in objects if o["kind"] == "Namespace"}
     wanted = [(resource_of(o), o) for o in objects if o["kind"] != "Namespace"]
@@ -62,7 +65,7 @@ def bring_back(velero: Velero, restore: Obj, objects: list[Obj]) -> Outcome:
         if target and target not in made:
             made.add(target)
             _namespace(velero, spaces.get(source), target, outcome)
-        _one(velero, restore, resource, obj, target, outcome)
+        _one(velero, restore, resource, _changed(velero, rules, resource, obj, target, outcome), target, outcome)
     outcome.total = len(wanted) + len(made)
     return outcome
 
@@ -87,7 +90,29 @@ def _namespace(velero: Velero, source: Obj | None, target: str, outcome: Outcome
     outcome.listed.setdefault("v1/Namespace", []).append(f"{target}(created)")
 
 
-def _one(velero: Velero, restore: Obj, resource: Resource, obj: Obj, target: str, outcome: Outcome) -> None:
+def _changed(
+    velero: Velero, rules: list[modifiers.Rule], resource: Resource, obj: Obj, target: str, outcome: Outcome
+) -> Obj | None:
+    """Item actions first, then the modifiers, on the object without its status and still in its own namespace
+    (*source*, pkg/restore/restore.go, restoreItem). An action that fails leaves the item out; a modifier does not.
+    """
+    name = obj["metadata"]["name"]
+    bare = {k: v for k, v in obj.items() if k != "status"}
+    try:
+        new = images.changed(velero, resource, bare)
+    except images.ActionError as error:
+        place = f"{resource.key}/{target}/{name}" if target else f"{resource.key}/{name}"
+        outcome.note(outcome.errors, target, f"error preparing {place}: {error}")
+        return None
+    new, errors = modifiers.modified(rules, resource, new)
+    for text in errors:
+        outcome.note(outcome.errors, target, text)
+    return new
+
+
+def _one(velero: Velero, restore: Obj, resource: Resource, obj: Obj | None, target: str, outcome: Outcome) -> None:
+    if obj is None:
+        return
     name = obj["metadata"]["name"]
     place = f"{target}/{name}" if target else name
     listed = outcome.listed.setdefault(f"{resource.api_version}/{resource.kind}", [])

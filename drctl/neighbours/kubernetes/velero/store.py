@@ -7,9 +7,11 @@ the same `BackupStore`, so what one backs up the other finds and restores.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from drctl.neighbours.kubernetes.velero.contents import packed
 
 Obj = dict[str, Any]
 
@@ -26,6 +28,7 @@ class StoredBackup:
 class BackupStore:
     """A bucket and its replicas, which are taken to hold the same at once (replication's lag is not modelled here).
 
+    `upload`, when it is set, is given every backup's file with its key, for who keeps a bucket that others can read.
     `reachable`: False makes every location on it Unavailable. `unreachable_prefixes` does so for single locations.
     A cluster plays what fell due only when it is asked, so ask it once before these are changed.
     """
@@ -33,6 +36,7 @@ class BackupStore:
     def __init__(self, bucket: str, *replicas: str) -> None:
         self.buckets = (bucket, *replicas)
         self.reachable = True
+        self.upload: Callable[[str, bytes], None] | None = None
         self.unreachable_prefixes: set[str] = set()
         self._backups: dict[tuple[str, str], StoredBackup] = {}
         self._files: dict[str, Obj | str] = {}
@@ -49,7 +53,11 @@ class BackupStore:
         kept = StoredBackup(copy.deepcopy(backup), copy.deepcopy(list(objects)))
         if results is not None:
             kept.results = results
-        self._backups[prefix, backup["metadata"]["name"]] = kept
+        name = backup["metadata"]["name"]
+        self._backups[prefix, name] = kept
+        if self.upload is not None:
+            key = f"backups/{name}/{name}.tar.gz"
+            self.upload(f"{prefix}/{key}" if prefix else key, packed(kept.objects))
         return kept
 
     def drop(self, prefix: str, name: str) -> None:

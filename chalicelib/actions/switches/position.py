@@ -1,0 +1,34 @@
+"""Where the traffic switch stands, whichever way policy throws it: the one place that knows all three."""
+
+from __future__ import annotations
+
+from typing import Final, assert_never
+
+from chalicelib.actions.contract import Op, Reader
+from chalicelib.actions.switches import arc, metric
+from chalicelib.actions.switches import object as object_
+from chalicelib.actions.switches.stand import Position
+from chalicelib.core.outcome import NoData, Refused
+from chalicelib.policy import Policy
+from chalicelib.policy.platform import ArcSwitch, MetricSwitch, ObjectSwitch
+
+READS: Final[tuple[Op, ...]] = (*metric.READS, *object_.READS, *arc.READS)
+"""What a reader must have declared to be asked for a position."""
+
+
+def position(policy: Policy, reader: Reader) -> Position | NoData | Refused:
+    """Asks the switch itself. NoData when nobody answered, or what was answered says neither; Refused with the
+    service's code when it said no, or there is no switch.
+    """
+    match policy.platform.traffic.switch:
+        case MetricSwitch() as switch:
+            state = metric.state(switch, reader)
+            return metric.stands(switch, state) if isinstance(state, str) else state
+        case ObjectSwitch() as switch:
+            presence = object_.look(switch, reader)
+            return object_.stands(switch, presence) if isinstance(presence, object_.Presence) else presence
+        case ArcSwitch() as switch:
+            controls = arc.look(switch, reader)
+            return arc.stands(controls) if isinstance(controls, arc.Controls) else controls
+        case unknown:
+            assert_never(unknown)

@@ -1,0 +1,114 @@
+"""Builds the heart and the witness: the only place beside bootstrap.py that builds clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.actions.contract import Target
+from chalicelib.actions.fence_acl import FenceAcl
+from chalicelib.actions.reader import LiveReader, Ports
+from chalicelib.agents.heart import SOURCE, Heart, Written
+from chalicelib.agents.parts import endpoints
+from chalicelib.agents.replay import address_of
+from chalicelib.agents.witness import Witness
+from chalicelib.bootstrap import WallClock, wake
+from chalicelib.clients.aws import AwsClients
+from chalicelib.clients.database import DatabaseClients
+from chalicelib.clients.dns import Dns
+from chalicelib.clients.kubernetes import KubeClients
+from chalicelib.clients.web import Web
+from chalicelib.core.outcome import Call, Next, NoData, Outcome
+from chalicelib.executor import Executor
+from chalicelib.policy import Policy
+from chalicelib.settings import Settings
+from chalicelib.store.beats import Beats
+from chalicelib.store.dynamodb import DynamoStore
+
+
+@dataclass(frozen=True, slots=True)
+class FenceHands:
+    """The desk's executor, with the one action that fences."""
+
+    policy: Policy
+    ports: Ports
+
+    def look(self, now: datetime) -> Next:
+        """What is missing at the network ACLs."""
+        action, target = FenceAcl(), Target(step="fence", incident="self-fence", opened_at=now, at=now)
+        facts = action.observe(target, self.policy, LiveReader(self.ports, action.reads))
+        return action.next(target, self.policy, facts, now)
+
+    def make(self, call: Call) -> Outcome:
+        """One entry, once."""
+        hands = Executor(policy=self.policy, ports=self.ports, actions={FenceAcl.name: FenceAcl()}, channels={})
+        return hands.make(call)
+
+
+def heart(settings: Settings, policy: Policy) -> Heart:
+    """The primary's; it speaks to the database of its own region, and to the standby's table."""
+    clock, aws = WallClock(), AwsClients()
+    side = policy.platform.database.primary
+    ports = _ports(settings, policy, aws, side.region, clock)
+    third = f"https://sts.{policy.platform.regions.witness}.amazonaws.com/"
+
+    def third_answers() -> bool:
+        # Any answer will do, a refusal too: what is asked is whether this region is heard outside.
+        return not isinstance(ports.web.get(third, timeout_s=3), NoData)
+
+    return Heart(
+        policy=policy,
+        clock=clock,
+        beats=_beats(policy, aws),
+        write=writer(ports, side.region, side.instance),
+        hands=FenceHands(policy, ports),
+        third_answers=third_answers,
+    )
+
+
+def writer(ports: Ports, region: str, instance: str) -> Callable[[], Written]:
+    """Writes the heartbeat's next row at an instance, whose address is asked for until it is known."""
+    known: list[tuple[str, int]] = []
+
+    def write() -> Written:
+        if not known:
+            found = address_of(ports, region, instance)
+            if found is None:
+                return NoData(because=f"RDS does not say where {instance!r} listens")
+            known.append(found)
+        return ports.database.beat(*known[0], SOURCE)
+
+    return write
+
+
+def witness(settings: Settings, policy: Policy) -> Witness:
+    """The third region's."""
+    clock, aws = WallClock(), AwsClients()
+    region = policy.platform.regions.witness
+    ports = _ports(settings, policy, aws, region, clock)
+    responder = policy.platform.responder
+    store = DynamoStore(aws.writing("dynamodb", responder.region), table=responder.table, platform=policy.platform.name)
+    return Witness(
+        policy=policy,
+        clock=clock,
+        store=store,
+        beats=_beats(policy, aws),
+        sights=tuple(endpoints(ports, policy, region)),
+        wake=lambda: wake(aws, policy),
+    )
+
+
+def _beats(policy: Policy, aws: AwsClients) -> Beats:
+    responder = policy.platform.responder
+    return Beats(aws.writing("dynamodb", responder.region), table=responder.table, platform=policy.platform.name)
+
+
+def _ports(settings: Settings, policy: Policy, aws: AwsClients, region: str, clock: WallClock) -> Ports:
+    return Ports(
+        aws=aws,
+        kube=KubeClients(aws, (), now=clock.now),
+        database=DatabaseClients(aws, policy.platform.database, region, tls=settings.database_tls),
+        web=Web(settings.resolve),
+        dns=Dns(settings.resolve),
+    )

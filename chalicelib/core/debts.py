@@ -1,0 +1,77 @@
+"""Steps that recovery did not wait for: how one is left, and how what is left is paid.
+
+Rules. Only a step of best effort can be left, and nothing needs one. What is left is a debt: a case of its own with the
+one step, looked at and tried every tick, also after its incident is closed, until it is done. A debt has a timeline
+under its own name, so that a closed incident's stays as it was archived. Nothing here forgives a debt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from chalicelib.core.book import Book, Debt, Incident, StepRecord, StepState
+from chalicelib.core.incidents import PLATFORM, note, put_step
+from chalicelib.core.plan import Plan, Rules, Step
+from chalicelib.core.states import IncidentState
+
+_WAITING = (StepState.PENDING, StepState.RUNNING, StepState.STUCK)
+
+
+def overdue(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
+    """Leaves the steps of best effort that did not get done within their deadline, and do not ask a person."""
+    for step in _plan(book.incidents[incident_id], rules).steps:
+        record = book.incidents[incident_id].step(step.id)
+        if not step.best_effort or record.started_at is None or record.state not in _WAITING:
+            continue
+        if now - record.started_at > step.deadline:
+            book = _left(book, incident_id, step, record, f"not done in {rules.policy.real(step.deadline)}", now)
+    return book
+
+
+def left_at_the_end(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
+    """Leaves every step of best effort that is not done when all others are."""
+    for step in _plan(book.incidents[incident_id], rules).steps:
+        record = book.incidents[incident_id].step(step.id)
+        if step.best_effort and record.state not in (StepState.DONE, StepState.LEFT):
+            book = _left(book, incident_id, step, record, "everything else is recovered", now)
+    return book
+
+
+def paid(book: Book, now: datetime) -> Book:
+    """Strikes out the debts whose step is done."""
+    for debt in book.debts:
+        if debt.case and all(r.state is StepState.DONE for r in debt.case.steps.values()):
+            because = "; ".join(r.because for r in debt.case.steps.values())
+            book = note(book, debt.case.id, "paid", because, now)
+            name = debt.case.id
+            book = replace(book, debts=tuple(d for d in book.debts if d.case is None or d.case.id != name))
+            book = note(book, PLATFORM, "paid", f"{debt.what} is owed no more: {because}", now)
+    return book
+
+
+def _left(book: Book, incident_id: str, step: Step, record: StepRecord, why: str, now: datetime) -> Book:
+    incident = book.incidents[incident_id]
+    because = f"{step.title} is left, {why}: {record.because}; it is tried every tick until it is done"
+    book = put_step(book, incident_id, step.id, replace(record, state=StepState.LEFT, because=because, call=None))
+    case = Incident(
+        id=f"{incident_id}/{step.id}",
+        scenario=incident.scenario,
+        scope=incident.scope,
+        severity=incident.severity,
+        state=IncidentState.CLOSING,
+        because=because,
+        plan=incident.plan,
+        policy=incident.policy,
+        opened_at=now,
+        failed_at=incident.failed_at,
+        confirmed_at=incident.confirmed_at,
+        declared_by=incident.declared_by,
+        steps={step.id: replace(record, state=StepState.PENDING, call=None, look_at=None, asked_at=None)},
+    )
+    debt = Debt(kind="step", what=step.title, incident=incident_id, since=now, because=because, case=case)
+    return note(replace(book, debts=(*book.debts, debt)), incident_id, "debt", because, now)
+
+
+def _plan(incident: Incident, rules: Rules) -> Plan:
+    return rules.plan_of(incident.plan, incident.scenario)

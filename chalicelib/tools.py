@@ -1,0 +1,119 @@
+"""What a worker works with, and how it reads the book that others left.
+
+An incident that cannot be read, or whose plan is gone, is set aside for a person and never fatal to the others.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from chalicelib.aside import Start, at_once
+from chalicelib.core.book import Book, Incident
+from chalicelib.core.happened import Signal, Unreadable
+from chalicelib.core.incidents import PLATFORM, note
+from chalicelib.core.message import Message, StatusPage
+from chalicelib.core.outcome import Call, Next, Outcome
+from chalicelib.core.plan import Plan, PlanError, Rules, Step
+from chalicelib.intake import codec
+from chalicelib.policy import Policy
+from chalicelib.store.codec import dump_incident, read_book, read_plan
+from chalicelib.store.contract import Store
+
+log = logging.getLogger("responder")
+T = TypeVar("T")
+
+
+class Hands(Protocol):
+    """How the desk sees and touches the world. Only `make` and `tell` change anything."""
+
+    def look(self, step: Step, incident: Incident, now: datetime) -> Next:
+        """Let the step's action observe, and say what is missing."""
+        ...
+
+    def make(self, call: Call) -> Outcome:
+        """Make one call, once."""
+        ...
+
+    def tell(self, message: Message, page: StatusPage) -> Outcome:
+        """Send one message, once."""
+        ...
+
+    def alarm_states(self, alarms: Sequence[tuple[str, str]]) -> Sequence[Signal]:
+        """The states of these alarms (name, region); one that does not answer is left out."""
+        ...
+
+
+class Clock(Protocol):
+    """The time, and how to let it pass."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Lets that much time pass."""
+        ...
+
+
+def in_turn(jobs: Sequence[Callable[[], T]]) -> list[T]:
+    """Runs jobs one after another; the deployed responder runs them side by side."""
+    return [job() for job in jobs]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What a worker works with. `together` runs independent jobs, in turn or side by side, and keeps their order;
+    `aside` begins one that nothing waits for.
+    """
+
+    store: Store
+    hands: Hands
+    policy: Policy
+    clock: Clock
+    together: Callable[[Sequence[Callable[[], object]]], list[object]] = in_turn
+    side_by_side: int = 4
+    aside: Start = at_once
+
+    def keep(self, unreadable: Unreadable) -> str:
+        """Keeps what could not be read, with its reason, to be listed and replayed; answers its key."""
+        key = codec.dead_key(unreadable)
+        self.store.put_document("dead", key, codec.dump_dead(unreadable))
+        log.warning("an event could not be read and is kept as %s: %s", key, unreadable.reason)
+        return key
+
+
+def read_stored(tools: Tools, body: str | None, plans: dict[str, Plan]) -> tuple[Book, int]:
+    """The book, and how many of its incidents had to be set aside; `plans` gains those that it leans on."""
+    policy, now, count = tools.policy, tools.clock.now(), 0
+    if body is None:
+        return Book(mode=policy.platform.responder.initial_mode, serving=policy.platform.regions.primary), count
+    book, aside = read_book(body)
+    for incident in (*book.incidents.values(), *(d.case for d in book.debts if d.case)):
+        if why := _plan_missing(tools, incident, plans):
+            aside[incident.id] = f"{why}: {dump_incident(incident)}"
+            book = replace(
+                book,
+                incidents={k: v for k, v in book.incidents.items() if k != incident.id},
+                debts=tuple(d for d in book.debts if d.case is not incident),
+            )
+    for incident_id, why in aside.items():
+        kept = tools.keep(Unreadable(raw=why, reason=why[:300], received_at=now, way="direct"))
+        count += 1
+        log.error("incident %s was set aside as %s: %s", incident_id, kept, why)
+        text = f"incident {incident_id} cannot be read and is set aside as {kept}; a person must look"
+        book = note(book, PLATFORM, "set-aside", text, now)
+    return book, count
+
+
+def _plan_missing(tools: Tools, incident: Incident, plans: dict[str, Plan]) -> str | None:
+    if incident.plan not in plans and (body := tools.store.document("plan", incident.plan)) is not None:
+        plans[incident.plan] = read_plan(body)
+    try:
+        Rules(tools.policy, plans).plan_of(incident.plan, incident.scenario)
+    except (KeyError, PlanError) as error:
+        return f"its plan is gone: {error}"
+    return None

@@ -1,0 +1,31 @@
+"""All comparisons, in the order in which a person reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from chalicelib.policy import Policy
+from drctl.account import alarms, data, deployed, traffic
+from drctl.account.asking import Account
+from drctl.account.verdicts import Row
+
+Compare = Callable[[Policy, Account], Iterator[Row]]
+COMPARISONS: Final[tuple[Compare, ...]] = (
+    deployed.identity,
+    data.database,
+    deployed.clusters,
+    data.backups,
+    traffic.traffic,
+    alarms.alarms,
+    alarms.topics,
+    data.secrets,
+    deployed.mail,
+    data.table,
+    deployed.functions,
+)
+
+
+def verify(policy: Policy, account: Account) -> tuple[Row, ...]:
+    """A row for every claim."""
+    return tuple(row for compare in COMPARISONS for row in compare(policy, account))

@@ -1,0 +1,168 @@
+"""Amazon EC2, of which only network ACLs: what they are, what they let through, and who is told when they change.
+
+Sources, named below by their short names:
+- *rules*: docs.aws.amazon.com/vpc/latest/userguide/nacl-rules.html (lowest number first, the first match decides, what
+  nothing matches is denied; 1 to 32766 are ours, 32767 is shown for the default denial)
+- *create*: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNetworkAclEntry.html
+- *errors*: docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html (InvalidNetworkAclID.NotFound,
+  NetworkAclEntryAlreadyExists, InvalidNetworkAclEntry.NotFound, NetworkAclEntryLimitExceeded)
+- *quotas*: docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html (20 rules an ACL and direction)
+- *observed*: the text of a real NetworkAclEntryAlreadyExists, quoted in ansible-collections/amazon.aws#2592
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from drctl.neighbours.aws import DEFAULT_ACCOUNT, AwsError
+
+LARGEST: Final = 32_766
+DEFAULT_DENIAL: Final = 32_767
+RULES_AT_MOST: Final = 20
+TCP: Final = "6"
+UDP: Final = "17"
+ALL: Final = "-1"
+ANYWHERE: Final = "0.0.0.0/0"
+
+Params = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Acl:
+    """One network ACL. `entries` by (egress, rule number)."""
+
+    identifier: str
+    region: str
+    account: str
+    vpc: str
+    subnets: tuple[str, ...]
+    entries: dict[tuple[bool, int], dict[str, Any]] = field(default_factory=dict)
+
+    def lets_in(self, port: int) -> bool:
+        """Whether a TCP connection from anywhere comes through to this port (*rules*)."""
+        for (egress, _), entry in sorted(self.entries.items()):
+            ports = entry.get("PortRange")
+            if egress or entry["Protocol"] not in (TCP, ALL) or entry["CidrBlock"] != ANYWHERE:
+                continue
+            if ports is None or ports["From"] <= port <= ports["To"]:
+                return bool(entry["RuleAction"] == "allow")
+        return False
+
+    def shown(self) -> dict[str, Any]:
+        """DescribeNetworkAcls' structure, with the denial that stands behind every ACL."""
+        last = [
+            {
+                "CidrBlock": ANYWHERE,
+                "Egress": egress,
+                "Protocol": ALL,
+                "RuleAction": "deny",
+                "RuleNumber": DEFAULT_DENIAL,
+            }
+            for egress in (True, False)
+        ]
+        number = self.identifier.removeprefix("acl-")
+        return {
+            "NetworkAclId": self.identifier,
+            "VpcId": self.vpc,
+            "OwnerId": self.account,
+            "IsDefault": False,
+            "Tags": [],
+            "Associations": [
+                {
+                    "NetworkAclAssociationId": f"aclassoc-{number}{i}",
+                    "NetworkAclId": self.identifier,
+                    "SubnetId": subnet,
+                }
+                for i, subnet in enumerate(self.subnets)
+            ],
+            "Entries": [*self.entries.values(), *last],
+        }
+
+
+class Ec2:
+    """Network ACLs by region. `on_change` is told of an ACL whose rules have changed."""
+
+    def __init__(self, on_change: Callable[[Acl], None] = lambda _: None) -> None:
+        self.on_change = on_change
+        self.acls: list[Acl] = []
+
+    def add(
+        self, region: str, identifier: str, subnets: tuple[str, ...], *, account: str = DEFAULT_ACCOUNT, vpc: str
+    ) -> Acl:
+        """An ACL that is there from the start, and lets everything through as a VPC's first one does."""
+        acl = Acl(identifier, region, account, vpc, subnets)
+        for egress in (True, False):
+            rule = {"CidrBlock": ANYWHERE, "Egress": egress, "Protocol": ALL, "RuleAction": "allow", "RuleNumber": 100}
+            acl.entries[egress, 100] = rule
+        self.acls.append(acl)
+        return acl
+
+    def describe_network_acls(self, region: str, account: str, params: Params) -> dict[str, Any]:
+        found = [a for a in self.acls if (a.region, a.account) == (region, account)]
+        for wanted in params.get("Filters", ()):
+            values = set(wanted.get("Values", ()))
+            match wanted["Name"]:
+                case "association.subnet-id":
+                    found = [a for a in found if values & set(a.subnets)]
+                case "vpc-id":
+                    found = [a for a in found if a.vpc in values]
+                case other:
+                    raise AwsError("InvalidParameterValue", f"The filter '{other}' is invalid")
+        if ids := params.get("NetworkAclIds"):
+            found = [self._known(region, account, name) for name in ids]
+        return {"NetworkAcls": [a.shown() for a in found]}
+
+    def create_network_acl_entry(self, region: str, account: str, params: Params) -> dict[str, Any]:
+        acl = self._known(region, account, params["NetworkAclId"])
+        number, egress = params["RuleNumber"], params["Egress"]
+        entry = _entry(params)
+        if (egress, number) in acl.entries:
+            text = f"The network acl entry identified by {number} already exists."
+            raise AwsError("NetworkAclEntryAlreadyExists", text)
+        if sum(e == egress for e, _ in acl.entries) >= RULES_AT_MOST:
+            text = f"The maximum number of network acl entries has been reached for {acl.identifier}."
+            raise AwsError("NetworkAclEntryLimitExceeded", text)
+        acl.entries[egress, number] = entry
+        self.on_change(acl)
+        return {}
+
+    def delete_network_acl_entry(self, region: str, account: str, params: Params) -> dict[str, Any]:
+        acl = self._known(region, account, params["NetworkAclId"])
+        key = (params["Egress"], params["RuleNumber"])
+        if key not in acl.entries:
+            text = f"The network acl entry identified by {key[1]} does not exist."
+            raise AwsError("InvalidNetworkAclEntry.NotFound", text)
+        del acl.entries[key]
+        self.on_change(acl)
+        return {}
+
+    def _known(self, region: str, account: str, identifier: str) -> Acl:
+        for acl in self.acls:
+            if (acl.region, acl.account, acl.identifier) == (region, account, identifier):
+                return acl
+        raise AwsError("InvalidNetworkAclID.NotFound", f"The networkAcl ID '{identifier}' does not exist")
+
+
+def _entry(params: Params) -> dict[str, Any]:
+    """One entry, as *create* wants it."""
+    number, protocol, action = params["RuleNumber"], str(params["Protocol"]), params["RuleAction"]
+    if not 1 <= number <= LARGEST:
+        raise AwsError("InvalidParameterValue", f"Value ({number}) for parameter ruleNumber is invalid.")
+    if action not in ("allow", "deny"):
+        raise AwsError("InvalidParameterValue", f"Value ({action}) for parameter ruleAction is invalid.")
+    blocks = [name for name in ("CidrBlock", "Ipv6CidrBlock") if name in params]
+    if not blocks:
+        raise AwsError("MissingParameter", "The request must contain the parameter cidrBlock or ipv6CidrBlock.")
+    if len(blocks) > 1:
+        raise AwsError("InvalidParameterCombination", "The parameters cidrBlock and ipv6CidrBlock exclude each other.")
+    try:
+        ipaddress.ip_network(params[blocks[0]])
+    except ValueError as error:
+        raise AwsError("InvalidParameterValue", f"Value ({params[blocks[0]]}) is no CIDR block: {error}") from error
+    if protocol in (TCP, UDP) and "PortRange" not in params:
+        raise AwsError("MissingParameter", "The request must contain the parameter portRange for TCP and UDP.")
+    kept = ("RuleAction", "Egress", "CidrBlock", "Ipv6CidrBlock", "PortRange")
+    return {"RuleNumber": number, "Protocol": protocol, **{k: params[k] for k in kept if k in params}}

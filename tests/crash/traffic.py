@@ -1,0 +1,109 @@
+"""The zone, its health checks and its name servers, in one process: where people are sent, by whichever switch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from chalicelib.policy import Policy
+from chalicelib.policy.platform import ArcSwitch, MetricSwitch, ObjectSwitch
+from drctl.deployment.primary import endpoint_check
+from drctl.deployment.resources import resources
+from drctl.neighbours.dns import Authority, answer
+from drctl.neighbours.healthchecks import HealthCheckers
+from drctl.world.seeds import controls
+from tests.crash.cloud import S3, CloudWatch
+
+SETTLES: Final = 3
+"""Rounds until checkers have made up their minds about a new check (`FailureThreshold`)."""
+
+
+class Traffic:
+    """As on a good day: the primary serves. `dark()` are the regions whose CloudWatch and S3 answer nobody, not even
+    Route 53. `silent` are name servers that do not answer; `stale` answer as if every check were healthy.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        clock: Callable[[], datetime],
+        *,
+        cloudwatch: CloudWatch,
+        s3: S3,
+        dark: Callable[[], frozenset[str]],
+    ) -> None:
+        self.policy = policy
+        self.silent: set[str] = set()
+        self.stale: set[str] = set()
+        self.arc = controls(policy)
+        self._clock, self._s3, self._dark = clock, s3, dark
+        self.checks = HealthCheckers(
+            clock,
+            policy.speed,
+            alarm=lambda region, name: None if region in dark() else cloudwatch.state(region, name),
+            control=self.arc.is_on,
+        )
+        made = resources(policy)["Resources"]
+        self.config = dict(made["TrafficSwitchCheck"]["Properties"]["HealthCheckConfig"])
+        match policy.platform.traffic.switch:
+            case MetricSwitch() as switch:
+                cloudwatch.add(switch.region, made["TrafficSwitch"]["Properties"])
+                self.config["AlarmIdentifier"] = {"Region": switch.region, "Name": switch.alarm}
+            case ObjectSwitch() as switch:
+                s3.add(switch.bucket)
+            case ArcSwitch():
+                pass  # the cluster is there
+        ids = {
+            name: self.checks.create_health_check({"CallerReference": name, "HealthCheckConfig": config})
+            for name, config in (("endpoint", endpoint_check(policy)), ("switch", self.config))
+        }
+        self.switch_id = str(ids["switch"]["HealthCheck"]["Id"])
+        self.records = self._records({name: str(made["HealthCheck"]["Id"]) for name, made in ids.items()})
+        self._authority = Authority(
+            lambda: self.records, self.checks.statuses, zones=[self.policy.platform.traffic.zone]
+        )
+        self._stale = Authority(lambda: self.records, dict, zones=[self.policy.platform.traffic.zone])
+        # An inverted check of an endpoint begins unhealthy: no record hangs on one before the checkers have looked.
+        for _ in range(SETTLES):
+            self._checkers_look()
+
+    def watch(self) -> None:
+        """What Route 53 does all the time: checkers ask when it is their turn, and alarms are read."""
+        if any(check == self.switch_id for check, _, _ in self.checks.due(self._clock())):
+            self._checkers_look()
+        self.checks.statuses()
+
+    def serving(self) -> str:
+        """The region that the public name leads to, by the records and by what Route 53 thinks of their checks."""
+        _, found = answer(self.policy.platform.traffic.record, "CNAME", self.records, self.checks.statuses())
+        target = found[0][3].rstrip(".")
+        return next(e.region for e in self.policy.platform.endpoints if urlsplit(e.url).hostname == target)
+
+    def name_server(self, host: str, _port: int, query: bytes, _over_tcp: bool) -> bytes:
+        """One of the zone's name servers, as chalicelib/clients/dns.py sends to it."""
+        if host in self.silent:
+            raise TimeoutError
+        return (self._stale if host in self.stale else self._authority).wire(query)
+
+    def _records(self, ids: dict[str, str]) -> list[dict[str, Any]]:
+        traffic, regions = self.policy.platform.traffic, self.policy.platform.regions
+        hosts = {e.region: urlsplit(e.url).hostname for e in self.policy.platform.endpoints}
+        found = []
+        for record in traffic.records:
+            region = regions.primary if record.role == "PRIMARY" else regions.standby
+            row: dict[str, Any] = {"Name": traffic.record, "Type": "CNAME", "TTL": 10, "Failover": record.role}
+            row |= {"SetIdentifier": record.identifier, "ResourceRecords": [{"Value": hosts[region]}]}
+            if record.health_check:
+                row["HealthCheckId"] = ids[record.health_check]
+            found.append(row)
+        return found
+
+    def _checkers_look(self) -> None:
+        """At the switch's object, if there is one: a public GET, as its bucket's policy allows."""
+        switch = self.policy.platform.traffic.switch
+        if isinstance(switch, ObjectSwitch):
+            there = switch.region not in self._dark() and switch.key in self._s3.buckets[switch.bucket].objects
+            regions = ("us-east-1", "eu-west-1", "ap-southeast-1")
+            self.checks.observe(self.switch_id, dict.fromkeys(regions, there), self._clock())

@@ -1,0 +1,72 @@
+"""A whole region failure in deployed worlds whose traffic is switched by an object, and by ARC."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from dnslib import DNSRecord  # type: ignore[import-untyped]  # it ships no types
+
+from chalicelib.core.book import Incident, StepState
+from chalicelib.policy.platform import ArcSwitch, ObjectSwitch
+from tests.local.stage import Stage, eventually, up
+from tests.policy.broken import Broken
+from tests.policy.switches import KINDS, METRIC
+
+# Two whole failovers: CI runs them, `make test` does not.
+pytestmark = pytest.mark.long
+PATIENCE_S = 240.0
+
+
+def failover(stage: Stage) -> Incident:
+    """Until it is archived; a person approves what asks."""
+    stage.healthy()
+    stage.say("set-mode", mode="automatic", id="mode")
+    stage.break_region(stage.primary)
+    approved: set[str] = set()
+    gives_up_at = time.monotonic() + PATIENCE_S
+    while time.monotonic() < gives_up_at:
+        if found := stage.archive(stage.primary):
+            return found
+        for incident in stage.open():
+            asking = [name for name, record in incident.steps.items() if record.state is StepState.ASKING]
+            for step in set(asking) - approved:
+                approved.add(step)
+                yes = {"incident": incident.id, "step": step, "plan": incident.plan, "note": "accepted"}
+                assert stage.say("approve", id=f"approve-{step}-{len(approved)}", **yes)["ok"]
+        time.sleep(0.5)
+    pytest.fail(str([(s, r.state, r.because) for i in stage.open() for s, r in i.steps.items()]))
+
+
+def answered(stage: Stage) -> list[str]:
+    """What the zone's authoritative server says on the wire."""
+    asked = DNSRecord.question(stage.policy.platform.traffic.record, "A")
+    reply = DNSRecord.parse(asked.send("127.0.0.1", stage.world.dns.port, timeout=5))
+    assert reply.header.aa
+    return [str(r.rdata).rstrip(".") for r in reply.rr]
+
+
+@pytest.mark.parametrize("kind", ["object", "arc"])
+def test_the_deployed_responder_throws_the_switch_that_policy_has(kind: str, tmp_path: Path) -> None:
+    broken = Broken.copied(tmp_path / "policies").edit("platform", METRIC, KINDS[kind])
+    with up(tmp_path, speed=20, policies=broken.folder) as stage:
+        assert answered(stage) == ["api.us-east-1.neurectomy.io"]
+        incident = failover(stage)
+        assert incident.ending == "recovered"
+        assert incident.steps["verify-traffic"].facts == {"answered": stage.standby}
+        assert answered(stage) == ["api.us-west-2.neurectomy.io"]
+        assert stage.world.serving() == stage.standby
+        switch = stage.policy.platform.traffic.switch
+        match switch:
+            case ArcSwitch():
+                arc = stage.world.platform.arc
+                assert (arc.is_on(switch.primary_control), arc.is_on(switch.standby_control)) == (False, True)
+                assert stage.calls(service="route53-recovery-cluster", operation="UpdateRoutingControlStates")
+            case ObjectSwitch():
+                s3 = stage.client("s3", stage.standby)
+                assert s3.head_object(Bucket=switch.bucket, Key=switch.key)
+                # The way back, by a person: and an object that is gone sends everyone back by itself.
+                s3.delete_object(Bucket=switch.bucket, Key=switch.key)
+                eventually(lambda: stage.world.serving() == stage.primary, within=20, what="the way back")
+        assert not [c for c in stage.ours() if c.service == "monitoring" and c.operation == "PutMetricData"]

@@ -1,0 +1,102 @@
+"""Network ACLs on the wire: what is refused, and what a rule lets through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from drctl.neighbours.aws import Aws, make_client
+from drctl.neighbours.ec2 import Acl, Ec2
+
+REGION, ACCOUNT, ACL = "us-east-1", "111122223333", "acl-0123456789abcdef0"
+PORT = 5432
+
+
+class Stand:
+    """One ACL of two subnets, and a boto3 client."""
+
+    def __init__(self) -> None:
+        self.changed: list[str] = []
+        self.ec2 = Ec2(on_change=lambda acl: self.changed.append(acl.identifier))
+        self.acl: Acl = self.ec2.add(REGION, ACL, ("subnet-1", "subnet-2"), account=ACCOUNT, vpc="vpc-1")
+        self.client = make_client(Aws({"ec2": self.ec2}), "ec2", REGION, account=ACCOUNT)
+
+    def deny(self, **more: Any) -> Any:
+        entry = {
+            "NetworkAclId": ACL,
+            "RuleNumber": 1,
+            "Protocol": "6",
+            "RuleAction": "deny",
+            "Egress": False,
+            "CidrBlock": "0.0.0.0/0",
+            "PortRange": {"From": PORT, "To": PORT},
+        }
+        return self.client.create_network_acl_entry(**{k: v for k, v in (entry | more).items() if v is not None})
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"NetworkAclId": "acl-0000"}, "InvalidNetworkAclID.NotFound"),
+        ({"RuleNumber": 0}, "InvalidParameterValue"),
+        ({"RuleNumber": 32767}, "InvalidParameterValue"),
+        ({"RuleAction": "drop"}, "InvalidParameterValue"),
+        ({"CidrBlock": None}, "MissingParameter"),
+        ({"CidrBlock": "10.0.0.0/99"}, "InvalidParameterValue"),
+        ({"Ipv6CidrBlock": "::/0"}, "InvalidParameterCombination"),
+        ({"PortRange": None}, "MissingParameter"),
+        ({"RuleNumber": 100}, "NetworkAclEntryAlreadyExists"),
+    ],
+)
+def test_an_entry_that_ec2_would_not_take_is_refused_with_its_code(more: dict[str, Any], code: str) -> None:
+    stand = Stand()
+    with pytest.raises(ClientError) as refused:
+        stand.deny(**more)
+    assert refused.value.response["Error"]["Code"] == code
+    assert stand.acl.lets_in(PORT)
+    assert stand.changed == []
+
+
+def test_a_twenty_first_rule_of_a_direction_is_refused() -> None:
+    stand = Stand()
+    for number in range(1, 20):
+        stand.deny(RuleNumber=number)
+    with pytest.raises(ClientError, match="NetworkAclEntryLimitExceeded"):
+        stand.deny(RuleNumber=20)
+
+
+def test_the_lowest_number_that_matches_decides() -> None:
+    stand = Stand()
+    assert stand.acl.lets_in(PORT)
+    stand.deny(RuleNumber=200)
+    assert stand.acl.lets_in(PORT)
+    stand.deny(RuleNumber=50)
+    assert not stand.acl.lets_in(PORT)
+    assert stand.acl.lets_in(443)
+    assert stand.changed == [ACL, ACL]
+
+
+def test_what_nothing_matches_is_denied() -> None:
+    stand = Stand()
+    stand.client.delete_network_acl_entry(NetworkAclId=ACL, RuleNumber=100, Egress=False)
+    assert not stand.acl.lets_in(PORT)
+
+
+def test_acls_are_found_by_their_subnets_and_show_the_last_denial() -> None:
+    stand = Stand()
+    found = stand.client.describe_network_acls(Filters=[{"Name": "association.subnet-id", "Values": ["subnet-2"]}])
+    (acl,) = found["NetworkAcls"]
+    assert {a["SubnetId"] for a in acl["Associations"]} == {"subnet-1", "subnet-2"}
+    assert [e["RuleNumber"] for e in acl["Entries"] if not e["Egress"]] == [100, 32767]
+    nowhere = [{"Name": "association.subnet-id", "Values": ["subnet-9"]}]
+    assert stand.client.describe_network_acls(Filters=nowhere)["NetworkAcls"] == []
+
+
+def test_an_unknown_filter_and_an_absent_entry_are_refused() -> None:
+    stand = Stand()
+    with pytest.raises(ClientError, match="InvalidParameterValue"):
+        stand.client.describe_network_acls(Filters=[{"Name": "colour", "Values": ["red"]}])
+    with pytest.raises(ClientError, match=r"InvalidNetworkAclEntry\.NotFound"):
+        stand.client.delete_network_acl_entry(NetworkAclId=ACL, RuleNumber=7, Egress=False)
