@@ -24,6 +24,8 @@ from chalicelib.actions.rewriting import ROLE
 from chalicelib.core.outcome import NoData, Refused
 from chalicelib.policy import Policy
 
+IAM_REGION: Final = "us-east-1"
+"""IAM is one for all regions; this is its endpoint: https://docs.aws.amazon.com/general/latest/gr/iam-service.html"""
 CLASSES: Final = "storage.k8s.io/v1 storageclasses"
 READS: Final[tuple[Op, ...]] = (
     AwsOp(service="ecr", operation="describe_images", resources=("*",)),
@@ -213,8 +215,7 @@ def _image(image: str, region: str, reader: Reader) -> Verdict:
 
 def _role(arn: str, policy: Policy, reader: Reader) -> Verdict:
     cluster, name = policy.platform.clusters.standby, arn.rpartition("/")[2]
-    # IAM is one for all regions; its endpoint is in us-east-1.
-    role = reader.aws("iam", "us-east-1", "get_role", RoleName=name)
+    role = reader.aws("iam", IAM_REGION, "get_role", RoleName=name)
     match role:
         case Refused(code="NoSuchEntity"):
             return Unfit(f"role {name!r} does not exist")

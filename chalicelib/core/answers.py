@@ -256,7 +256,8 @@ def _looked(
                 look_at=now + LOOK_WHILE_HELD / speed,
                 # A call that was refused and is found missing again is the same trouble, told once.
                 stuck_at=record.stuck_at,
-                facts={**record.facts, **found.facts},
+                # What the gates judge by is what this look found, and nothing that an earlier one did.
+                facts=found.facts or record.facts,
             )
             return put_step(book, incident.id, step.id, changed)
         case Stuck():

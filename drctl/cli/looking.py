@@ -28,6 +28,7 @@ COLOURS = {
     StepState.HELD: "yellow",
     StepState.STUCK: "red",
     StepState.PENDING: "dim",
+    StepState.LEFT: "yellow",
 }
 FUNCTIONS = {"sns": "on_alarm_sns", "eventbridge": "on_alarm_event", "direct": "on_alarm_direct", "command": "command"}
 

@@ -26,6 +26,7 @@ from chalicelib.actions.verify_traffic import Leads
 from chalicelib.actions.verify_write import Proof
 from chalicelib.actions.workload_ready import Readiness
 from chalicelib.core.outcome import Act, Call, Done, Next, Stuck, Wait
+from tests.actions import fences
 from tests.actions.stage import AT, DENIED, POLICY, SILENT, STANDBY, target
 
 REDIS = STANDBY | {"service": "redis"}
@@ -49,6 +50,7 @@ def restoring(*attempts: Attempt, good: tuple[Backup, ...] = (GOOD, OLDER)) -> R
 
 
 ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
+    *fences.ROWS,
     ("velero-location-read-only", STANDBY, SILENT, Wait, "looking again"),
     ("velero-location-read-only", STANDBY, DENIED, Stuck, "AccessDenied"),
     ("velero-location-read-only", STANDBY, None, Stuck, "does not exist"),
@@ -176,6 +178,17 @@ def test_every_action_and_every_kind_of_answer_it_knows_is_a_row() -> None:
     for name, action in ACTIONS.items():
         kinds = {row[3] for row in ROWS if row[0] == name}
         assert (Act in kinds) == bool(action.calls or name == "verify-write")
+
+
+@pytest.mark.parametrize(("facts", "kind", "because"), fences.PROVEN)
+def test_only_a_write_that_failed_behind_the_denial_proves_the_fence(
+    facts: Any, kind: type[Next], because: str
+) -> None:
+    looked_before = replace(target(), facts=fences.SEEN)
+    found = ACTIONS["fence-primary"].next(looked_before, POLICY, facts, AT)
+    assert isinstance(found, kind), found
+    assert because in found.because
+    assert (found.facts.get("fenced") == "Fenced") == (kind is Done) if isinstance(found, Done | Wait) else True
 
 
 def test_a_person_s_step_is_done_by_their_word() -> None:

@@ -80,7 +80,7 @@ def test_without_approval_the_database_is_never_promoted_and_the_traffic_never_m
 def test_steps_that_need_nothing_start_side_by_side_in_the_first_round() -> None:
     worker = Worker(LittleWorld(), confirmed(), RULES)
     first = due(worker.book, rules=RULES, now=at(10))
-    at_once = {"protect-backups", "capacity", "pause-standby-schedules"} | LOOSE
+    at_once = {"protect-backups", "rewrites", "capacity", "pause-standby-schedules"} | LOOSE
     assert {w.step.id for w in first if isinstance(w, Look)} == at_once
     assert {w.step.id for w in first if isinstance(w, Look) and w.aside} == LOOSE
     worker.round(at(10))

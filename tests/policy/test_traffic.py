@@ -172,7 +172,7 @@ def test_too_few_name_servers_are_told(broken: Broken, new: str, field: str, fou
 def test_a_move_that_nobody_asks_the_name_servers_about_is_told(broken: Broken) -> None:
     broken.edit("runbooks", "action: verify-traffic", "action: person").says(
         "moved-traffic-is-asked-for",
-        "runbooks.yaml runbooks[0].steps[8].action",
+        "runbooks.yaml runbooks[0].steps[9].action",
         at="action: switch-traffic",
         found="switch-traffic",
         allowed="needs 'traffic'",
