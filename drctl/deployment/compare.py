@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from chalicelib import names
 from chalicelib.policy import Policy
-from drctl.deployment.permissions import document
+from drctl.deployment.permissions import document, iam_action, operations
 
 PREFIXES: Final = {"monitoring": "cloudwatch", "email": "ses"}
 """Signing name → IAM's prefix, where they differ."""
@@ -55,9 +55,11 @@ def compare(
     policy: Policy, granted: Mapping[str, Mapping[str, Any]], used: Iterable[tuple[str, str, str]]
 ) -> tuple[Compared, ...]:
     """`granted` is function → its policy's document; `used` are (logical id, signing name, operation) of the ledger."""
+    named = {iam_action(op.service, op.operation): op.iam for op in operations(policy) if op.iam}
     seen: dict[str, set[str]] = {}
     for function, service, operation in used:
-        seen.setdefault(function, set()).add(f"{PREFIXES.get(service, service)}:{operation}")
+        action = f"{PREFIXES.get(service, service)}:{operation}"
+        seen.setdefault(function, set()).update(named.get(action, (action,)))
     return tuple(
         Compared(
             name,

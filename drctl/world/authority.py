@@ -30,9 +30,11 @@ ACTIONS: Final = {"monitoring": "cloudwatch"}
 """Signing name → IAM's prefix, where they differ."""
 QUERY_CODE: Final = "AccessDenied"
 JSON_CODE: Final = "AccessDeniedException"
-"""The codes of a denial, in XML and in JSON:
+EC2_CODE: Final = "UnauthorizedOperation"
+"""The codes of a denial, in XML, in JSON and of EC2:
 https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/CommonErrors.html,
-https://docs.aws.amazon.com/eks/latest/APIReference/CommonErrors.html
+https://docs.aws.amazon.com/eks/latest/APIReference/CommonErrors.html,
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
 """
 _EKS: Final = re.compile(r"/clusters/(?P<cluster>[^/?]+)(?:/node-groups/(?P<group>[^/?]+))?")
 _CHECK: Final = re.compile(r"/2013-04-01/healthcheck/(?P<id>[^/?]+)")
@@ -57,7 +59,8 @@ class Authority:
         if principal is None:
             message = "The security token included in the request is invalid."
             return faults.word(asked, 403, "InvalidClientTokenId", message)
-        code = QUERY_CODE if asked.protocol in ("query", "ec2", "rest-xml") else JSON_CODE
+        code = QUERY_CODE if asked.protocol in ("query", "rest-xml") else JSON_CODE
+        code = EC2_CODE if asked.protocol == "ec2" else code
         for request in judged(asked, self.account, raw_path, body):
             if denial := principal.denial(request):
                 return faults.word(asked, 403, code, denial)

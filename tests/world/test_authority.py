@@ -40,6 +40,9 @@ ALLOWED: Final[Mapping[str, tuple[str, Send]]] = {
     "cluster": ("eks", lambda c: c.describe_cluster(name="neurectomy-usw2")),
     "node group": ("eks", lambda c: c.update_nodegroup_config(**GROUP, scalingConfig={"desiredSize": 6})),
     "metric": ("cloudwatch", lambda c: c.put_metric_data(**OUTCOME)),
+    "item": ("dynamodb", lambda c: c.get_item(TableName="neurectomy-dr", Key={"pk": {"S": "a"}, "sk": {"S": "b"}})),
+    "network ACLs": ("ec2", lambda c: c.describe_network_acls()),
+    "who it is": ("sts", lambda c: c.get_caller_identity()),
     "alarms": ("cloudwatch", lambda c: c.describe_alarms(AlarmNames=["a", "b"])),
 }
 REFUSED: Final[Mapping[str, tuple[str, Send, str, str]]] = {
@@ -90,6 +93,32 @@ REFUSED: Final[Mapping[str, tuple[str, Send, str, str]]] = {
         lambda c: c.set_alarm_state(AlarmName="a", StateValue="OK", StateReason="r"),
         "AccessDeniedException",
         f"cloudwatch:SetAlarmState on resource: arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:a",
+    ),
+    "a network ACL": (
+        "ec2",
+        lambda c: c.create_network_acl_entry(
+            NetworkAclId="acl-1", RuleNumber=1, Protocol="-1", RuleAction="deny", Egress=False, CidrBlock="0.0.0.0/0"
+        ),
+        "UnauthorizedOperation",
+        f"ec2:CreateNetworkAclEntry on resource: arn:aws:ec2:{REGION}:{ACCOUNT}:network-acl/acl-1",
+    ),
+    "an image": (
+        "ecr",
+        lambda c: c.describe_images(repositoryName="web"),
+        "AccessDeniedException",
+        f"ecr:DescribeImages on resource: arn:aws:ecr:{REGION}:{ACCOUNT}:repository/web",
+    ),
+    "a routing control": (
+        "route53-recovery-cluster",
+        lambda c: c.get_routing_control_state(RoutingControlArn=f"arn:aws:route53-recovery-control::{ACCOUNT}:c"),
+        "AccessDeniedException",
+        f"route53-recovery-cluster:GetRoutingControlState on resource: arn:aws:route53-recovery-control::{ACCOUNT}:c",
+    ),
+    "another table": (
+        "dynamodb",
+        lambda c: c.get_item(TableName="other", Key={"pk": {"S": "a"}, "sk": {"S": "b"}}),
+        "AccessDeniedException",
+        f"dynamodb:GetItem on resource: arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/other",
     ),
     "a health check": (
         "route53",

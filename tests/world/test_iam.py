@@ -66,9 +66,13 @@ def test_a_narrow_policy_does_not_allow_what_has_no_resource() -> None:
         ({"StringLike": {"cloudwatch:namespace": "A*"}}, {"cloudwatch:namespace": "AB"}, True),
         ({"StringLike": {"cloudwatch:namespace": "A?"}}, {"cloudwatch:namespace": "A"}, False),
         ({"StringEquals": {"a:b": "1", "a:c": "2"}}, {"a:b": "1"}, False),
+        ({"ForAllValues:StringEquals": {"a:b": ["1", "2"]}}, {"a:b": ("2", "1")}, True),
+        ({"ForAllValues:StringEquals": {"a:b": ["1", "2"]}}, {"a:b": ("1", "3")}, False),
+        ({"ForAllValues:StringEquals": {"a:b": ["1", "2"]}}, {}, True),
+        ({"StringEquals": {"a:b": "1"}}, {"a:b": ("1",)}, False),
     ],
 )
-def test_every_condition_must_be_met(condition: dict[str, Any], context: dict[str, str], *, met: bool) -> None:
+def test_every_condition_must_be_met(condition: dict[str, Any], context: dict[str, Any], *, met: bool) -> None:
     asked = Request("cloudwatch:PutMetricData", "*", context)
     found = principal(allow("cloudwatch:PutMetricData", "*", Condition=condition)).verdict(asked)
     assert found is (Verdict.ALLOWED if met else Verdict.IMPLICIT)
