@@ -90,7 +90,7 @@ def test_a_role_without_a_statement_is_denied_by_ministack_too(stage: Stage) -> 
     gate.authority = None
     try:
         with pytest.raises(AssertionError, match=r"DynamoDB refused put_item on .*: AccessDeniedException"):
-            stage.say("set-mode", mode="observe")
+            stage.say("set-mode", mode="observe", id="denied")
     finally:
         gate.authority = authority
         put(stage, was["role"], was["name"], was["document"])
