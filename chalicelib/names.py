@@ -20,6 +20,11 @@ def app(policy: Policy) -> str:
     return f"{policy.platform.name}-dr"
 
 
+def logical(function: str) -> str:
+    """`on_alarm_sns` → `OnAlarmSns`, as Chalice names the function's resource; its role's has `Role` after it."""
+    return "".join(part.capitalize() for part in function.split("_"))
+
+
 def function(policy: Policy, name: str) -> str:
     """A deployed function; people invoke `command` by this name."""
     return f"{app(policy)}-{name}"

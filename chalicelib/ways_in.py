@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from chalicelib import rights
 from chalicelib.agents.lookout import Heartbeat, Lookout, Seen
 from chalicelib.agents.parts import endpoints, told
 from chalicelib.bootstrap import Responder
@@ -62,6 +63,8 @@ def tick(responder: Responder, *, until: datetime) -> Worked:
 
 def command(responder: Responder, payload: object, *, until: datetime) -> Mapping[str, Any]:
     """Carries a person's command to the desk and answers what became of it: `{"ok", "because", "id", "by"}`."""
+    if isinstance(payload, Mapping) and "look" in payload:
+        return look(responder, payload["look"])
     clock = responder.clock
     said = heard(responder, payload)
     if isinstance(said, Unheard):
@@ -76,6 +79,18 @@ def command(responder: Responder, payload: object, *, until: datetime) -> Mappin
             because = "it is in the inbox, and the desk has not taken it in yet; it will (see status)"
             return {"ok": True, "because": because, "id": said.said.id, "by": said.said.who}
         clock.sleep(RETRY_S)
+
+
+def look(responder: Responder, what: object) -> Mapping[str, Any]:
+    """Answers a person's question, such as `rights`, by looking; neither the desk nor the platform is touched."""
+    if what != "rights":
+        return {"ok": False, "because": f"look is {what!r}, allowed is 'rights'", "id": None}
+    found = rights.check(responder.policy, responder.ports.kube.afresh())
+    return {
+        "ok": all(f.allowed for f in found),
+        "because": rights.sentence(found),
+        "rights": [f.shown() for f in found],
+    }
 
 
 def _reply(responder: Responder, command_id: str) -> Reply | None:

@@ -41,13 +41,18 @@ class AwsOp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KubeOp:
-    """A Kubernetes request, e.g. `KubeOp(verb="create", group="velero.io", resource="restores")`."""
+    """A Kubernetes request, e.g. `KubeOp(verb="create", group="velero.io", resource="restores")`.
+
+    `within` is where its objects lie: `velero`, the namespace of Velero; `workloads`, those of the platform's
+    services; `cluster`, in none. Left out, it follows from the resource (`rights.py`).
+    """
 
     verb: Literal["get", "list", "create", "patch", "delete"]
     group: str
     resource: str
     version: str = "v1"
     where: Where = "standby"
+    within: Literal["velero", "workloads", "cluster"] | None = None
 
     @property
     def named(self) -> str:

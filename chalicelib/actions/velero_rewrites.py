@@ -46,12 +46,12 @@ class VeleroRewrites:
 
     name: ClassVar[str] = "velero-rewrites"
     reads: ClassVar[tuple[Op, ...]] = (
-        KubeOp(verb="get", group="", resource="configmaps"),
-        KubeOp(verb="list", group="", resource="configmaps"),
+        KubeOp(verb="get", group="", resource="configmaps", within="velero"),
+        KubeOp(verb="list", group="", resource="configmaps", within="velero"),
     )
     calls: ClassVar[tuple[Op, ...]] = (
-        KubeOp(verb="create", group="", resource="configmaps"),
-        KubeOp(verb="patch", group="", resource="configmaps"),
+        KubeOp(verb="create", group="", resource="configmaps", within="velero"),
+        KubeOp(verb="patch", group="", resource="configmaps", within="velero"),
     )
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Rewriting | Refused | NoData:

@@ -45,9 +45,11 @@ _KINDS: Final = {
     "v1 secrets": "Secret",
     "v1 serviceaccounts": "ServiceAccount",
     "storage.k8s.io/v1 storageclasses": "StorageClass",
+    "authorization.k8s.io/v1 selfsubjectaccessreviews": "SelfSubjectAccessReview",
 }
 _REGISTERING: Final = Lock()
-_CLUSTER_WIDE: Final = frozenset({"v1 nodes", "storage.k8s.io/v1 storageclasses"})
+_REVIEWS: Final = "authorization.k8s.io/v1 selfsubjectaccessreviews"
+_CLUSTER_WIDE: Final = frozenset({"v1 nodes", "storage.k8s.io/v1 storageclasses", _REVIEWS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,10 @@ class KubeClients:
         self._transport = transport
         self._found: dict[str, Found] = {}
         self._lock = Lock()
+
+    def afresh(self) -> KubeClients:
+        """The same, without what it has found out: for whoever wants to know that it still can be."""
+        return KubeClients(self._aws, tuple(self._clusters.values()), now=self._now, transport=self._transport)
 
     def client(self, cluster: str) -> Client | Refused | NoData:
         """The cluster's client; NoData when EKS does not say where it is."""
@@ -180,6 +186,27 @@ def look(
         return NoData(because=f"{resource} in cluster {cluster!r}: HTTP {error.response.status_code} without a Status")
     except httpx2.HTTPError as error:
         return NoData(because=f"{resource} in cluster {cluster!r} was not answered: {type(error).__name__}: {error}")
+
+
+def may(clients: KubeClients, cluster: str, asked: Mapping[str, str]) -> Mapping[str, Any] | Refused | NoData:
+    """What the cluster says to `asked` (verb, group, resource, namespace) of the caller itself: the review's `status`.
+    It is a POST that keeps nothing: every authenticated caller may.
+    https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/self-subject-access-review-v1/
+    """
+    client = clients.client(cluster)
+    if not isinstance(client, Client):
+        return client
+    kind = _resource(_REVIEWS)
+    try:
+        said = client.create(kind({"metadata": {}, "spec": {"resourceAttributes": dict(asked)}}))
+    except ApiError as error:
+        return _read_failed(cluster, "access review", error)
+    except httpx2.HTTPStatusError as error:
+        return NoData(because=f"access review in cluster {cluster!r}: HTTP {error.response.status_code} and no Status")
+    except httpx2.HTTPError as error:
+        return NoData(because=f"access review in cluster {cluster!r} was not answered: {type(error).__name__}: {error}")
+    status: Mapping[str, Any] = _plain(said)["status"]
+    return status
 
 
 def _read_failed(cluster: str, resource: str, error: ApiError) -> Refused | NoData:

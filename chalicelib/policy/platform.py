@@ -10,6 +10,7 @@ from pydantic import Field
 from chalicelib.policy.base import Duration, Name, Row
 
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-gov)?-[a-z]+-\d$")]
+SecurityGroup = Annotated[str, Field(pattern=r"^sg-[0-9a-f]+$")]
 AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
 
 
@@ -173,6 +174,22 @@ class Endpoint(Row):
     url: Annotated[str, Field(pattern=r"^https?://")]
 
 
+class Endpoints(Row):
+    """The VPC endpoints that the responder's stack makes. `route_tables` are those of the functions' subnets."""
+
+    vpc: Annotated[str, Field(pattern=r"^vpc-[0-9a-f]+$")]
+    route_tables: Annotated[tuple[Annotated[str, Field(pattern=r"^rtb-[0-9a-f]+$")], ...], Field(min_length=1)]
+    security_groups: Annotated[tuple[SecurityGroup, ...], Field(min_length=1)]
+
+
+class Network(Row):
+    """Where the functions run when a cluster's API or the database is private."""
+
+    subnets: Annotated[tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")], ...], Field(min_length=1)]
+    security_groups: Annotated[tuple[SecurityGroup, ...], Field(min_length=1)]
+    endpoints: Endpoints | None = Field(default=None, description="left out when the VPC has its endpoints already")
+
+
 class Responder(Row):
     """The responder's own things, all in the standby region."""
 
@@ -186,6 +203,9 @@ class Responder(Row):
     answer_time: Duration = Field(description="how long a person is expected to take to answer a page")
     reserved_concurrency: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="Lambda capacity kept for the clock and for people, so that no storm starves them"
+    )
+    network: Network | None = Field(
+        default=None, description="the VPC of the functions; left out while clusters and database are public"
     )
 
 

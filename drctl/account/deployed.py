@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from chalicelib import names
+from chalicelib.names import logical
 from chalicelib.policy import Policy
 from chalicelib.policy.notifications import EmailChannel
 from drctl.account.asking import Account, NotSeen, NotThere
 from drctl.account.verdicts import Claim, Row, Subject, at
 from drctl.deployment.config import config
-from drctl.deployment.resources import logical, resources
+from drctl.deployment.resources import resources
 
 ENABLED: Final = ("opt-in-not-required", "opted-in")
 """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Region.html"""

@@ -1,4 +1,4 @@
-"""Everything that is generated, as files: `.chalice/config.json`, an IAM policy a function, the templates."""
+"""Everything that is generated, as files: `.chalice/config.json`, an IAM policy a function, the templates, RBAC."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib import names
+from chalicelib.actions.rights import PLACES
 from chalicelib.policy import Policy
+from drctl.deployment import rbac
+from drctl.deployment.access import primary_template
 from drctl.deployment.agents import witness
 from drctl.deployment.config import config
 from drctl.deployment.permissions import document
@@ -16,6 +19,7 @@ from drctl.deployment.resources import resources
 
 MERGED = "resources.json"
 PRIMARY = "primary.json"
+ACCESS = "access-primary.json"
 WITNESS = "witness.json"
 
 
@@ -27,22 +31,30 @@ def alarms_file(region: str) -> str:
 def templates(policy: Policy) -> dict[str, Any]:
     """File name → template, of the other regions: what is deployed beside the responder."""
     others = {alarms_file(region): template for region, template in elsewhere(policy).items()}
-    return {PRIMARY: primary(policy), WITNESS: witness(policy), **others}
+    access = primary_template(policy)
+    return {
+        PRIMARY: primary(policy),
+        WITNESS: witness(policy),
+        **({ACCESS: access} if access else {}),
+        **others,
+    }
 
 
 def generated(policy: Policy) -> dict[str, Any]:
-    """File name under `.chalice/` → its content."""
+    """File name under `.chalice/` → its content: an object of JSON, or the text of a manifest."""
+    granted = {place: rbac.manifests(policy, place) for place in PLACES}
     return {
         "config.json": config(policy),
         MERGED: resources(policy),
         **templates(policy),
         **{f"policy-{function}.json": document(policy, function) for function in names.FUNCTIONS},
+        **{f"rbac-{place}.yaml": rbac.text(objects) for place, objects in granted.items() if objects},
     }
 
 
 def text(content: Any) -> str:
     """As it stands in the file."""
-    return json.dumps(content, indent=2, sort_keys=True) + "\n"
+    return content if isinstance(content, str) else json.dumps(content, indent=2, sort_keys=True) + "\n"
 
 
 def write(folder: Path, policy: Policy) -> list[Path]:
@@ -69,5 +81,6 @@ def drift(folder: Path, policy: Policy) -> list[str]:
             found.append(
                 f"{folder.name}/{name} is not what policy and code give today; `drctl generate` writes it anew"
             )
-    strangers = sorted(path.name for path in folder.glob("*.json") if path.name not in wanted)
+    there = (path for kind in ("*.json", "*.yaml") for path in folder.glob(kind))
+    strangers = sorted(path.name for path in there if path.name not in wanted)
     return [*found, *(f"{folder.name}/{name} belongs to nothing that is generated; remove it" for name in strangers)]

@@ -15,8 +15,9 @@ import botocore.session
 from botocore import xform_name
 
 from chalicelib import names
-from chalicelib.actions.contract import AwsOp
+from chalicelib.actions.contract import Action, AwsOp
 from chalicelib.actions.registry import ACTIONS
+from chalicelib.actions.rights import kube_rights
 from chalicelib.policy import Policy
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
 from chalicelib.policy.platform import ArcSwitch, MetricSwitch, ObjectSwitch
@@ -41,6 +42,23 @@ COMMON: Final = (
     ),
     AwsOp(service="sqs", operation="send_message", resources=("arn:aws:sqs:{standby}:{account}:{failed_queue}",)),
 )
+PRIMARY_CLUSTER: Final = AwsOp(
+    service="eks",
+    operation="describe_cluster",
+    resources=("arn:aws:eks:{primary}:{account}:cluster/{primary_cluster}",),
+    where="primary",
+)
+
+
+# Lambda makes a function's network interfaces in the role's name: AWSLambdaVPCAccessExecutionRole's, less its logs.
+INTERFACES: Final = (
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+)
 
 
 def words(policy: Policy) -> dict[str, str]:
@@ -54,6 +72,7 @@ def words(policy: Policy) -> dict[str, str]:
         "account": platform.account,
         "replica": platform.database.replica.instance,
         "cluster": standby.name,
+        "primary_cluster": platform.clusters.primary.name,
         "node_group": standby.node_group.name if standby.node_group else "",
         "application_secret": platform.application_secret.name,
         "credentials_secret": platform.database.credentials_secret,
@@ -72,16 +91,18 @@ def words(policy: Policy) -> dict[str, str]:
     return found
 
 
-def declared(policy: Policy) -> tuple[AwsOp, ...]:
+def declared(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[AwsOp, ...]:
     """What actions declare; of the traffic switch only what the kind in policy needs."""
     kind = policy.platform.traffic.switch.kind
-    ops = (op for action in ACTIONS.values() for op in (*action.reads, *action.calls))
+    ops = (op for action in known.values() for op in (*action.reads, *action.calls))
     return tuple(op for op in ops if isinstance(op, AwsOp) and op.switch in (None, kind))
 
 
-def operations(policy: Policy) -> tuple[AwsOp, ...]:
+def operations(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[AwsOp, ...]:
     """Every AWS operation that a function may come to. All work the desk, so they come to the same."""
-    return (*STORE, *COMMON, _alarms(policy), *_channel_operations(policy), *declared(policy))
+    primary = (PRIMARY_CLUSTER,) if kube_rights(policy, "primary", known) else ()
+    common = (*STORE, *COMMON, *primary, _alarms(policy))
+    return (*common, *_channel_operations(policy), *declared(policy, known))
 
 
 def _alarms(policy: Policy) -> AwsOp:
@@ -124,6 +145,8 @@ def document(policy: Policy, function: str) -> dict[str, Any]:
         if condition:
             statement["Condition"] = {"StringEquals": {condition[0]: condition[1]}}
         statements.append(statement)
+    if policy.platform.responder.network:
+        statements.append({"Effect": "Allow", "Action": list(INTERFACES), "Resource": ["*"]})
     return {"Version": "2012-10-17", "Statement": statements}
 
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from chalicelib import names
+from chalicelib.names import logical
 from chalicelib.policy import Policy
 from drctl.deployment import switch
+from drctl.deployment.access import standby_entries
+from drctl.deployment.network import endpoints, vpc_config
 
 HOUR_S: Final = 3600
 DAY_S: Final = 24 * HOUR_S
@@ -23,15 +26,10 @@ EVENTS: Final = {
 }
 
 
-def logical(function: str) -> str:
-    """`on_alarm_sns` → `OnAlarmSns`, as Chalice names the function's resource."""
-    return "".join(part.capitalize() for part in function.split("_"))
-
-
 def resources(policy: Policy) -> dict[str, Any]:
     """The template."""
     found: dict[str, Any] = {}
-    for build in (_functions, _table, _status_bucket, _queues, _switch, _own_alarms):
+    for build in (_functions, _table, _status_bucket, _queues, _switch, _own_alarms, standby_entries, endpoints):
         found |= build(policy)
     found |= _permissions(policy)
     return {"Resources": found, "Outputs": _outputs()}
@@ -49,6 +47,7 @@ def _functions(policy: Policy) -> dict[str, Any]:
                 "MaximumEventAgeInSeconds": 6 * HOUR_S,
                 "DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": failed}},
             },
+            **vpc_config(policy),
         }
         if name in EVENTS:
             properties["Events"] = {

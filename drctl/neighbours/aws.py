@@ -8,8 +8,8 @@ Requests are read, routed and answers written by moto.core, the server side of b
 are checked by botocore's validator. What is added here is the scope, the refusals, and the two ways in: an aiohttp
 app, and a client whose HTTP never leaves the process.
 
-Region and account are those of the signature's scope; an access key of twelve digits is the account, as in MiniStack.
-The signature itself is not verified. Sources:
+Region and account are those of the signature's scope: an access key of twelve digits is the account, as in MiniStack,
+any other is of the account that the model was given. The signature itself is not verified. Sources:
 - *protocols*: smithy.io/2.0/aws/protocols (query, ec2, json, rest)
 - *common*: docs.aws.amazon.com/AmazonRDS/latest/APIReference/CommonErrors.html, and the page of that name of
   EC2, EKS and Route 53 (InvalidAction, MissingParameter, MissingAuthenticationToken, ValidationError)
@@ -48,7 +48,7 @@ from multidict import CIMultiDict
 from werkzeug.exceptions import HTTPException
 
 DEFAULT_ACCOUNT: Final = "000000000000"
-"""The account of an access key that is not twelve digits, as in MiniStack."""
+"""The account of an access key that is not twelve digits, unless the model is given another; as in MiniStack."""
 SETTLES_EVERY: Final = 0.25
 """Seconds between two looks for what has fallen due."""
 TURN: Final = web.AppKey("turn", asyncio.Lock)
@@ -112,9 +112,14 @@ class Aws:
     """The model: services by boto3's name (`rds`, `eks`), reached as over HTTP. No I/O of its own."""
 
     def __init__(
-        self, services: Mapping[str, object], *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        services: Mapping[str, object],
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        account: str = DEFAULT_ACCOUNT,
     ) -> None:
         self.services = dict(services)
+        self.account = account
         self.clock = clock
         self._seen: deque[dict[str, Any]] = deque(maxlen=SEEN)
         self._faults: list[tuple[AwsError, bool]] = []
@@ -139,7 +144,7 @@ class Aws:
     def request(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """One HTTP request; `url` is absolute. Nothing is raised: a refusal is an answer in the service's protocol."""
         asked = CIMultiDict(headers)
-        scope = read_scope(url, asked)
+        scope = read_scope(url, asked, self.account)
         if scope is None:
             return _plain("MissingAuthenticationToken", "Missing Authentication Token", 403)
         service = next((s for s in self.services if scope.signing_name == _model(s).signing_name), None)
@@ -265,14 +270,15 @@ class _Call:
         return own or "ValidationException"
 
 
-def read_scope(url: str, headers: Mapping[str, str]) -> Scope | None:
-    """The signature's scope, from the Authorization header or the query of a presigned URL; None without one."""
+def read_scope(url: str, headers: Mapping[str, str], account: str = DEFAULT_ACCOUNT) -> Scope | None:
+    """The signature's scope, from the Authorization header or the query of a presigned URL; None without one.
+    `account` is that of a key which is no account itself.
+    """
     found = _SCOPE.search(headers.get("Authorization", "")) or _SCOPE.search(url.partition("X-Amz-Credential")[2])
     if found is None:
         return None
     key = found["key"]
-    account = key if re.fullmatch(r"\d{12}", key) else DEFAULT_ACCOUNT
-    return Scope(found["region"], account, found["name"])
+    return Scope(found["region"], key if re.fullmatch(r"\d{12}", key) else account, found["name"])
 
 
 @cache

@@ -18,6 +18,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from drctl.neighbours.aws import DEFAULT_ACCOUNT, AwsError
+from drctl.neighbours.eks_access import Entries
+from drctl.neighbours.kubernetes.rbac import User
+from drctl.neighbours.sts_token import Identity
 
 UPDATE_TAKES: Final = timedelta(seconds=15)
 """Real time until an update is `Successful`: the group has been told its size. Nodes come later."""
@@ -76,6 +79,10 @@ class Cluster:
     version: str
     created_at: datetime
     nodegroups: dict[str, Nodegroup] = field(default_factory=dict)
+    access: Entries = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.access = Entries(self.name, self.arn)
 
     @property
     def arn(self) -> str:
@@ -130,6 +137,10 @@ class Eks:
             raise KeyError(f"there is no cluster {cluster!r}")
         return _nodes(found[0])
 
+    def user(self, cluster: str, identity: Identity) -> User | None:
+        """Whom a cluster takes an IAM identity for, by its access entries."""
+        return next((c.access.user(identity) for c in self._clusters if c.name == cluster), None)
+
     def settle(self) -> None:
         """Lets nodes come and go whose time has come. All operations begin with it."""
         now = self.clock()
@@ -161,6 +172,22 @@ class Eks:
                 "tags": {},
             }
         }
+
+    def create_access_entry(self, region: str, account: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """CreateAccessEntry; what is refused is in eks_access.py."""
+        return self._cluster(region, account, params["clusterName"]).access.create(params, self.clock())
+
+    def describe_access_entry(self, region: str, account: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """DescribeAccessEntry."""
+        return self._cluster(region, account, params["clusterName"]).access.describe(params["principalArn"])
+
+    def list_access_entries(self, region: str, account: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """ListAccessEntries, in one page."""
+        return {"accessEntries": sorted(self._cluster(region, account, params["clusterName"]).access.kept)}
+
+    def delete_access_entry(self, region: str, account: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """DeleteAccessEntry."""
+        return self._cluster(region, account, params["clusterName"]).access.delete(params["principalArn"])
 
     def list_nodegroups(self, region: str, account: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """ListNodegroups, in one page."""

@@ -79,11 +79,15 @@ class _Signature:
 
 
 class Sts:
-    """The model: no I/O of its own. `keys` are all that there are."""
+    """The model: no I/O of its own. `keys` are all that there are, until it is told of more (`know`)."""
 
     def __init__(self, keys: Iterable[Key], *, clock: Callable[[], datetime]) -> None:
         self.keys = {key.access_key: key for key in keys}
         self.clock = clock
+
+    def know(self, keys: Iterable[Key]) -> None:
+        """Keys that there are from now on."""
+        self.keys |= {key.access_key: key for key in keys}
 
     def request(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """One HTTP request; `url` is absolute. Nothing is raised: a refusal is an answer."""

@@ -1,9 +1,9 @@
 """The gate: a reverse proxy on loopback that all AWS traffic of the local world passes, in both directions.
 
-It knows each request's region and service from its signature (wire.py), can break any of them (faults.py), and
-writes down every call (ledger.py). What no stand-in for AWS has goes to a neighbour: `routes` maps a service
-(`rds`) or one operation of it (`route53:GetHealthCheckStatus`) to that neighbour's address; everything else
-goes to MiniStack.
+It knows each request's region and service from its signature (wire.py), can break any of them (faults.py), refuses what
+a function's role may not (authority.py), and writes down every call (ledger.py). What no stand-in for AWS has goes to a
+neighbour: `routes` maps a service (`rds`) or one operation of it (`route53:GetHealthCheckStatus`) to that neighbour's
+address; everything else goes to MiniStack.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from drctl.world import faults as wording
+from drctl.world.authority import Authority
 from drctl.world.faults import Fault, Faults
 from drctl.world.ledger import Call, Ledger
 from drctl.world.wire import Asked, read
@@ -50,6 +51,7 @@ class Gate:
     routes: Mapping[str, str] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
     faults: Faults = field(default_factory=Faults)
+    authority: Authority | None = None
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _session: aiohttp.ClientSession | None = None
@@ -113,11 +115,11 @@ class Gate:
     ) -> web.Response | None:
         """What the caller gets; None is no answer at all."""
         if fault is None:
-            return await self._forward(request, asked, body)
+            return await self._judged(request, asked, body)
         if fault.kind == "slow" and fault.phase == "before":
             await self.sleep(fault.seconds)
-            return await self._forward(request, asked, body)
-        true = await self._forward(request, asked, body) if fault.phase == "after" else None
+            return await self._judged(request, asked, body)
+        true = await self._judged(request, asked, body) if fault.phase == "after" else None
         match fault.kind:
             case "lose":
                 return None
@@ -128,6 +130,11 @@ class Gate:
                 return _worded(wording.throttled(asked))
             case "error":
                 return _worded(wording.broken(asked))
+
+    async def _judged(self, request: web.Request, asked: Asked, body: bytes) -> web.Response | None:
+        """The service's answer, or its refusal of a function that may not ask this."""
+        refusal = self.authority.refusal(asked, request.raw_path, body) if self.authority else None
+        return _worded(refusal) if refusal else await self._forward(request, asked, body)
 
     async def _forward(self, request: web.Request, asked: Asked, body: bytes) -> web.Response | None:
         if self._session is None:

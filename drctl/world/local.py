@@ -28,8 +28,9 @@ from drctl.deployment.project import package_of
 from drctl.deployment.switch import object_host
 from drctl.neighbours.dns import AuthoritativeDns, answer
 from drctl.neighbours.healthchecks import CHECKERS, METRICS_NAMESPACE, METRICS_REGION, http_fetch, run_checkers
-from drctl.world import seeds
+from drctl.world import rights, seeds
 from drctl.world.agents import publish_health
+from drctl.world.authority import Authority
 from drctl.world.deploy import client, deploy
 from drctl.world.ministack import install
 from drctl.world.platform import ROUTES, LocalPlatform, now
@@ -158,6 +159,10 @@ class LocalWorld:
                 parameters={name: value for name, value in given.items() if name in template.get("Parameters", {})},
             )
         seeds.composites(self.clients, policy)
+        roles = rights.roles(self.clients, policy)
+        self.platform.sts.know(rights.keys(self.clients, policy))
+        rights.let_in(self.clients, policy, roles)
+        self.world.gate.authority = Authority(platform.account, rights.principals(self.clients, policy, roles))
 
     def _elsewhere(self) -> dict[str, str]:
         """Where the responder finds the zone's name servers, and an ARC cluster's endpoints: those are behind the gate,

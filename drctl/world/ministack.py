@@ -154,6 +154,7 @@ class MiniStack:
             "TMPDIR": str(self.directory / "tmp"),
             "GATEWAY_PORT": str(self.port),
             "MINISTACK_ACCOUNT_ID": self.account,
+            "AUTH": "true",  # functions run as their roles, and may do what these may
             "AWS_SECRET_ACCESS_KEY": SECRET,  # what the functions sign with; the local STS knows it
             "BIND_HOST": "127.0.0.1",  # it would bind every interface
             "IOT_MTLS_ENABLED": "0",  # a second listener, on every interface

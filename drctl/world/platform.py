@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -43,10 +44,11 @@ from drctl.neighbours.rds.postgres import PostgresEngine
 from drctl.neighbours.rds.service import Rds
 from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel, Slack
-from drctl.neighbours.sts_token import Unauthorized, Verifier
+from drctl.neighbours.sts_token import Identity, Unauthorized, Verifier
 from drctl.world import people, seeds, workloads
 from drctl.world.deploy import client, make_bucket
 from drctl.world.network import network
+from drctl.world.rights import grant
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
 from drctl.world.supervisor import LOOPBACK, Neighbour
 
@@ -120,14 +122,16 @@ class LocalPlatform:
                 "ec2": self.ec2,
                 "route53": self.checks,
                 any_endpoint.ARC: self.arc,
-            }
+            },
+            # A role's temporary keys are of this account, as an account's own are.
+            account=platform.account,
         )
         self.pagerduty = PagerDuty(now, speed, routing_keys=[ROUTING_KEY])
         names = [c.channel.removeprefix("#") for c in policy.notifications.channels if isinstance(c, SlackChannel)]
         channels = [Channel(id=f"C{n:08d}", name=name) for n, name in enumerate(names)]
         self.slack = Slack(now, speed, tokens={BOT_TOKEN: "U00000001"}, channels=channels, burst=5)
+        self._identities: dict[str, dict[str, Identity]] = {}
         self.sts = sts.Sts(people.keys(policy), clock=now)
-        self._users: dict[str, User] = {}
         self.store = BackupStore(*(bucket for r in policy.backups.replication for bucket in (r.source, r.destination)))
         self.clusters = {c.name: self._cluster(c) for c in (platform.clusters.primary, platform.clusters.standby)}
         self.services = {e.region: self._services(e.region) for e in platform.endpoints}
@@ -141,7 +145,7 @@ class LocalPlatform:
             name=row.name,
             location=self.store,
             bucket=replication.source if is_primary else replication.destination,
-            authenticate=self._users.get,
+            authenticate=partial(self._user, row.name),
         )
 
     def _services(self, region: str) -> RegionServices:
@@ -224,6 +228,7 @@ class LocalPlatform:
             api.workloads.node_labels["eks.amazonaws.com/nodegroup"] = row.node_group.name
         workloads.furnish(self.policy, row, api, self.ecr)
         api.set_nodes(nodes)
+        grant(api, self.policy, "primary" if row is self.policy.platform.clusters.primary else "standby")
         if row is not self.policy.platform.clusters.primary:
             return
         seed(api, workloads.objects(self.policy))
@@ -248,22 +253,30 @@ class LocalPlatform:
     def _knows_callers(self, cluster: str) -> Middleware:
         """Asks STS who a new token is, beside the event loop: the question goes through the gate, which is on it."""
         row = next(c for c in self._rows() if c.name == cluster)
+        identities = self._identities.setdefault(cluster, {})
         verifier = Verifier(cluster, clock=now, fetch=self._fetch, hosts=[f"sts.{row.region}.amazonaws.com"])
 
         @web.middleware
         async def known(request: web.Request, handler: Handler) -> web.StreamResponse:
             token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-            if token and token not in self._users:
+            if token and token not in identities:
                 try:
-                    identity = await asyncio.to_thread(verifier.verify, token)
+                    identities[token] = await asyncio.to_thread(verifier.verify, token)
                 except Unauthorized as refused:
                     log.warning("cluster %s refuses a token: %s", cluster, refused)
-                else:
-                    # One access entry: whoever the platform's account vouches for. What that may do is RBAC's.
-                    self._users[token] = User(name=identity.arn, groups=("system:masters",))
             return await handler(request)
 
         return known
+
+    def _user(self, cluster: str, token: str) -> User | None:
+        """Whom the cluster's access entries take a token's owner for; whoever has none is answered 401. The account's
+        own keys made the cluster, so they administer it (`bootstrapClusterCreatorAdminPermissions`:
+        https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateAccessConfigRequest.html).
+        """
+        identity = self._identities.get(cluster, {}).get(token)
+        if identity and identity.arn == f"arn:aws:iam::{self.policy.platform.account}:root":
+            return User(identity.arn, groups=("system:masters",))
+        return self.eks.user(cluster, identity) if identity else None
 
     def _fetch(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
         parts = urlsplit(url)

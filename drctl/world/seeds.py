@@ -1,7 +1,8 @@
 """What stands in the platform's AWS account before anything goes wrong: secrets, mail identities, the zone, the checks.
 
-MiniStack's CloudFormation knows neither `AWS::Route53::HealthCheck` nor `AWS::CloudWatch::CompositeAlarm`, so those of
-the templates are made here through the API, and the templates are deployed without them.
+MiniStack's CloudFormation knows neither `AWS::Route53::HealthCheck` nor `AWS::CloudWatch::CompositeAlarm`, and has no
+cluster that an `AWS::EKS::AccessEntry` could be made in, so those of the templates are made through the API (the last
+in rights.py), and the templates are deployed without them.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from drctl.deployment.primary import endpoint_check
 from drctl.neighbours.arc import Arc
 from drctl.neighbours.eks import issuer
 
+ACCESS_ENTRY: Final = "AWS::EKS::AccessEntry"
 Clients = Callable[[str, str], Any]
 """`clients(service, region)` is a boto3 client."""
-UNKNOWN: Final = frozenset({"AWS::Route53::HealthCheck", "AWS::CloudWatch::CompositeAlarm"})
+UNKNOWN: Final = frozenset({"AWS::Route53::HealthCheck", "AWS::CloudWatch::CompositeAlarm", ACCESS_ENTRY})
 ROUTING_KEY: Final = "0123456789abcdef0123456789abcdef"
 BOT_TOKEN: Final = "xoxb-local-responder"  # noqa: S105  # known to the local Slack only
 DATABASE_USER: Final = "responder"

@@ -12,6 +12,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import EndpointConnectionError
 
 from chalicelib import names
+from chalicelib.names import logical
 from chalicelib.policy import Policy
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
 from chalicelib.policy.platform import MetricSwitch
@@ -19,7 +20,7 @@ from drctl.account.asking import Account
 from drctl.account.verdicts import Row, Verdict
 from drctl.account.verify import verify
 from drctl.deployment.primary import alarm_stack, endpoint_check
-from drctl.deployment.resources import logical, resources
+from drctl.deployment.resources import resources
 
 PRIMARY, STANDBY = "eu-west-1", "eu-central-1"
 ACCOUNT = "123456789012"

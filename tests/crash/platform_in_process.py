@@ -7,9 +7,10 @@ neighbours do not keep is in cloud.py. A worker that looks at it holds the real 
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
@@ -18,8 +19,10 @@ import httpx2
 import trustme
 from botocore.exceptions import ConnectTimeoutError
 
+from chalicelib import names
 from chalicelib.actions.reader import Ports
 from chalicelib.actions.registry import ACTIONS
+from chalicelib.actions.rights import PLACES, kube_rights
 from chalicelib.agents.build import FenceHands, writer
 from chalicelib.agents.heart import Heart
 from chalicelib.bootstrap import Responder, channels
@@ -44,6 +47,7 @@ from chalicelib.store.codec import read_book
 from chalicelib.store.contract import Store
 from chalicelib.store.memory import MemoryStore
 from chalicelib.tools import Tools
+from drctl.deployment.rbac import group
 from drctl.neighbours.aws import Aws, make_client
 from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.eks import Eks
@@ -59,9 +63,11 @@ from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel as SlackRoom
 from drctl.neighbours.slack import Slack
 from drctl.neighbours.sts import Sts
+from drctl.neighbours.sts_token import Unauthorized, Verifier
 from drctl.world import people, workloads
 from drctl.world.network import network
 from drctl.world.platform import BACKUPS_THERE, STANDBY_NODES
+from drctl.world.rights import grant
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
 from tests.crash.cloud import S3, CloudWatch, Items, SecretsManager, Ses
 from tests.crash.outside import Clock, Outside, Stop
@@ -127,8 +133,8 @@ class Platform:
         self.s3 = S3(platform.responder.status_bucket)
         self.traffic = Traffic(policy, now, cloudwatch=self.cloudwatch, s3=self.s3, dark=lambda: self.dark)
         self.pagerduty = PagerDuty(now, speed, routing_keys=[ROUTING_KEY])
-        names = dict.fromkeys(c.channel.removeprefix("#") for c in rows if isinstance(c, SlackChannel))
-        rooms = [SlackRoom(id=f"C{n:08d}", name=name) for n, name in enumerate(names)]
+        rooms_ = dict.fromkeys(c.channel.removeprefix("#") for c in rows if isinstance(c, SlackChannel))
+        rooms = [SlackRoom(id=f"C{n:08d}", name=name) for n, name in enumerate(rooms_)]
         self.slack = Slack(now, speed, tokens={BOT_TOKEN: "U00000001"}, channels=rooms, burst=5)
         self.ec2 = network(self.policy, self.rds)
         self.items = Items(platform.responder.table)
@@ -238,7 +244,7 @@ class Platform:
             name=row.name,
             location=self._backups,
             bucket=replication.source if is_primary else replication.destination,
-            authenticate=_known,
+            authenticate=partial(self._known, row),
         )
 
     def _services(self, region: str) -> RegionServices:
@@ -276,11 +282,51 @@ class Platform:
                 api.workloads.node_labels["eks.amazonaws.com/nodegroup"] = group.name
             workloads.furnish(self.policy, row, api, self.ecr)
             api.set_nodes(size)
+        self._rights()
         source = self.clusters[platform.clusters.primary.name]
         seed(source, workloads.objects(self.policy))
         for schedule, age, phase in BACKUPS_THERE:
             at = START - age / self.policy.speed
             take_backup(source, f"{schedule}-{at:%Y%m%d%H%M%S}", at=at, schedule=schedule, phase=phase)
+
+    def _rights(self) -> None:
+        """The worker's role in each cluster, as the generated manifests and access entries have it."""
+        for place, row in zip(PLACES, self._rows(), strict=True):
+            grant(self.clusters[row.name], self.policy, place)
+            if not kube_rights(self.policy, place):
+                continue
+            entry = {
+                "clusterName": row.name,
+                "principalArn": _role(self.policy),
+                "kubernetesGroups": [group(self.policy)],
+            }
+            self.eks.create_access_entry(row.region, self.policy.platform.account, entry)
+
+    def _known(self, row: Cluster, token: str) -> User | None:
+        """Whom the cluster takes a token for: STS is asked, as EKS does, and its access entries."""
+        verifier = Verifier(
+            row.name,
+            # botocore signs with the machine's time, whatever time it is here.
+            clock=lambda: datetime.now(UTC),
+            fetch=self._sts,
+            hosts=[f"sts.{row.region}.amazonaws.com"],
+        )
+        try:
+            return self.eks.user(row.name, verifier.verify(token))
+        except Unauthorized:
+            return None
+
+    def _sts(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """GetCallerIdentity, asked by a session of the worker's role."""
+        del url, headers
+        account, role = self.policy.platform.account, _role(self.policy).rpartition("/")[2]
+        who = {
+            "Account": account,
+            "UserId": f"AROA:{role}",
+            "Arn": f"arn:aws:sts::{account}:assumed-role/{role}/{role}",
+        }
+        said = {"GetCallerIdentityResponse": {"GetCallerIdentityResult": who}}
+        return 200, json.dumps(said).encode()
 
     def _secrets(self, host: str, port: int) -> None:
         platform, region = self.policy.platform, self.policy.platform.responder.region
@@ -353,6 +399,10 @@ class Platform:
         return str(held[secret.host_key]), int(held[secret.port_key])
 
 
+def _role(policy: Policy) -> str:
+    return f"arn:aws:iam::{policy.platform.account}:role/{names.function(policy, 'tick')}"
+
+
 class _Own:
     """A session whose clients ask the platform's AWS directly, past everything that counts or stops workers."""
 
@@ -371,8 +421,3 @@ class _Own:
 
         client.meta.events.register_first("before-send", hears)
         return client
-
-
-def _known(token: str) -> User | None:
-    """Whoever shows a token of EKS's form may do everything; what it may do is RBAC's, and is tested there."""
-    return User("responder", groups=("system:masters",)) if token.startswith("k8s-aws-v1.") else None

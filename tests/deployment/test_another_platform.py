@@ -73,7 +73,9 @@ def test_no_file_of_the_package_names_the_shipped_platform(packaged: Package) ->
 
 def test_no_template_names_the_shipped_platform(packaged: Package, policy: Policy) -> None:
     files = {path.name: path.read_text() for path in packaged.zip.parent.glob("*.json")}
-    assert set(files) == {"template.json", "primary.json", "witness.json", "alarms-us-east-1.json"}
+    assert set(files) == {
+        *("template.json", "primary.json", "witness.json", "alarms-us-east-1.json", "access-primary.json")
+    }
     for name, content in generate.generated(policy).items():
         files[name] = json.dumps(content)
     for name, text in files.items():

@@ -14,13 +14,14 @@ import pytest
 from chalicelib import names
 from chalicelib.actions.contract import AwsOp
 from chalicelib.actions.registry import ACTIONS
+from chalicelib.names import logical
 from chalicelib.policy.load import load
 from drctl.deployment import generate
 from drctl.deployment.agents import witness
 from drctl.deployment.permissions import COMMON, STORE, document, iam_action
 from drctl.deployment.primary import primary
 from drctl.deployment.project import package_of, project
-from drctl.deployment.resources import EVENTS, logical
+from drctl.deployment.resources import EVENTS
 from drctl.world.package import Package, package
 from tests.deployment.conftest import ROOT
 
@@ -87,9 +88,9 @@ def test_everything_that_actions_declare_is_granted_and_nothing_that_nobody_decl
     assert granted == declared | others | channels
 
 
-def test_the_primary_region_is_asked_for_alarms_and_fenced_and_nothing_else() -> None:
+def test_the_primary_region_is_asked_for_alarms_and_its_cluster_and_fenced_and_nothing_else() -> None:
     there = {a for s in statements("tick") for r in s["Resource"] for a in s["Action"] if ":us-east-1:" in r}
-    assert there == {"cloudwatch:DescribeAlarms", "ec2:CreateNetworkAclEntry"}
+    assert there == {"cloudwatch:DescribeAlarms", "ec2:CreateNetworkAclEntry", "eks:DescribeCluster"}
 
 
 @pytest.mark.parametrize("name", ["heart", "witness"])

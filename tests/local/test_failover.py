@@ -11,7 +11,10 @@ from typing import Any
 import pg8000.dbapi
 import pytest
 
+from chalicelib import names
 from chalicelib.core.book import Incident, StepState
+from drctl.deployment.compare import compare
+from drctl.deployment.permissions import document
 from drctl.world.ledger import Call
 from drctl.world.seeds import DATABASE_PASSWORD, DATABASE_USER
 from tests.local.stage import Stage, up
@@ -189,3 +192,16 @@ def test_show_tells_the_whole_of_it(failover: Failover) -> None:
     numbers = [e["n"] for e in shown["timeline"]]
     assert numbers == list(range(len(numbers)))
     assert all(e["text"] for e in shown["timeline"])
+
+
+def test_everything_that_was_used_was_declared_and_nothing_was_denied(failover: Failover) -> None:
+    stage = failover.stage
+    policies = {name: document(stage.policy, name) for name in names.FUNCTIONS}
+    used = [(c.function, c.service, c.operation) for c in stage.ours()]
+    found = compare(stage.policy, policies, used)
+    assert {f.function: f.undeclared for f in found if f.undeclared} == {}
+    assert [c for c in stage.ours() if c.status == 403] == []
+    # What no function used: Lambda writes the logs here and sends what failed, and nothing failed.
+    everywhere = frozenset.intersection(*(frozenset(f.unused) for f in found))
+    logs = {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}
+    assert everywhere == logs | {"sqs:SendMessage"}

@@ -11,7 +11,9 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from drctl.world.deploy import client
 
@@ -115,11 +117,44 @@ class Cloud:
         described = self.client("cloudwatch", region).describe_alarms(AlarmNames=[alarm])
         return str(described["MetricAlarms"][0]["StateValue"])
 
+    def user(self, name: str, action: str, resource: str) -> Callable[[str], Any]:
+        """An IAM user that may do one thing: a way to make clients with its keys."""
+        iam = self.client("iam")
+        iam.create_user(UserName=name)
+        iam.put_user_policy(UserName=name, PolicyName="one", PolicyDocument=_allow(action, resource))
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+
+        def made(service: str) -> Any:
+            return boto3.client(
+                service,
+                region_name="us-west-2",
+                endpoint_url=self.url,
+                aws_access_key_id=key["AccessKeyId"],
+                aws_secret_access_key=key["SecretAccessKey"],
+                config=Config(retries={"total_max_attempts": 1}),
+            )
+
+        return made
+
     def notebook(self) -> None:
+        """The bucket `notes`, and the role of the functions that write in it and leave what failed in a queue."""
+        iam = self.client("iam")
+        iam.create_role(RoleName="any", AssumeRolePolicyDocument=TRUST)
+        iam.put_role_policy(
+            RoleName="any", PolicyName="s3", PolicyDocument=_allow("s3:PutObject", "arn:aws:s3:::notes/*")
+        )
+        iam.put_role_policy(RoleName="any", PolicyName="sqs", PolicyDocument=_allow("sqs:SendMessage", "*"))
         where = {"LocationConstraint": "us-west-2"}
         self.client("s3").create_bucket(Bucket="notes", CreateBucketConfiguration=where)
 
 
+def _allow(action: str, resource: str) -> str:
+    statement = {"Effect": "Allow", "Action": action, "Resource": resource}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+LAMBDA = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+TRUST = json.dumps({"Version": "2012-10-17", "Statement": [LAMBDA]})
 NOTING = """
 import importlib, json, os, time
 import boto3

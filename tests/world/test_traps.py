@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import httpx2
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.world.cloud import ACCOUNT, Cloud, eventually
 
@@ -254,3 +256,48 @@ def test_a_topic_reaches_a_function_in_another_region(cloud: Cloud) -> None:
     aws.set_alarm_state(AlarmName="far", StateValue="ALARM", StateReason="by hand")
     record = eventually(lambda: cloud.notes("far"))[0]["Records"][0]["Sns"]
     assert json.loads(record["Message"])["Region"] == "US East (N. Virginia)"
+
+
+def sends_mail(cloud: Cloud) -> str:
+    """The code that a user gets who may send mail as ann, and does; empty when it is sent."""
+    cloud.client("sesv2").create_email_identity(EmailIdentity="ann@example.org")
+    user = cloud.user("mails", "ses:SendEmail", f"arn:aws:ses:us-west-2:{ACCOUNT}:identity/ann@example.org")
+    text = {"Data": "hello"}
+    return refusal(
+        lambda: user("sesv2").send_email(
+            FromEmailAddress="Ann <ann@example.org>",
+            Destination={"ToAddresses": ["bob@example.org"]},
+            Content={"Simple": {"Subject": text, "Body": {"Text": text}}},
+        )
+    )
+
+
+def refusal(call: Callable[[], Any]) -> str:
+    try:
+        call()
+    except ClientError as refused:
+        return str(refused.response["Error"]["Code"])
+    return ""
+
+
+def test_mail_is_asked_for_every_identity_unmended(unmended: Cloud) -> None:
+    assert sends_mail(unmended) == "AccessDeniedException"
+
+
+def test_mail_is_asked_for_the_sender_s_identity(cloud: Cloud) -> None:
+    assert sends_mail(cloud) == ""
+
+
+def describes_alarms(cloud: Cloud) -> str:
+    """The code that a user gets who may look at one alarm, and does; empty when it is shown."""
+    cloud.alarm("looked-at")
+    user = cloud.user("looks", "cloudwatch:DescribeAlarms", f"arn:aws:cloudwatch:us-west-2:{ACCOUNT}:alarm:looked-at")
+    return refusal(lambda: user("cloudwatch").describe_alarms(AlarmNames=["looked-at"]))
+
+
+def test_a_named_alarm_is_asked_for_as_every_alarm_unmended(unmended: Cloud) -> None:
+    assert describes_alarms(unmended).startswith("AccessDenied")
+
+
+def test_who_may_see_an_alarm_is_left_to_the_gate(cloud: Cloud) -> None:
+    assert describes_alarms(cloud) == ""

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parseaddr
 from typing import Any
 
 from drctl.world.inside import alarms, deliveries, pump
@@ -226,6 +227,28 @@ def _times(alarm: dict[str, Any]) -> bytes:
     return found.encode()
 
 
+def mail_is_judged_by_its_sender(_: Setting) -> None:
+    actions = Service("core.iam_actions")
+
+    def resource(method: str, path: str, body: bytes, region: str, account: str) -> str:
+        if method == "POST" and path.rstrip("/") == "/v2/email/outbound-emails":
+            sender = parseaddr(json.loads(body).get("FromEmailAddress", ""))[1]
+            return f"arn:aws:ses:{region}:{account}:identity/{sender}" if sender else "*"
+        return str(original(method, path, body, region, account))
+
+    original = actions.replace("_ses_v2_resource_arn", resource)
+
+
+def metrics_are_judged_at_the_gate(_: Setting) -> None:
+    actions = Service("core.iam_actions")
+
+    def action(service: str, *asked: Any) -> str | None:
+        found: str | None = original(service, *asked)
+        return None if service == "monitoring" else found
+
+    original = actions.replace("extract_iam_action", action)
+
+
 MENDS = (
     Mend(
         "functions run bare",
@@ -272,5 +295,16 @@ MENDS = (
         "MiniStack's answer in the query protocol, which the SDK of Lambda's Python speaks, leaves out when an alarm's "
         "state changed; CloudWatch's has it",
         described_alarms_say_since_when,
+    ),
+    Mend(
+        "mail is judged by its sender",
+        "MiniStack asks whether a function may send from every identity (`*`); SES asks for the sender's",
+        mail_is_judged_by_its_sender,
+    ),
+    Mend(
+        "metrics are judged at the gate",
+        "MiniStack asks for every alarm (`*`) where DescribeAlarms names some, and knows no `cloudwatch:namespace`; "
+        "drctl/world/authority.py does",
+        metrics_are_judged_at_the_gate,
     ),
 )

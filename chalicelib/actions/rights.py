@@ -1,0 +1,64 @@
+"""The rights that the declared operations need in each cluster: what RBAC is generated from, and what is asked for.
+
+Objects of Velero lie in its namespace, so a right to them is one of that namespace. Workloads lie in namespaces that a
+restore creates, so before the disaster there is nothing that a Role could stand in: a right to them is the cluster's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from chalicelib.actions.contract import Action, KubeOp, Where
+from chalicelib.actions.registry import ACTIONS
+from chalicelib.policy import Policy
+
+PLACES: Final[tuple[Where, ...]] = ("primary", "standby")
+VELERO: Final = "velero.io"
+IN_NO_NAMESPACE: Final = frozenset({"nodes", "namespaces", "persistentvolumes", "storageclasses"})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class KubeRight:
+    """One verb on one resource. `namespace` empty: everywhere in the cluster."""
+
+    namespace: str
+    group: str
+    resource: str
+    verb: str
+
+    def sentence(self) -> str:
+        """`create restores.velero.io in namespace 'velero'`."""
+        what = f"{self.resource}.{self.group}" if self.group else self.resource
+        return f"{self.verb} {what} " + (f"in namespace {self.namespace!r}" if self.namespace else "in the cluster")
+
+
+def kube_rights(policy: Policy, place: Where, actions: Mapping[str, Action] = ACTIONS) -> tuple[KubeRight, ...]:
+    """Every right that the responder needs in the cluster of a place, in order."""
+    namespace = policy.platform.cluster(place).velero_namespace
+    ops = _declared(policy, place, actions)
+    found = {KubeRight(namespace if _within(op) == "velero" else "", op.group, op.resource, op.verb) for op in ops}
+    return tuple(sorted(found))
+
+
+def _declared(policy: Policy, place: Where, actions: Mapping[str, Action]) -> Iterator[KubeOp]:
+    """The operations that say they go there, and those of every step that a runbook aims at that cluster."""
+    for action in actions.values():
+        yield from (op for op in _kube(action.reads, action.calls) if op.where == place)
+    for runbook in policy.runbooks.runbooks:
+        for step in runbook.steps:
+            if step.with_.get("cluster") == place and step.action in actions:
+                yield from _kube(actions[step.action].reads, actions[step.action].calls)
+
+
+def _kube(*declared: Iterable[object]) -> Iterator[KubeOp]:
+    return (op for ops in declared for op in ops if isinstance(op, KubeOp))
+
+
+def _within(op: KubeOp) -> Literal["velero", "workloads", "cluster"]:
+    if op.within is not None:
+        return op.within
+    if op.group == VELERO:
+        return "velero"
+    return "cluster" if op.resource in IN_NO_NAMESPACE else "workloads"

@@ -1,0 +1,204 @@
+"""The rights in the clusters and the network, as they are generated: what is declared, and no more."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from chalicelib import names
+from chalicelib.actions.contract import Action, KubeOp, Op
+from chalicelib.actions.registry import ACTIONS
+from chalicelib.actions.rights import PLACES, kube_rights
+from chalicelib.policy import Policy
+from chalicelib.policy.load import load
+from chalicelib.policy.platform import Endpoints, Network
+from drctl.deployment import access, network, rbac
+from drctl.deployment.compare import actions, compare
+from drctl.deployment.permissions import INTERFACES, PRIMARY_CLUSTER, document, operations
+from drctl.deployment.resources import resources
+from drctl.world.package import package
+from tests.deployment.conftest import ROOT
+
+POLICY = load(ROOT / "policies")
+SUBNETS, GROUPS = ("subnet-0a1b2c3d", "subnet-4e5f6a7b"), ("sg-0123abcd",)
+
+
+def with_network(endpoints: Endpoints | None = None) -> Policy:
+    """The shipped policy, with its functions in a VPC."""
+    chosen = Network(subnets=SUBNETS, security_groups=GROUPS, endpoints=endpoints)
+    responder = POLICY.platform.responder.model_copy(update={"network": chosen})
+    platform = POLICY.platform.model_copy(update={"responder": responder})
+    return POLICY.model_copy(update={"platform": platform})
+
+
+def granted(objects: list[dict[str, Any]]) -> set[tuple[str, str, str, str]]:
+    """(namespace, group, resource, verb) of every rule."""
+    return {
+        (o["metadata"].get("namespace", ""), group, resource, verb)
+        for o in objects
+        for rule in o.get("rules", ())
+        for group, resource, verb in product(rule["apiGroups"], rule["resources"], rule["verbs"])
+    }
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_manifests_grant_what_is_declared_and_nothing_else(place: Any) -> None:
+    wanted = {(r.namespace, r.group, r.resource, r.verb) for r in kube_rights(POLICY, place)}
+    assert granted(rbac.manifests(POLICY, place)) == wanted
+
+
+def test_every_declared_operation_is_among_the_rights_of_its_cluster() -> None:
+    declared = {
+        (op.where, op.group, op.resource, op.verb)
+        for action in ACTIONS.values()
+        for op in (*action.reads, *action.calls)
+        if isinstance(op, KubeOp)
+    }
+    there = {(place, r.group, r.resource, r.verb) for place in PLACES for r in kube_rights(POLICY, place)}
+    assert declared <= there
+
+
+def test_velero_s_objects_are_granted_in_velero_s_namespace_only() -> None:
+    for place in PLACES:
+        for right in kube_rights(POLICY, place):
+            wanted = POLICY.platform.cluster(place).velero_namespace if right.group == "velero.io" else right.namespace
+            assert right.namespace == wanted
+
+
+def test_nothing_may_be_done_everywhere_or_to_everything() -> None:
+    for place in PLACES:
+        assert not [g for g in granted(rbac.manifests(POLICY, place)) if "*" in g[1:]]
+
+
+def test_all_is_bound_to_the_group_of_the_access_entries_and_to_nobody_else() -> None:
+    bindings = [o for o in rbac.manifests(POLICY, "standby") if o["kind"].endswith("Binding")]
+    roles = [o for o in rbac.manifests(POLICY, "standby") if not o["kind"].endswith("Binding")]
+    assert len(bindings) == len(roles) > 0
+    for role, binding in zip(roles, bindings, strict=True):
+        assert binding["roleRef"]["kind"] == role["kind"] == binding["kind"].removesuffix("Binding")
+        assert binding["metadata"] == role["metadata"]
+        assert [s["name"] for s in binding["subjects"]] == [rbac.group(POLICY)]
+    entries = access.standby_entries(POLICY)
+    assert len(entries) == len(names.FUNCTIONS)
+    assert all(e["Properties"]["KubernetesGroups"] == [rbac.group(POLICY)] for e in entries.values())
+
+
+def test_the_text_of_the_manifests_reads_back_as_they_are() -> None:
+    objects = rbac.manifests(POLICY, "standby")
+    assert list(yaml.safe_load_all(rbac.text(objects))) == objects
+
+
+@dataclass(frozen=True)
+class Fencing:
+    """An action that works in the primary cluster."""
+
+    name: ClassVar[str] = "fencing"
+    reads: ClassVar[tuple[Op, ...]] = ()
+    calls: ClassVar[tuple[Op, ...]] = (
+        KubeOp(verb="patch", group="apps", resource="deployments", where="primary"),
+        KubeOp(verb="create", group="", resource="configmaps", where="primary", within="velero"),
+    )
+
+    def observe(self, target: Any, policy: Any, reader: Any) -> Any:
+        raise NotImplementedError
+
+    def next(self, target: Any, policy: Any, facts: Any, now: Any) -> Any:
+        raise NotImplementedError
+
+
+WITH_FENCING: dict[str, Action] = {**ACTIONS, Fencing.name: Fencing()}
+
+
+def test_what_is_done_in_the_primary_is_granted_there_with_a_stack_of_its_own() -> None:
+    primary = {(r.namespace, r.group, r.resource, r.verb) for r in kube_rights(POLICY, "primary", WITH_FENCING)}
+    assert ("", "apps", "deployments", "patch") in primary
+    assert ("velero", "", "configmaps", "create") in primary
+    assert ("", "apps", "deployments", "patch") not in granted(rbac.manifests(POLICY, "standby", WITH_FENCING))
+    template = access.primary_template(POLICY, WITH_FENCING)
+    assert template is not None
+    assert {e["Properties"]["ClusterName"] for e in template["Resources"].values()} == {"neurectomy-use1"}
+    assert PRIMARY_CLUSTER in operations(POLICY, WITH_FENCING)
+
+
+def test_functions_are_in_no_network_unless_policy_names_one() -> None:
+    made = resources(POLICY)["Resources"]
+    assert not [r for r in made.values() if "VpcConfig" in r["Properties"]]
+    assert not [r for r in made.values() if r.get("Type") == "AWS::EC2::VPCEndpoint"]
+    assert not actions(document(POLICY, "tick")) & set(INTERFACES)
+
+
+def test_every_function_is_in_the_network_that_policy_names_and_may_make_its_interfaces() -> None:
+    made = resources(with_network())["Resources"]
+    for name in names.FUNCTIONS:
+        config = made[names.logical(name)]["Properties"]["VpcConfig"]
+        assert config == {"SubnetIds": list(SUBNETS), "SecurityGroupIds": list(GROUPS)}
+        assert set(INTERFACES) <= actions(document(with_network(), name))
+
+
+def test_the_merge_puts_chalice_s_functions_into_the_network(tmp_path: Path) -> None:
+    merge = tmp_path / "merge.json"
+    merge.write_text(json.dumps(resources(with_network())))
+    made = package(ROOT, "local", tmp_path, merge=merge, region="us-west-2").template["Resources"]
+    functions = [r for r in made.values() if r["Type"] == "AWS::Serverless::Function"]
+    assert len(functions) == len(names.FUNCTIONS)
+    assert all(f["Properties"]["VpcConfig"]["SubnetIds"] == list(SUBNETS) for f in functions)
+    roles = [name for name, r in made.items() if r["Type"] == "AWS::IAM::Role"]
+    wanted = [e["Properties"]["PrincipalArn"]["Fn::GetAtt"][0] for e in access.standby_entries(POLICY).values()]
+    assert sorted(wanted) == sorted(roles)
+
+
+def test_each_service_that_is_declared_has_an_endpoint_of_the_kind_it_knows() -> None:
+    ends = Endpoints(vpc="vpc-0a1b2c3d", route_tables=("rtb-0a1b2c3d",), security_groups=("sg-4567cdef",))
+    made = [r["Properties"] for r in network.endpoints(with_network(ends)).values()]
+    kinds = {m["ServiceName"]["Fn::Sub"].rpartition(".")[2]: m["VpcEndpointType"] for m in made}
+    assert len(kinds) == len({op.service for op in operations(POLICY) if op.where == "standby"})
+    assert {s for s, kind in kinds.items() if kind == "Gateway"} == {"dynamodb", "s3"}
+    assert {"eks", "rds", "monitoring", "secretsmanager", "sqs", "email"} <= set(kinds)
+    assert all(m.get("PrivateDnsEnabled", True) for m in made)
+
+
+def test_cfn_lint_finds_nothing_in_what_the_shipped_policy_does_not_need_yet(tmp_path: Path) -> None:
+    """The endpoints and the primary cluster's entries: `drctl package --lint` judges them only where they are made."""
+    ends = Endpoints(vpc="vpc-0a1b2c3d", route_tables=("rtb-0a1b2c3d",), security_groups=("sg-4567cdef",))
+    head = {"AWSTemplateFormatVersion": "2010-09-09"}
+    templates = {
+        "endpoints.json": {**head, "Resources": network.endpoints(with_network(ends))},
+        "access.json": access.primary_template(POLICY, WITH_FENCING),
+    }
+    for name, template in templates.items():
+        (tmp_path / name).write_text(json.dumps(template))
+    command = [str(Path(sys.executable).with_name("cfn-lint")), "--non-zero-exit-code", "warning"]
+    done = subprocess.run(
+        [*command, *(str(tmp_path / name) for name in templates)], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("wrong", ["subnet-xyz", "sg-0a1b", ""])
+def test_a_subnet_that_is_none_is_refused(wrong: str) -> None:
+    with pytest.raises(ValidationError, match="subnets"):
+        Network(subnets=(wrong,), security_groups=GROUPS)
+
+
+def test_declared_granted_and_used_are_told_apart() -> None:
+    policies = {name: document(POLICY, name) for name in names.FUNCTIONS}
+    kept = [s for s in policies["tick"]["Statement"] if "s3:PutObject" not in s["Action"]]
+    tick = {"Statement": [*kept, {"Effect": "Allow", "Action": ["s3:DeleteObject"], "Resource": ["*"]}]}
+    calls = [("Tick", "monitoring", "PutMetricData"), ("Tick", "ec2", "RunInstances"), ("", "s3", "ListBuckets")]
+    found = {f.function: f for f in compare(POLICY, policies | {"tick": tick}, calls)}
+    assert found["tick"].undeclared == ["ec2:RunInstances"]
+    assert found["tick"].missing == ["s3:PutObject"]
+    assert found["tick"].excess == ["s3:DeleteObject"]
+    assert "cloudwatch:PutMetricData" not in found["tick"].unused
+    assert not found["tick"].ok
+    assert found["probe"].ok
+    assert found["probe"].unused == sorted(found["probe"].granted)
