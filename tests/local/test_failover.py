@@ -19,7 +19,7 @@ from drctl.world.ledger import Call
 from drctl.world.seeds import DATABASE_PASSWORD, DATABASE_USER
 from tests.local.stage import Stage, up
 
-# A failover in which every worker is killed ten times takes minutes: CI runs it, `make test` does not.
+# A failover in which every worker is killed ten times takes minutes: `make test-long` runs it.
 pytestmark = pytest.mark.long
 SPEED = 20.0
 SHIFT_S = 14.0

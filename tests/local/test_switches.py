@@ -14,7 +14,7 @@ from tests.local.stage import Stage, eventually, up
 from tests.policy.broken import Broken
 from tests.policy.switches import KINDS, METRIC
 
-# Two whole failovers: CI runs them, `make test` does not.
+# Two whole failovers: `make test-long` runs them, `make test` does not.
 pytestmark = pytest.mark.long
 PATIENCE_S = 240.0
 
