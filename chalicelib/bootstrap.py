@@ -91,7 +91,7 @@ def responder(settings: Settings, policy: Policy) -> Responder:
     store = DynamoStore(
         aws.writing("dynamodb", region), table=policy.platform.responder.table, platform=policy.platform.name
     )
-    hands = Executor(policy=policy, ports=ports, actions=ACTIONS, channels=channels(settings, policy, ports))
+    hands = Executor(ports=ports, actions=ACTIONS, channels=channels(settings, policy, ports))
     pool = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="side-by-side")
 
     def together(jobs: Sequence[Callable[[], object]]) -> list[object]:

@@ -34,17 +34,16 @@ ALARM_TYPES: Final = ["MetricAlarm", "CompositeAlarm"]
 class Executor:
     """The desk's hands in the real world."""
 
-    policy: Policy
     ports: Ports
     actions: Mapping[str, Action]
     channels: Mapping[str, Channel]
 
-    def look(self, step: Step, incident: Incident, now: datetime) -> Next:
+    def look(self, step: Step, incident: Incident, policy: Policy, now: datetime) -> Next:
         """The step's action observes through a reader that holds only what it declared, and says what is missing."""
         action = self.actions[step.action]
         target = aim(step, incident, now)
-        facts = action.observe(target, self.policy, LiveReader(self.ports, action.reads))
-        return action.next(target, self.policy, facts, now)
+        facts = action.observe(target, policy, LiveReader(self.ports, action.reads))
+        return action.next(target, policy, facts, now)
 
     def make(self, call: Call) -> Outcome:
         """Makes one call, once."""

@@ -25,7 +25,8 @@ from chalicelib.core.outcome import Doubtful, Stuck
 from chalicelib.core.plan import Plan, Rules
 from chalicelib.core.public import page
 from chalicelib.intake import codec
-from chalicelib.store.codec import dump_book, dump_entry, dump_incident, dump_plan
+from chalicelib.policy import Policy
+from chalicelib.store.codec import dump_book, dump_entry, dump_incident, dump_plan, dump_policy
 from chalicelib.store.contract import Superseded
 from chalicelib.tools import Tools, read_stored
 
@@ -54,6 +55,7 @@ class Shift:
         self._epoch = epoch
         self._until = until
         self._plans: dict[str, Plan] = {}
+        self._policies: dict[str, Policy] = {}
         self._folded: list[str] = []
         self._linger = False
         self._aside: Aside[Happened] = Aside(tools.aside)
@@ -61,13 +63,13 @@ class Shift:
         if isinstance(stored, Superseded):
             raise LostDeskError(stored.because)
         self._rev = stored.rev
-        self._book, self.set_aside = read_stored(tools, stored.body, self._plans)
+        self._book, self.set_aside = read_stored(tools, stored.body, self._plans, self._policies)
         # A book that lost an incident on the way is not what is stored, and must be saved even if nothing else happens.
         self._stored = self._book if stored.body and not self.set_aside else None
 
     @property
     def _rules(self) -> Rules:
-        return Rules(self._tools.policy, self._plans)
+        return Rules(self._tools.policy, self._plans, self._policies)
 
     def run(self, *, linger: bool) -> None:
         """Rounds until nothing is due, and with `linger` until the shift ends or no incident is open."""
@@ -199,7 +201,8 @@ class Shift:
 
     def _look_once(self, work: Look) -> Answer:
         try:
-            found = self._hands.look(work.step, self._case(work.incident), self._clock.now())
+            case = self._case(work.incident)
+            found = self._hands.look(work.step, case, self._rules.of(case.policy).policy, self._clock.now())
         except Exception as error:  # a fault in one action must not stop the others
             log.exception("the look of %s failed", work.step.id)
             found = Stuck(because=f"looking at {work.step.title!r} failed: {type(error).__name__}: {error}")
@@ -280,15 +283,23 @@ class Shift:
         self._put()
 
     def _put(self) -> None:
+        self._keep_policy()
         for incident in self._book.incidents.values():
             if incident.plan not in self._plans:
-                plan = self._rules.plan_of(incident.plan, incident.scenario)
+                plan = self._rules.of(incident.policy).plan_of(incident.plan, incident.scenario)
                 self._store.put_document("plan", plan.hash, dump_plan(plan))
                 self._plans[plan.hash] = plan
         saved = self._store.save(self._epoch, self._rev, dump_book(self._book))
         if isinstance(saved, Superseded):
             raise LostDeskError(saved.because)
         self._rev, self._stored = saved.rev, self._book
+
+    def _keep_policy(self) -> None:
+        """Today's policy is kept when an incident begins to follow it: a deploy takes it from under nobody."""
+        policy, known = self._tools.policy, self._stored.incidents if self._stored else {}
+        began = (i for i in self._book.incidents.values() if i.policy == policy.digest)
+        if any(i.id not in known or known[i.id].policy != i.policy for i in began):
+            self._store.put_document("policy", policy.digest, dump_policy(policy))
 
     def _after_save(self) -> None:
         for entry in self._book.outbox:

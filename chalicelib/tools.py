@@ -18,9 +18,11 @@ from chalicelib.core.incidents import PLATFORM, note
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Call, Next, Outcome
 from chalicelib.core.plan import Plan, PlanError, Rules, Step
+from chalicelib.core.repinning import adrift
 from chalicelib.intake import codec
 from chalicelib.policy import Policy
-from chalicelib.store.codec import dump_incident, read_book, read_plan
+from chalicelib.policy.load import PolicyUnreadableError
+from chalicelib.store.codec import dump_incident, read_book, read_plan, read_policy
 from chalicelib.store.contract import Store
 
 log = logging.getLogger("responder")
@@ -30,8 +32,8 @@ T = TypeVar("T")
 class Hands(Protocol):
     """How the desk sees and touches the world. Only `make` and `tell` change anything."""
 
-    def look(self, step: Step, incident: Incident, now: datetime) -> Next:
-        """Let the step's action observe, and say what is missing."""
+    def look(self, step: Step, incident: Incident, policy: Policy, now: datetime) -> Next:
+        """Let the step's action observe by the policy that its incident follows, and say what is missing."""
         ...
 
     def make(self, call: Call) -> Outcome:
@@ -86,14 +88,18 @@ class Tools:
         return key
 
 
-def read_stored(tools: Tools, body: str | None, plans: dict[str, Plan]) -> tuple[Book, int]:
-    """The book, and how many of its incidents had to be set aside; `plans` gains those that it leans on."""
+def read_stored(
+    tools: Tools, body: str | None, plans: dict[str, Plan], policies: dict[str, Policy]
+) -> tuple[Book, int]:
+    """The book, and how many of its incidents had to be set aside; `plans` and `policies` gain what it leans on."""
     policy, now, count = tools.policy, tools.clock.now(), 0
     if body is None:
         return Book(mode=policy.platform.responder.initial_mode, serving=policy.platform.regions.primary), count
     book, aside = read_book(body)
     for incident in (*book.incidents.values(), *(d.case for d in book.debts if d.case)):
-        if why := _plan_missing(tools, incident, plans):
+        if why := _policy_unread(tools, incident, policies):
+            book = adrift(book, incident.id, why, policy.digest, now)
+        if why := _plan_missing(tools, incident, plans, policies):
             aside[incident.id] = f"{why}: {dump_incident(incident)}"
             book = replace(
                 book,
@@ -109,11 +115,27 @@ def read_stored(tools: Tools, body: str | None, plans: dict[str, Plan]) -> tuple
     return book, count
 
 
-def _plan_missing(tools: Tools, incident: Incident, plans: dict[str, Plan]) -> str | None:
+def _policy_unread(tools: Tools, incident: Incident, policies: dict[str, Policy]) -> str | None:
+    """Why the policy that it follows cannot be read, None when it is here. One that was never kept is today's."""
+    digest = incident.policy
+    if digest == tools.policy.digest or digest in policies:
+        return None
+    body = tools.store.document("policy", digest)
+    if body is None:
+        return f"its policy {digest!r} is not kept"
+    try:
+        policies[digest] = read_policy(body)
+    except PolicyUnreadableError as error:
+        log.warning("the kept policy %s cannot be read by this code: %s", digest, error)
+        return f"its policy {digest!r} cannot be read by this code: {error}"
+    return None
+
+
+def _plan_missing(tools: Tools, incident: Incident, plans: dict[str, Plan], policies: dict[str, Policy]) -> str | None:
     if incident.plan not in plans and (body := tools.store.document("plan", incident.plan)) is not None:
         plans[incident.plan] = read_plan(body)
     try:
-        Rules(tools.policy, plans).plan_of(incident.plan, incident.scenario)
+        Rules(tools.policy, plans, policies).of(incident.policy).plan_of(incident.plan, incident.scenario)
     except (KeyError, PlanError) as error:
         return f"its plan is gone: {error}"
     return None

@@ -42,7 +42,7 @@ class FenceHands:
 
     def make(self, call: Call) -> Outcome:
         """One entry, once."""
-        hands = Executor(policy=self.policy, ports=self.ports, actions={FenceAcl.name: FenceAcl()}, channels={})
+        hands = Executor(ports=self.ports, actions={FenceAcl.name: FenceAcl()}, channels={})
         return hands.make(call)
 
 

@@ -38,11 +38,23 @@ def open_incident(book: Book, incident_id: str) -> Incident:
     return incident
 
 
+def open_case(book: Book, name: str) -> Incident:
+    """The open incident, or what is known of the debt, of that id."""
+    owed = {d.case.id: d.case for d in book.debts if d.case}
+    if name in owed and name not in book.incidents:
+        return owed[name]
+    try:
+        return open_incident(book, name)
+    except IllegalCommandError as error:
+        raise IllegalCommandError(f"{error}{'; owed: ' + ', '.join(owed) if owed else ''}") from error
+
+
 def approve(book: Book, command: Approve, rules: Rules, now: datetime) -> tuple[Book, str]:
     """A yes to one step, or to all that ask; where more people must, the answer says how many have."""
     incident = _seen(book, command.incident, command.plan)
     steps = _asking(incident, command.step)
-    plan, said = rules.plan_of(incident.plan, incident.scenario), command.said
+    rules, said = rules.of(incident.policy), command.said
+    plan = rules.plan_of(incident.plan, incident.scenario)
     voice = _voice(said, incident, rules, now)
     told: list[str] = []
     for step_id in steps:
@@ -84,9 +96,12 @@ def break_glass(book: Book, command: BreakGlass, rules: Rules, now: datetime) ->
     """One person's yes in place of two, or of a proven one."""
     said = command.said
     incident = _seen(book, command.incident, command.plan)
+    if incident.id not in book.incidents:
+        raise IllegalCommandError(f"{incident.id!r} is a debt, and recovery does not wait for it; allowed: approve")
     _asking(incident, command.step)
     if not said.note.strip():
         raise IllegalCommandError("break-glass needs a note that says why nobody else could be asked")
+    rules = rules.of(incident.policy)
     step = rules.plan_of(incident.plan, incident.scenario).step(command.step)
     if step.people < 2 and said.arn is not None:
         raise IllegalCommandError(f"step {step.id!r} asks one proven person, and {said.by} is one; allowed: approve")
@@ -124,7 +139,7 @@ def review(book: Book, command: Review, now: datetime) -> tuple[Book, str]:
 
 def reject(book: Book, command: Reject, now: datetime) -> tuple[Book, str]:
     """A no: the step stalls, and what was approved of it counts no more."""
-    said, incident = command.said, open_incident(book, command.incident)
+    said, incident = command.said, open_case(book, command.incident)
     record = incident.steps.get(command.step)
     asking = [s for s, r in incident.steps.items() if r.state is StepState.ASKING]
     if record is None or command.step not in asking:
@@ -148,7 +163,7 @@ def reject(book: Book, command: Reject, now: datetime) -> tuple[Book, str]:
 
 
 def _seen(book: Book, incident_id: str, plan: str) -> Incident:
-    incident = open_incident(book, incident_id)
+    incident = open_case(book, incident_id)
     if plan != incident.plan:
         raise IllegalCommandError(
             f"the approval is for plan {plan!r}, incident {incident.id!r} follows {incident.plan!r}; "

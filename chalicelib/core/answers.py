@@ -135,6 +135,7 @@ def fold_answer(book: Book, answer: Answer, *, rules: Rules, now: datetime) -> B
     incident = case_of(book, answer.incident)
     if incident is None:
         return book
+    rules = rules.of(incident.policy)
     match answer:
         case Looked() | Asked() | HeldBack() | Decided() | Called():
             try:

@@ -22,6 +22,7 @@ from chalicelib.core.answering import (
 )
 from chalicelib.core.authority import objection
 from chalicelib.core.book import Book, Pause, Reply
+from chalicelib.core.declaring import declare, raised
 from chalicelib.core.happened import (
     Abort,
     Acknowledge,
@@ -30,7 +31,9 @@ from chalicelib.core.happened import (
     Command,
     Declare,
     Escalate,
+    Raise,
     Reject,
+    Repin,
     Resolve,
     Resume,
     Review,
@@ -38,10 +41,10 @@ from chalicelib.core.happened import (
     Status,
 )
 from chalicelib.core.happened import Pause as PauseCommand
-from chalicelib.core.incidents import moved, note, opened, paged, put
+from chalicelib.core.incidents import moved, note, paged, put
 from chalicelib.core.plan import Rules
-from chalicelib.core.states import Event, IncidentState
-from chalicelib.policy.scenarios import ScopeKind
+from chalicelib.core.repinning import repin
+from chalicelib.core.states import Event
 
 __all__ = ["REPLIES_KEPT", "IllegalCommandError", "fold_command", "replied"]
 
@@ -75,7 +78,11 @@ def _carry_out(book: Book, command: Command, rules: Rules, now: datetime) -> tup
     said = command.said
     match command:
         case Declare():
-            return _declare(book, command, rules, now)
+            return declare(book, command, rules, now)
+        case Raise():
+            return raised(book, command, rules, now)
+        case Repin():
+            return repin(book, command, rules, now)
         case Approve():
             return approve(book, command, rules, now)
         case Reject():
@@ -116,51 +123,6 @@ def _carry_out(book: Book, command: Command, rules: Rules, now: datetime) -> tup
         case Status():
             return book, f"{len(book.incidents)} open, mode {book.mode}{', paused' if book.paused else ''}"
     assert_never(command)
-
-
-def _declare(book: Book, command: Declare, rules: Rules, now: datetime) -> tuple[Book, str]:
-    policy = rules.policy
-    if not policy.has_scenario(command.scenario):
-        known = ", ".join(s.name for s in policy.scenarios.scenarios)
-        raise IllegalCommandError(f"there is no scenario {command.scenario!r}; allowed: {known}")
-    if policy.runbook(command.scenario) is None:
-        raise IllegalCommandError(f"scenario {command.scenario!r} has no runbook; write one in runbooks.yaml first")
-    regions = policy.platform.regions
-    root = command.scope.split("/", 1)[0]
-    if root not in (roots := (regions.primary, regions.standby, policy.platform.name)):
-        raise IllegalCommandError(f"scope {command.scope!r} starts with {root!r}; allowed: {', '.join(roots)}")
-    kind = policy.scenario(command.scenario).scope
-    if kind is ScopeKind.REGION and "/" in command.scope:
-        raise IllegalCommandError(
-            f"{command.scenario} is about a region; scope {command.scope!r} is below one, allowed: {root}"
-        )
-    if kind is ScopeKind.REGION and command.scope != book.serving:
-        raise IllegalCommandError(
-            f"{command.scope!r} does not serve, {book.serving!r} does: its failover would lead into it; "
-            f"allowed: {book.serving}"
-        )
-    because = f"declared by {command.said.who}{with_note(command.said.note)}"
-    there = book.incident_at(command.scope)
-    if there is None:
-        book = opened(
-            book,
-            scenario=command.scenario,
-            scope=command.scope,
-            failed_at=now,
-            declared_by=command.said.by,
-            because=because,
-            rules=rules,
-            now=now,
-        )
-        opened_id = list(book.incidents)[-1]
-        return book, f"incident {opened_id} is open"
-    if there.scenario == command.scenario and there.state is IncidentState.SUSPECTING:
-        book = put(book, replace(there, declared_by=command.said.by))
-        return moved(book, there.id, Event.CONFIRMED, because, now), f"incident {there.id} is confirmed"
-    raise IllegalCommandError(
-        f"incident {there.id!r} ({there.scenario}, {there.state}) is open at scope {there.scope!r}; "
-        "allowed: approve, reject, escalate, acknowledge, abort, resolve"
-    )
 
 
 def _acknowledge(book: Book, command: Acknowledge, now: datetime) -> tuple[Book, str]:

@@ -90,15 +90,17 @@ def due(book: Book, *, rules: Rules, now: datetime) -> tuple[Work | Held, ...]:
     for incident in book.incidents.values():
         found += _tell(book, incident, rules, now)
     for incident in book.incidents.values():
+        its = rules.of(incident.policy)
         if incident.state in _RUNNING:
-            found += _steps(book, incident, rules, now)
-        found += _ask_alarms(incident, rules, now)
-        found += _archive(book, incident, rules, now)
+            found += _steps(book, incident, its, now)
+        found += _ask_alarms(incident, its, now)
+        found += _archive(book, incident, its, now)
     for debt in book.debts:
         if debt.case:
             step, record = next(iter(debt.case.steps.items()))
-            plan = rules.plan_of(debt.case.plan, debt.case.scenario)
-            found += _step(book, debt.case, plan.step(step), record, rules, now, debt=True)
+            its = rules.of(debt.case.policy)
+            plan = its.plan_of(debt.case.plan, debt.case.scenario)
+            found += _step(book, debt.case, plan.step(step), record, its, now, debt=True)
     return tuple(found)
 
 
@@ -109,15 +111,16 @@ def wake_at(book: Book, *, rules: Rules, now: datetime) -> datetime | None:
     """
     times: list[datetime] = []
     for incident in book.incidents.values():
+        its = rules.of(incident.policy)
         times += [n.again_at for n in incident.notices.values() if n.again_at and n.state == "doubtful"]
         if incident.state is IncidentState.SUSPECTING or not incident.moved:
-            rule = next((r for r in rules.policy.signals.rules if r.scenario == incident.scenario), None)
+            rule = next((r for r in its.policy.signals.rules if r.scenario == incident.scenario), None)
             if rule and incident.bad_since:
                 times.append(incident.bad_since + rule.hold)
             if rule and incident.good_since:
                 times.append(incident.good_since + rule.clear_after)
         if incident.state in _RUNNING:
-            plan = rules.plan_of(incident.plan, incident.scenario)
+            plan = its.plan_of(incident.plan, incident.scenario)
             times += [
                 record.look_at
                 for step in plan.steps

@@ -40,7 +40,9 @@ from chalicelib.core.happened import (
     Declare,
     Escalate,
     Pause,
+    Raise,
     Reject,
+    Repin,
     Resolve,
     Resume,
     Review,
@@ -70,6 +72,8 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             | Reject()
             | BreakGlass()
             | Review()
+            | Raise()
+            | Repin()
             | Escalate()
             | Acknowledge()
             | Abort()
@@ -104,8 +108,11 @@ def _fold_signal(book: Book, signal: Signal, rules: Rules, now: datetime) -> Boo
     mark = book.watermarks.get(signal.source)
     if mark and (signal.changed_at <= mark.changed_at or _told_twice(mark, signal)):
         return book
-    reading = evidence.rules_reading(signal, rules.policy)
-    if not reading:
+    today = evidence.rules_reading(signal, rules.policy)
+    # What an open incident goes by is heard although today's policy names it no more; it opens nothing new.
+    kept = {i.policy for i in book.incidents.values()} & set(rules.policies)
+    former = [r for k in sorted(kept) for r in evidence.rules_reading(signal, rules.of(k).policy) if r not in today]
+    if not today and not former:
         return book
     watermark = Watermark(
         name=signal.name,
@@ -118,7 +125,7 @@ def _fold_signal(book: Book, signal: Signal, rules: Rules, now: datetime) -> Boo
     )
     book = replace(book, watermarks={**book.watermarks, signal.source: watermark})
     text = f"{signal.name} is {signal.state} since {signal.changed_at:%H:%M:%S} UTC: {signal.reason}"
-    for rule in reading:
+    for rule in (*today, *former):
         there = book.incident_at(rule.scope)
         if there is not None:
             if signal.state is AlarmState.ALARM and signal.changed_at < there.failed_at:
@@ -126,7 +133,7 @@ def _fold_signal(book: Book, signal: Signal, rules: Rules, now: datetime) -> Boo
             book = note(book, there.id, "signal", text, now)
             if there.scope == rule.scope or there.scenario == rule.scenario:
                 continue
-        if signal.state is AlarmState.ALARM and there is None:
+        if signal.state is AlarmState.ALARM and there is None and rule in today:
             book = _open(book, rule, text, rules, now)
     return book
 
@@ -174,13 +181,14 @@ def _follows(book: Book, rules: Rules, now: datetime) -> Book:
     for incident_id in tuple(book.incidents):
         if book.incidents[incident_id].state is IncidentState.CLOSING:
             continue
+        its = rules.of(book.incidents[incident_id].policy)
         book = _weigh(book, incident_id, rules, now)
-        book = overdue(book, incident_id, rules, now)
-        book = _deadlines(book, incident_id, rules, now)
-        book = _climb(book, incident_id, rules, now)
-        book = settle(book, incident_id, rules, now)
+        book = overdue(book, incident_id, its, now)
+        book = _deadlines(book, incident_id, its, now)
+        book = _climb(book, incident_id, its, now)
+        book = settle(book, incident_id, its, now)
         if book.incidents[incident_id].ending == "recovered":
-            book = left_at_the_end(book, incident_id, rules, now)
+            book = left_at_the_end(book, incident_id, its, now)
     return paid(book, now)
 
 
@@ -205,10 +213,11 @@ def _lapse(book: Book, rules: Rules, now: datetime) -> Book:
 def _weigh(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
     """Confirms a suspicion whose quorum has held, clears an incident that has been good for long enough."""
     incident = book.incidents[incident_id]
-    rule = evidence.rule_of(incident.scenario, incident.scope, rules.policy)
+    policy = rules.of(incident.policy).policy
+    rule = evidence.rule_of(incident.scenario, incident.scope, policy)
     if rule is None or incident.declared_by:
         return book
-    found = evidence.observations(book, rule, rules.policy, now)
+    found = evidence.observations(book, rule, policy, now)
     ill = evidence.bad(found)
     good = not ill and any(o.verdict is evidence.Verdict.GOOD for o in found)
     good_since = (incident.good_since or now) if good else None

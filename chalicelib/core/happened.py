@@ -198,8 +198,30 @@ class Status:
     verb: Literal["status"] = "status"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repin:
+    """The incident, or the debt, follows the policy that is deployed now; what was approved must be again."""
+
+    said: Said
+    incident: str
+    verb: Literal["repin"] = "repin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raise:
+    """It is worse than thought: an incident of this scenario takes over, at a scope that covers the former."""
+
+    said: Said
+    incident: str
+    scenario: str
+    scope: str | None = None
+    verb: Literal["raise"] = "raise"
+
+
 Command = (
     Declare
+    | Raise
+    | Repin
     | Approve
     | Reject
     | BreakGlass

@@ -62,12 +62,17 @@ def opened(
     because: str,
     rules: Rules,
     now: datetime,
+    takes_over: tuple[str, ...] = (),
 ) -> Book:
-    """A new incident, in doubt unless a person declared it; open ones below its scope are absorbed."""
+    """A new incident, in doubt unless a person declared it; those it takes over and open ones below it are absorbed."""
     policy = rules.policy
     incident_id = _fresh_id(book, f"{scope.replace('/', '.')}-{scenario}-{now:%Y%m%dT%H%M%S}")
     state = IncidentState.RESPONDING if declared_by else IncidentState.SUSPECTING
-    smaller = [i for i in book.incidents.values() if covers(scope, i.scope) and i.state is not IncidentState.CLOSING]
+    smaller = [
+        i
+        for i in book.incidents.values()
+        if (i.id in takes_over or covers(scope, i.scope)) and i.state is not IncidentState.CLOSING
+    ]
     incident = Incident(
         id=incident_id,
         scenario=scenario,
@@ -117,7 +122,7 @@ def moved(book: Book, incident_id: str, event: Event, because: str, now: datetim
 def paged(book: Book, incident_id: str, because: str, rules: Rules, now: datetime) -> Book:
     """The next rung of the ladder is paged; at its top, the top again. Its foot was paged by the detection."""
     incident = book.incidents[incident_id]
-    ladder = rules.policy.notifications.ladder
+    ladder = rules.of(incident.policy).policy.notifications.ladder
     rung = min(max((p.rung for p in incident.pagings), default=0) + 1, len(ladder) - 1)
     paging = Paging(rung=rung, at=now, because=because)
     book = put(book, replace(incident, pagings=(*incident.pagings, paging)))
@@ -126,7 +131,8 @@ def paged(book: Book, incident_id: str, because: str, rules: Rules, now: datetim
 
 def alarmed(book: Book, incident_id: str, because: str, rules: Rules, now: datetime) -> Book:
     """Every rung of the ladder is paged at once."""
-    incident, ladder = book.incidents[incident_id], rules.policy.notifications.ladder
+    incident = book.incidents[incident_id]
+    ladder = rules.of(incident.policy).policy.notifications.ladder
     pagings = tuple(Paging(rung=n, at=now, because=because) for n in range(len(ladder)))
     book = put(book, replace(incident, pagings=(*incident.pagings, *pagings)))
     everybody = ", ".join(rung.who for rung in ladder)

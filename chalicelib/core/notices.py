@@ -37,6 +37,7 @@ def owed(book: Book, incident: Incident, rules: Rules, now: datetime) -> tuple[O
     """Everything that this incident has owed so far, sent or not, fallbacks included."""
     if incident.ending == "absorbed":
         return ()
+    rules = rules.of(incident.policy)
     found: list[Owed] = []
     for event, about, at in _moments(incident, rules, now):
         row = next((r for r in rules.policy.notifications.matrix if r.event is event), None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from chalicelib.policy import Policy
@@ -157,11 +157,18 @@ def _hash(scenario: str, steps: tuple[Step, ...]) -> str:
 class Rules:
     """The policy, and the plans that open incidents follow, by hash.
 
-    An incident keeps the plan it started with: a deploy in the middle of it changes the policy, not the plan.
+    An incident keeps the plan and the policy it started with: a deploy in the middle of it changes what new incidents
+    follow. `policies` are those that open incidents follow and that are not today's, by digest.
     """
 
     policy: Policy
     plans: Mapping[str, Plan] = field(default_factory=dict)
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+
+    def of(self, digest: str) -> Rules:
+        """The same rules for whoever follows the policy of that digest; today's where it was never kept."""
+        kept = self.policies.get(digest)
+        return self if kept is None or kept is self.policy else replace(self, policy=kept)
 
     def plan_of(self, plan_hash: str, scenario: str) -> Plan:
         """The plan with that hash; KeyError when it was neither loaded nor is what policy gives today."""

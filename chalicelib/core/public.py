@@ -69,6 +69,7 @@ def is_public(incident: Incident) -> bool:
 
 def public(incident: Incident, rules: Rules) -> PublicIncident:
     """One incident as customers see it; updates newest first."""
+    rules = rules.of(incident.policy)
     text = rules.policy.scenario(incident.scenario).customer_text
     updates: list[Update] = [
         Update(status="investigating", at=incident.opened_at, text="We are investigating a problem.")
@@ -109,6 +110,7 @@ def _touched(component: str, incident: Incident, rules: Rules) -> bool:
 
 
 def _status(component: str, incident: Incident, rules: Rules, now: datetime) -> ComponentStatus:
+    rules = rules.of(incident.policy)
     if incident.state is IncidentState.CLOSING or not _touched(component, incident, rules):
         return "operational"
     services = {s.name for s in rules.policy.services.services if s.component == component}

@@ -37,6 +37,7 @@ class ServiceClock:
 
 def clocks(incident: Incident, rules: Rules, now: datetime) -> tuple[ServiceClock, ...]:
     """One clock a service that the plan brings back, in recovery order."""
+    rules = rules.of(incident.policy)
     plan = rules.plan_of(incident.plan, incident.scenario)
     services = rules.policy.services
     moved = _first_done(incident, "traffic") if any(s.id == "traffic" for s in plan.steps) else None

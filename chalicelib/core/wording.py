@@ -20,6 +20,7 @@ from chalicelib.policy.notifications import NoticeEvent
 
 def message(book: Book, incident: Incident, owed: Owed, rules: Rules, at: datetime) -> Message:
     """The message of one owed notice."""
+    rules = rules.of(incident.policy)
     external = owed.audience == "external"
     headline, lines = _external(incident, rules) if external else _internal(book, incident, owed, rules, at)
     return Message(

@@ -40,6 +40,8 @@ WHO: Final = (identity.FIELD, "by")
 
 _HELP: Final = {
     "declare": "Open an incident that no alarm has opened, or confirm one that is only suspected.",
+    "raise": "Say that it is worse: an incident of `scenario` takes over, at `scope` or the one that it implies.",
+    "repin": "Let the incident, or the debt, follow the policy deployed now; what was approved must be approved again.",
     "approve": "Allow a step that asks, or without `step` all that ask now, of the plan whose hash you have seen.",
     "reject": "Refuse a step that asks; the incident stays there until somebody approves it, aborts or resolves.",
     "break-glass": "Allow a step alone that two people must approve; it pages everyone, and is reviewed afterwards.",

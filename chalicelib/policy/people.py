@@ -31,6 +31,8 @@ class Saying(StrEnum):
     """What a role may say: the commands, with an acknowledgement that ends block windows told from the other kind."""
 
     DECLARE = "declare"
+    RAISE = "raise"
+    REPIN = "repin"
     APPROVE = "approve"
     REJECT = "reject"
     BREAK_GLASS = "break-glass"

@@ -10,6 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.core.book import FORMAT, Book, Entry, Incident
 from chalicelib.core.plan import Plan
+from chalicelib.policy import Policy
+from chalicelib.policy.load import PolicyUnreadableError
 
 
 class BookUnreadableError(Exception):
@@ -67,6 +69,21 @@ def read_plan(body: str) -> Plan:
     """A plan from its JSON text."""
     plan: Plan = _adapter(Plan).validate_json(body)
     return plan
+
+
+def dump_policy(policy: Policy) -> str:
+    """A whole policy as JSON text, its durations as they are used (already divided by the speed)."""
+    return policy.model_dump_json(by_alias=True)
+
+
+def read_policy(body: str) -> Policy:
+    """A policy from its JSON text; PolicyUnreadableError when this code's policies look otherwise."""
+    try:
+        return Policy.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise PolicyUnreadableError(f"{where}: {first['msg']} ({error.error_count()} faults)") from error
 
 
 def dump_incident(incident: Incident) -> str:

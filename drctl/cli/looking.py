@@ -15,8 +15,9 @@ from chalicelib.core.plan import Plan, Rules
 from chalicelib.core.report import clocks
 from chalicelib.core.wording import progress
 from chalicelib.intake import codec
+from chalicelib.policy import Policy
 from chalicelib.policy.base import show_duration
-from chalicelib.store.codec import read_book, read_incident, read_plan
+from chalicelib.store.codec import read_book, read_incident, read_plan, read_policy
 from drctl.cli.places import JsonOption, Place, StageName, StageOption, fail, out, place, show_json
 
 PANEL = "Looking"
@@ -50,12 +51,15 @@ def book_of(where: Place) -> Book | None:
 
 
 def rules_of(where: Place, incidents: Sequence[Incident]) -> Rules:
-    """The policy, and the plans these incidents follow."""
+    """The policy, and the plans and policies these incidents follow."""
     plans: dict[str, Plan] = {}
+    policies: dict[str, Policy] = {}
     for incident in incidents:
         if body := where.store.document("plan", incident.plan):
             plans[incident.plan] = read_plan(body)
-    return Rules(where.policy, plans)
+        if incident.policy != where.policy.digest and (kept := where.store.document("policy", incident.policy)):
+            policies[incident.policy] = read_policy(kept)
+    return Rules(where.policy, plans, policies)
 
 
 def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) -> None:
@@ -92,6 +96,8 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
         out.print(f"[yellow]blocked[/yellow] {block.because}  [dim](drctl acknowledge --block)[/dim]")
     for debt in book.debts:
         settled = f"  [dim](drctl review {debt.what})[/dim]" if debt.kind == "review" else ""
+        if debt.case and any(r.state is StepState.ASKING for r in debt.case.steps.values()):
+            settled = f"  [yellow]asks[/yellow] [dim](drctl approve {debt.case.id})[/dim]"
         out.print(f"[yellow]owed[/yellow] {debt.because}{settled}")
     if dead:
         out.print(f"[yellow]{dead} events could not be read[/yellow]  [dim](drctl dead list)[/dim]")

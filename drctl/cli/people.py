@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import typer
 
+from chalicelib.core.book import case_of
 from chalicelib.policy.platform import Mode
 from chalicelib.store.codec import read_book
 from drctl.cli.places import JsonOption, Place, StageName, StageOption, err, fail, out, place, show_json
@@ -26,9 +27,10 @@ PANEL = "People"
 
 def register(app: typer.Typer) -> None:
     """Adds these commands."""
-    for command in (declare, approve, reject, escalate, acknowledge, abort, resolve, pause, resume, review):
+    for command in (declare, repin, approve, reject, escalate, acknowledge, abort, resolve, pause, resume, review):
         app.command(rich_help_panel=PANEL)(command)
     app.command(name="break-glass", rich_help_panel=PANEL)(break_glass)
+    app.command(name="raise", rich_help_panel=PANEL)(raise_)
     app.command(name="set-mode", rich_help_panel=PANEL)(set_mode)
 
 
@@ -71,6 +73,35 @@ def declare(
     say(stage, {"command": "declare", "scenario": scenario, "scope": scope}, by=by, note=note, json=json)
 
 
+def raise_(
+    scenario: Annotated[str, typer.Argument(help="The graver one, such as provider-outage.")],
+    incident: IncidentArgument = None,
+    stage: StageOption = StageName.LOCAL,
+    by: By = "",
+    note: Note = "",
+    *,
+    scope: Annotated[str | None, typer.Option("--scope", help="Where; otherwise what the scenario implies.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Say that it is worse than thought: a graver incident takes this one over."""
+    payload = {"command": "raise", "scenario": scenario, "incident": the_incident(place(stage), incident)}
+    say(stage, payload | ({"scope": scope} if scope else {}), by=by, note=note, json=json)
+
+
+def repin(
+    incident: Annotated[
+        str | None, typer.Argument(help="The incident, or the debt; may be left out when one is open.")
+    ] = None,
+    stage: StageOption = StageName.LOCAL,
+    by: By = "",
+    note: Note = "",
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Let an open incident follow the policy that is deployed now; what was approved must be approved again."""
+    say(stage, {"command": "repin", "incident": the_incident(place(stage), incident)}, by=by, note=note, json=json)
+
+
 def approve(
     incident: IncidentArgument = None,
     stage: StageOption = StageName.LOCAL,
@@ -90,7 +121,7 @@ def seen(where: Place, incident: str | None, plan: str | None) -> dict[str, str]
     """The incident, and the plan that is meant: the one named, or the one it follows now."""
     named = the_incident(where, incident)
     body = where.store.read_book().body
-    known = read_book(body)[0].incidents.get(named) if body else None
+    known = case_of(read_book(body)[0], named) if body else None
     return {"incident": named, "plan": plan or (known.plan if known else "unknown")}
 
 

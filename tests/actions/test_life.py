@@ -103,7 +103,7 @@ class Stage:
             web=Web({}),
             dns=Dns({}),
         )
-        self.executor = Executor(policy=POLICY, ports=self.ports, actions=ACTIONS, channels={})
+        self.executor = Executor(ports=self.ports, actions=ACTIONS, channels={})
 
     def clock(self) -> datetime:
         return self.now

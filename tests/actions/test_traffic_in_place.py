@@ -37,7 +37,7 @@ class Stage:
         self.platform = Platform(policy=platform_with(kind, folder / kind, speed=10))
         self.traffic = self.platform.traffic
         self.worker: Responder = self.platform.responder()
-        self.executor = Executor(policy=self.worker.policy, ports=self.worker.ports, actions=ACTIONS, channels={})
+        self.executor = Executor(ports=self.worker.ports, actions=ACTIONS, channels={})
 
     def look(self, name: str, to: str) -> Next:
         action, now = ACTIONS[name], self.platform.clock.now()

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from chalicelib.core.book import Book, Pause, StepState, case_of
+from chalicelib.core.commands import IllegalCommandError
 from chalicelib.core.due import Do, Held, Look, due
-from chalicelib.core.happened import Tick
+from chalicelib.core.happened import Approve, BreakGlass, Reject, Tick
 from chalicelib.core.plan import PlanError, plan
 from chalicelib.policy.platform import Mode
 from tests.core.little_world import LittleWorld, Worker
-from tests.core.stage import PRIMARY, REGION, RULES, at, confirmed, only, policy_with, reread, take
+from tests.core.stage import PRIMARY, REGION, RULES, at, confirmed, only, policy_with, reread, said, take
 from tests.core.test_failover import LOOSE, run
 
 FENCE = "fence"
@@ -147,3 +148,36 @@ def test_a_book_of_format_1_is_read_and_its_debt_only_reminds() -> None:
     later = take(found, Tick(), seconds=60)
     assert [d.what for d in later.debts] == [f"{PRIMARY}/neurectomy-pg"]
     assert case_of(later, debt.incident) is None
+
+
+def test_a_debt_that_asks_in_the_mode_approve_is_approved_and_rejected_by_its_own_name() -> None:
+    worker = recovered_in_the_dark()
+    worker.world.dark = False
+    worker.book = replace(worker.book, mode=Mode.APPROVE)
+    for seconds in range(9000, 9060, 5):
+        worker.round(at(seconds))
+    asking = [d.case for d in worker.book.debts if d.case and d.case.step(d.case.id.rpartition("/")[2]).call]
+    assert {c.id.rpartition("/")[2] for c in asking} == LOOSE
+    assert not any(worker.world.called[name] for name in LOOSE)
+    no, *yes = asking
+    step = no.id.rpartition("/")[2]
+    worker.take(Reject(said=said("no", 9060), incident=no.id, step=step), at(9060))
+    for case in yes:
+        worker.take(Approve(said=said(f"yes {case.id}", 9060), incident=case.id, plan=case.plan), at(9060))
+    for seconds in range(9060, 9200, 5):
+        worker.round(at(seconds))
+    assert owed(worker.book) == {step}
+    assert worker.world.called[step] == 0
+
+
+def test_the_glass_is_not_broken_for_a_debt() -> None:
+    worker = recovered_in_the_dark()
+    case = next(d.case for d in worker.book.debts if d.case)
+    command = BreakGlass(
+        said=said("glass", 9000, note="nobody is here"),
+        incident=case.id,
+        plan=case.plan,
+        step=case.id.rpartition("/")[2],
+    )
+    with pytest.raises(IllegalCommandError, match="is a debt"):
+        worker.take(command, at(9000))

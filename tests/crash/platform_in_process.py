@@ -116,6 +116,8 @@ class Platform:
 
     def __init__(self, stops: tuple[Stop, ...] = (), policy: Policy = POLICY) -> None:
         self.policy = policy
+        self.deployed = policy
+        """What workers go by; `policy` is what the platform really is like."""
         self.clock = Clock(START)
         self.outside = Outside(self.clock, stops)
         self.dark: frozenset[str] = frozenset()
@@ -167,7 +169,7 @@ class Platform:
 
     def responder(self) -> Responder:
         """A new worker's own: nothing in it was there before, and all it holds is gone with it."""
-        policy, store = self.policy, cast("Store", OutsideStore(self.store, self.outside))
+        policy, store = self.deployed, cast("Store", OutsideStore(self.store, self.outside))
         shared = _session()
         shared.of = (self.aws, self.outside, lambda: self.dark)
         aws = AwsClients(shared, endpoints=endpoints(policy.platform.traffic.switch, {}))
@@ -179,7 +181,7 @@ class Platform:
             web=Web({}, OutsideTransport("http", httpx2.MockTransport(self._web), self.outside)),
             dns=Dns({}, self._name_server),
         )
-        hands = Executor(policy=policy, ports=ports, actions=ACTIONS, channels=self._channels(ports))
+        hands = Executor(ports=ports, actions=ACTIONS, channels=self._channels(ports))
         tools = Tools(store=store, hands=hands, policy=policy, clock=self.clock, side_by_side=SIDE_BY_SIDE)
         return Responder(settings=SETTINGS, policy=policy, store=store, desk=Desk(tools), ports=ports, clock=self.clock)
 

@@ -87,6 +87,15 @@ class Story:
             clock.at(ALARM_AT, self._read)
         self._tick_at = START
 
+    def deploy(self, policy: Policy) -> None:
+        """The responder is deployed with another policy: every worker is a new one."""
+        self.platform.deployed = policy
+        self._workers.clear()
+
+    def say(self, name: str, payload: Mapping[str, Any]) -> None:
+        """The person says it now."""
+        self._say(name, payload)
+
     def tick(self) -> bool:
         """Lets the next tick come; whether it had the desk and came to its end."""
         clock = self.platform.clock

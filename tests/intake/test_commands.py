@@ -90,7 +90,7 @@ def test_a_field_of_another_verb_is_refused_with_those_of_this_one(verb: str) ->
 
 
 def test_every_command_of_the_core_is_described_and_has_a_sentence() -> None:
-    assert len(describe()) == len(get_args(Command)) == 13
+    assert len(describe()) == len(get_args(Command)) == 15
     for verb in describe().values():
         assert verb.help.endswith(".")
         assert verb.optional[-2:] == WHO

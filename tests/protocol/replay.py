@@ -20,6 +20,7 @@ from chalicelib.core.happened import Signal
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Call, Made, Next, Outcome
 from chalicelib.core.plan import Step
+from chalicelib.policy import Policy
 from chalicelib.store.contract import Busy, Claimed, Saved, StoredBook, StoreUnavailableError, Superseded
 
 SIDE_BY_SIDE: Final = 4
@@ -156,7 +157,7 @@ class Outside:
     def delete_document(self, kind: str, key: str) -> None:
         self.ask("delete_document", kind, key)
 
-    def look(self, step: Step, incident: Incident, now: datetime) -> Next:  # noqa: ARG002  # the port's signature
+    def look(self, step: Step, incident: Incident, policy: Policy, now: datetime) -> Next:  # noqa: ARG002  # the port's signature
         return cast("Next", self.ask("look", incident.id, step.id))
 
     def make(self, call: Call) -> Outcome:

@@ -122,7 +122,7 @@ class TinyHands:
         self.effects: Counter[tuple[str, str]] = Counter()
         self.told: Counter[str] = Counter()
 
-    def look(self, step: Step, incident: Incident, now: datetime) -> Next:  # noqa: ARG002  # the port's signature
+    def look(self, step: Step, incident: Incident, policy: Policy, now: datetime) -> Next:  # noqa: ARG002  # the port's signature
         return seen(incident.id, step.id, there=self.effects[incident.id, step.id] > 0)
 
     def make(self, call: Call) -> Outcome:

@@ -1,0 +1,117 @@
+"""How a person opens an incident: declared where no alarm did, confirmed, or raised to a graver one.
+
+Rules. A declared incident needs no evidence, its declarer is its evidence; it moves what an incident moves, so it must
+name a scenario that has a runbook and a scope where that runbook leads somewhere. Raising never narrows: the graver
+incident takes over what the lesser one covered, and the lesser one's steps stop where they are. Nothing here
+decides what may be done without a person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from chalicelib.core.answering import IllegalCommandError, open_incident, with_note
+from chalicelib.core.book import Book, Incident, covers
+from chalicelib.core.happened import Declare, Raise
+from chalicelib.core.incidents import moved, opened, put
+from chalicelib.core.plan import Rules
+from chalicelib.core.states import Event, IncidentState
+from chalicelib.policy.scenarios import ScopeKind
+
+
+def declare(book: Book, command: Declare, rules: Rules, now: datetime) -> tuple[Book, str]:
+    """An incident that no alarm opened, or a suspicion confirmed."""
+    _allowed(book, command.scenario, command.scope, rules)
+    because = f"declared by {command.said.who}{with_note(command.said.note)}"
+    there = book.incident_at(command.scope)
+    if there is None:
+        book = opened(
+            book,
+            scenario=command.scenario,
+            scope=command.scope,
+            failed_at=now,
+            declared_by=command.said.by,
+            because=because,
+            rules=rules,
+            now=now,
+        )
+        opened_id = list(book.incidents)[-1]
+        return book, f"incident {opened_id} is open"
+    if there.scenario == command.scenario and there.state is IncidentState.SUSPECTING:
+        book = put(book, replace(there, declared_by=command.said.by))
+        return moved(book, there.id, Event.CONFIRMED, because, now), f"incident {there.id} is confirmed"
+    raise IllegalCommandError(
+        f"incident {there.id!r} ({there.scenario}, {there.state}) is open at scope {there.scope!r}; "
+        "allowed: approve, reject, escalate, acknowledge, abort, resolve, raise"
+    )
+
+
+def raised(book: Book, command: Raise, rules: Rules, now: datetime) -> tuple[Book, str]:
+    """A graver incident in place of this one. It counts from when the lesser one failed: the clocks go on."""
+    lesser = open_incident(book, command.incident)
+    scope = command.scope or _implied(command.scenario, lesser, rules)
+    _allowed(book, command.scenario, scope, rules)
+    scenario = rules.policy.scenario(command.scenario)
+    if scenario.severity.rank < lesser.severity.rank or command.scenario == lesser.scenario:
+        graver = ", ".join(
+            s.name
+            for s in rules.policy.scenarios.scenarios
+            if s.severity.rank >= lesser.severity.rank and s.name != lesser.scenario and rules.policy.runbook(s.name)
+        )
+        raise IllegalCommandError(
+            f"{command.scenario} ({scenario.severity}) is not graver than {lesser.scenario} ({lesser.severity}) of "
+            f"{lesser.id!r}; allowed: {graver or 'nothing, it is the gravest that has a runbook'}"
+        )
+    if scenario.scope is not ScopeKind.PLATFORM and not covers(scope, lesser.scope):
+        raise IllegalCommandError(f"scope {scope!r} does not cover {lesser.scope!r}, which is {lesser.id!r}'s")
+    above = book.incident_at(scope)
+    if above is not None and above.id != lesser.id:
+        raise IllegalCommandError(f"incident {above.id!r} ({above.scenario}) is open at scope {above.scope!r} already")
+    book = opened(
+        book,
+        scenario=command.scenario,
+        scope=scope,
+        failed_at=lesser.failed_at,
+        declared_by=command.said.by,
+        because=f"raised from {lesser.scenario} by {command.said.who}{with_note(command.said.note)}",
+        rules=rules,
+        now=now,
+        takes_over=(lesser.id,),
+    )
+    opened_id = list(book.incidents)[-1]
+    return book, f"incident {opened_id} is open and took over {lesser.id}"
+
+
+def _implied(scenario: str, lesser: Incident, rules: Rules) -> str:
+    """The scope that a scenario is about, around what has failed."""
+    if rules.policy.has_scenario(scenario):
+        match rules.policy.scenario(scenario).scope:
+            case ScopeKind.PLATFORM:
+                return rules.policy.platform.name
+            case ScopeKind.REGION:
+                return lesser.scope.split("/", 1)[0]
+            case _:
+                pass
+    return lesser.scope
+
+
+def _allowed(book: Book, scenario: str, scope: str, rules: Rules) -> None:
+    policy = rules.policy
+    if not policy.has_scenario(scenario):
+        known = ", ".join(s.name for s in policy.scenarios.scenarios)
+        raise IllegalCommandError(f"there is no scenario {scenario!r}; allowed: {known}")
+    if policy.runbook(scenario) is None:
+        raise IllegalCommandError(f"scenario {scenario!r} has no runbook; write one in runbooks.yaml first")
+    regions = policy.platform.regions
+    root = scope.split("/", 1)[0]
+    if root not in (roots := (regions.primary, regions.standby, policy.platform.name)):
+        raise IllegalCommandError(f"scope {scope!r} starts with {root!r}; allowed: {', '.join(roots)}")
+    if policy.scenario(scenario).scope is not ScopeKind.REGION:
+        return
+    if "/" in scope:
+        raise IllegalCommandError(f"{scenario} is about a region; scope {scope!r} is below one, allowed: {root}")
+    if scope != book.serving:
+        raise IllegalCommandError(
+            f"{scope!r} does not serve, {book.serving!r} does: its failover would lead into it; allowed: {book.serving}"
+        )
