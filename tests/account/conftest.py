@@ -14,6 +14,12 @@ from tests.account.house import ACCOUNT, PRIMARY, STANDBY
 SHIPPED = Path(__file__).parents[2] / "policies"
 
 
+@pytest.fixture(autouse=True)
+def _no_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto makes 1,300 machine images in every region that is asked; nobody here asks for one."""
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+
+
 @pytest.fixture(scope="session")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> Policy:
     asked = Asked.read("acme", primary=PRIMARY, standby=STANDBY, witness="eu-west-3", account=ACCOUNT)

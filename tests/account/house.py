@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from functools import cache
 from typing import Any
 
 import boto3
@@ -28,10 +29,14 @@ ACCOUNT = "123456789012"
 TRUST = {"Version": "2012-10-17", "Statement": []}
 
 
+@cache
+def _session() -> boto3.Session:
+    """One for all: a service's model is parsed once."""
+    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", aws_session_token="test")
+
+
 def client(service: str, region: str) -> Any:
-    return boto3.client(
-        service, region_name=region, aws_access_key_id="test", aws_secret_access_key="test", aws_session_token="test"
-    )
+    return _session().client(service, region_name=region)
 
 
 class Watched:

@@ -35,11 +35,11 @@ def writes(kind: str) -> bool:
 
 
 def some_of_each(calls: list[str]) -> Callable[[int, str], Iterable[When]]:
-    """The first and the last call of each kind."""
+    """The first call of each kind, and the last of each that changes something."""
     numbers: dict[str, list[int]] = {}
     for number, kind in enumerate(calls):
         numbers.setdefault(kind, []).append(number)
-    picked = {n for found in numbers.values() for n in (found[0], found[-1])}
+    picked = {n for kind, found in numbers.items() for n in ({found[0], found[-1]} if writes(kind) else {found[0]})}
     return lambda number, kind: _each(kind) if number in picked else ()
 
 
