@@ -20,6 +20,7 @@ from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Doubtful, Outcome, Refused
 from chalicelib.policy import Policy
 from chalicelib.policy import notifications as rows
+from chalicelib.policy.people import Saying
 
 if TYPE_CHECKING:
     import httpx2
@@ -64,7 +65,13 @@ def build(
                 from chalicelib.channels.slack import SlackChannel
 
                 token = _entry(secret, row.secret, "bot_token")
-                return SlackChannel(row.name, token=token, channel=row.channel, base_url=slack_base_url)
+                return SlackChannel(
+                    row.name,
+                    token=token,
+                    channel=row.channel,
+                    approvers=policy.people.in_slack(Saying.APPROVE),
+                    base_url=slack_base_url,
+                )
             case rows.EmailChannel():
                 from chalicelib.channels.email import EmailChannel
 

@@ -31,6 +31,7 @@ MAX_ALL: Final = 12_000
 """Characters of all blocks together: Slack refuses somewhere above 13,000 (public thread slackapi/bolt-js#2509)."""
 MAX_ASK: Final = 700
 MAX_ASKS: Final = 10
+MAX_MENTIONS: Final = 20
 TIMEOUT_SECONDS: Final = 4
 PASSING: Final = frozenset(
     {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
@@ -45,7 +46,9 @@ def escape(text: str) -> str:
 
 
 class SlackChannel:
-    """Posts as the bot of `token` to `channel` (`#name` or `C…`). `base_url` ends in `/api/`."""
+    """Posts as the bot of `token` to `channel` (`#name` or `C…`). `base_url` ends in `/api/`. `approvers` are the user
+    ids of those who may approve what asks; they are mentioned, so that Slack rings for them.
+    """
 
     def __init__(
         self,
@@ -53,12 +56,14 @@ class SlackChannel:
         *,
         token: str,
         channel: str,
+        approvers: tuple[str, ...] = (),
         base_url: str | None = None,
         timeout: int = TIMEOUT_SECONDS,
     ) -> None:
         self.name = name
         self._token = token
         self._channel = channel
+        self._approvers = approvers
         self._base_url = base_url or "https://slack.com/api/"
         self._timeout = timeout
 
@@ -77,7 +82,7 @@ class SlackChannel:
             answer = self._slack.chat_postMessage(
                 channel=self._channel,
                 text=fallback(message),
-                blocks=blocks(message),
+                blocks=blocks(message, self._approvers),
                 metadata={
                     "event_type": "dr_message",
                     "event_payload": {"id": message.id, "incident": message.incident, "event": message.event.value},
@@ -125,7 +130,7 @@ def fallback(message: Message) -> str:
     return shorten_escaped(" · ".join((message.headline, *message.lines, *asks)), MAX_TEXT, escape)
 
 
-def blocks(message: Message) -> list[dict[str, Any]]:
+def blocks(message: Message, approvers: tuple[str, ...] = ()) -> list[dict[str, Any]]:
     """Header, sentences, asks, and where they come from; within every limit of Slack's.
 
     The asks have first claim on the room: a sentence can be looked up, a question that nobody saw cannot be answered.
@@ -133,6 +138,9 @@ def blocks(message: Message) -> list[dict[str, Any]]:
     asks = [_section(_ask(message, *ask)) for ask in message.asks[:MAX_ASKS]]
     if left := len(message.asks) - len(asks):
         asks.append(_section(f"…and {left} more: `drctl status {shlex.quote(message.incident)}`"))
+    if asks and approvers and message.audience == "internal":
+        # A mention rings for its user; its syntax is the one thing that must not be escaped.
+        asks.append(_section(f"{' '.join(f'<@{user}>' for user in approvers[:MAX_MENTIONS])} may approve."))
     room = MAX_ALL - MAX_HEADER - 600 - sum(len(a["text"]["text"]) for a in asks)
     lines = [_section(text) for text in _paragraphs(message.lines, room)]
     header = {

@@ -58,7 +58,7 @@ class Unproven(StrEnum):
 
 
 class Person(Row):
-    """One person. `slack` is the user id by which Slack knows them."""
+    """One person. `slack` is the user id by which Slack knows them: what asks mentions those who may approve."""
 
     name: Name
     principals: Annotated[tuple[Principal, ...], Field(min_length=1)]
@@ -102,6 +102,11 @@ class People(Row):
         """The names of those who may say it with a proof."""
         roles = {role.name for role in self.roles if saying in role.may}
         return tuple(person.name for person in self.people if roles.intersection(person.roles))
+
+    def in_slack(self, saying: Saying) -> tuple[str, ...]:
+        """The Slack user ids of those who may say it, where policy knows them."""
+        able = self.who_may(saying)
+        return tuple(person.slack for person in self.people if person.slack and person.name in able)
 
 
 @lru_cache(maxsize=256)

@@ -168,6 +168,17 @@ def test_an_ask_holds_the_exact_command() -> None:
     assert command in fallback(told)
 
 
+def test_an_ask_mentions_those_who_may_approve_and_nothing_else_does() -> None:
+    asked = [
+        b["text"]["text"] for b in blocks(message(asks=(ASK,)), ("U0DRANA01", "U0DRBOB01")) if b["type"] == "section"
+    ]
+    assert asked[-1] == "<@U0DRANA01> <@U0DRBOB01> may approve."
+    assert "<@" not in json.dumps(blocks(message(asks=()), ("U0DRANA01",)))
+    assert "<@" not in json.dumps(blocks(message(asks=(ASK,))))
+    many = tuple(f"U{n:08d}" for n in range(500))
+    assert not [*block_errors(blocks(message(asks=(ASK,)), many))]
+
+
 def test_the_three_characters_that_mean_something_are_escaped_and_a_mention_is_only_text() -> None:
     told = message(headline="<!channel> & co", lines=("alarm <!here> says a > b & c",), asks=())
     section = blocks(told)[1]

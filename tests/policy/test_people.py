@@ -14,7 +14,7 @@ def test_two_people_of_one_name_are_told(broken: Broken) -> None:
     broken.edit("people", "- name: bob", "- name: ana").says(
         "person-is-single",
         "people.yaml people[1].name",
-        at=7,
+        at=8,
         found="ana",
         allowed="no other row",
         because="already is people[0]",
@@ -26,7 +26,7 @@ def test_a_principal_that_can_be_two_people_is_told(broken: Broken, principal: s
     broken.edit("people", BOB, principal).says(
         "principal-is-one-person",
         "people.yaml people[1].principals[0]",
-        at=8,
+        at=9,
         found=principal,
         allowed="cannot be anybody else's",
         because="it can also be 'ana'",
@@ -81,7 +81,7 @@ def test_a_second_person_for_whom_nobody_can_stand_in_is_told(broken: Broken) ->
     broken.edit("people", "      - break-glass\n", "").says(
         "glass-can-be-broken",
         "people.yaml roles",
-        at=13,
+        at=15,
         found="nobody",
         allowed="a role with break-glass",
         because="restore needs two people",
