@@ -121,12 +121,25 @@ def _control(method: str, path: str, **more: Any) -> Any:
 def break_region(
     region: Annotated[str, typer.Argument(help="Such as eu-west-1.")],
     *,
+    kind: Annotated[str, typer.Option("--kind", help="lose, slow or error.")] = "lose",
+    seconds: Annotated[float, typer.Option("--seconds", help="How long it takes to answer, when slow.")] = 30.0,
     silent: Annotated[bool, typer.Option("--silent", help="Its alarms and topics fall silent too.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """A region is gone: its APIs, clusters, databases and services answer nobody."""
-    fault = _control("POST", "/faults", json={"kind": "lose", "region": region, "silent": silent})
-    _broken(fault, f"{region} answers nobody any more" + (", and its alarms are silent" if silent else ""), json=json)
+    """A region is gone (its APIs, clusters, databases and services answer nobody), or ails: slow, or in error."""
+    wanted: dict[str, object] = {"kind": kind, "region": region, "silent": silent}
+    if kind == "slow":
+        wanted["seconds"] = seconds
+    fault = _control("POST", "/faults", json=wanted)
+    said = {
+        "lose": "answers nobody any more" + (", and its alarms are silent" if silent else ""),
+        "slow": f"answers after {seconds:g} s: its APIs, its cluster and its services",
+    }
+    _broken(
+        fault,
+        f"{region} {said.get(kind, 'answers with errors only: its APIs, its cluster and its services')}",
+        json=json,
+    )
 
 
 def break_service(

@@ -78,6 +78,12 @@ class Fault:
         )
 
     @property
+    def ails(self) -> str | None:
+        """The region that this fault makes wholly slow or faulty, if it does that."""
+        whole = self.kind != "lose" and self.service is None and self.operation is None and self.times is None
+        return self.region if whole else None
+
+    @property
     def darkens(self) -> str | None:
         """The region that this fault makes wholly dark, if it does that."""
         whole = self.kind == "lose" and self.service is None and self.operation is None and self.times is None
@@ -106,6 +112,10 @@ class Faults:
 
     def __iter__(self) -> Any:
         return iter(tuple(self._faults.values()))
+
+    def ailing(self, region: str) -> Fault | None:
+        """What ails the whole region, None when nothing does."""
+        return next((fault for fault in self._faults.values() if fault.ails == region), None)
 
     def take(self, asked: Asked) -> Fault | None:
         """The fault that hits this call, counted. A fault whose times are used up is gone."""

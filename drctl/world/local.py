@@ -95,6 +95,7 @@ class LocalWorld:
             on_dark=self.platform.darken,
         )
         await self._left.enter_async_context(self.world)
+        self.platform.ails = self.world.gate.faults.ailing
         urls = {neighbour.name: neighbour.url for neighbour in self.world.neighbours}
         await asyncio.to_thread(
             self.platform.connect, gate_url=self.world.gate_url, ministack_url=self.world.ministack.url, neighbours=urls

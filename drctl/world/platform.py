@@ -46,7 +46,9 @@ from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel, Slack
 from drctl.neighbours.sts_token import Identity, Unauthorized, Verifier
 from drctl.world import people, seeds, workloads
+from drctl.world.ailing import KUBERNETES, SERVICES, Ails, felt
 from drctl.world.deploy import client, make_bucket
+from drctl.world.faults import Fault
 from drctl.world.network import network
 from drctl.world.rights import grant
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
@@ -103,6 +105,7 @@ class LocalPlatform:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.dark: frozenset[str] = frozenset()
+        self.ails: Ails = lambda _: None
         self.gate_url = self.ministack_url = ""
         self.authority = trustme.CA()
         speed, platform = policy.speed, policy.platform
@@ -169,12 +172,17 @@ class LocalPlatform:
             Neighbour("slack", slack.make_app(self.slack)),
             Neighbour("sts", sts.make_app(self.sts)),
         ]
-        found += [Neighbour(f"services-{region}", services.make_app(model)) for region, model in self.services.items()]
+        for region, model in self.services.items():
+            app = services.make_app(model)
+            app.middlewares.append(self._feels(region, SERVICES))
+            found.append(Neighbour(f"services-{region}", app))
         certificate = self.authority.issue_cert(LOOPBACK)
         for name, api in self.clusters.items():
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             certificate.configure_cert(tls)
             app = kubernetes_app(api)
+            region = next(row.region for row in self._rows() if row.name == name)
+            app.middlewares.append(self._feels(region, KUBERNETES))
             app.middlewares.append(self._knows_callers(name))
             found.append(Neighbour(f"kubernetes-{name}", app, tls=tls))
         return found
@@ -249,6 +257,13 @@ class LocalPlatform:
         self.engine.stop()
 
     # What the models ask of one another
+
+    def _feels(self, region: str, error: dict[str, Any]) -> Middleware:
+        def ails(name: str) -> Fault | None:
+            # The gate, which knows what ails whom, comes after the neighbours.
+            return self.ails(name)
+
+        return felt(region, ails, error)
 
     def _knows_callers(self, cluster: str) -> Middleware:
         """Asks STS who a new token is, beside the event loop: the question goes through the gate, which is on it."""

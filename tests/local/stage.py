@@ -133,6 +133,10 @@ class Stage:
     def break_region(self, region: str, *, silent: bool = False) -> None:
         self.control("POST", "/faults", json={"kind": "lose", "region": region, "silent": silent})
 
+    def ail(self, region: str, kind: str, seconds: float = 0.0) -> None:
+        """The whole region is slow, or in error."""
+        self.control("POST", "/faults", json={"kind": kind, "region": region, "seconds": seconds})
+
     def control(self, method: str, path: str, **more: Any) -> Any:
         url = self.world.world.control_url + path
         answer = httpx2.request(method, url, timeout=20, trust_env=False, **more)
