@@ -163,7 +163,7 @@ class Stage:
         responder = self.policy.platform.responder
         table = self.client("dynamodb", responder.region)
         beats = Beats(table, table=responder.table, platform=self.policy.platform.name)
-        eventually(lambda: all(beats.read(who).moment("at") for who in AGENTS), within=40, what="the heartbeats")
+        eventually(lambda: all(beats.read(who).moment("at") for who in AGENTS), within=120, what="the heartbeats")
 
     def book(self) -> Book | None:
         body = self.store.read_book().body
