@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import httpx2
 import typer
@@ -12,8 +12,21 @@ from rich.table import Table
 
 from chalicelib import names
 from chalicelib.actions.rights import PLACES, kube_rights
-from drctl.cli.places import JsonOption, Place, StageName, StageOption, fail, out, place, show_json
-from drctl.deployment import rbac
+from chalicelib.policy import Policy
+from drctl.cli.places import (
+    POLICIES,
+    JsonOption,
+    Place,
+    PoliciesOption,
+    StageName,
+    StageOption,
+    fail,
+    out,
+    place,
+    read_policies,
+    show_json,
+)
+from drctl.deployment import accounts, generate, rbac
 from drctl.deployment.compare import Compared, compare
 from drctl.deployment.permissions import document
 from drctl.world.iam import Principal, Request
@@ -27,8 +40,19 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(permissions)
 
 
-def rights(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) -> None:
+def rights(
+    stage: StageOption = StageName.LOCAL,
+    account: Annotated[
+        str, typer.Option("--account", help="Only print the roles to create in this account of platform.yaml.")
+    ] = "",
+    policies: PoliciesOption = POLICIES,
+    *,
+    json: JsonOption = False,
+) -> None:
     """Whether every declared right is there: in the clusters, asked by the deployed responder itself, and in IAM."""
+    if account:
+        _print_account(read_policies(policies), account)
+        return
     where = place(stage)
     found = [*_in_clusters(where), *_let_in(where), *_in_iam(where)]
     missing = [row for row in found if row["allowed"] is not True]
@@ -44,6 +68,16 @@ def rights(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
         out.print(table)
         out.print(f"{len(found)} rights are declared, {len(found) - len(missing)} are there")
     raise typer.Exit(1 if missing else 0)
+
+
+def _print_account(policy: Policy, name: str) -> None:
+    """The CloudFormation template of the roles in another account."""
+    rows = policy.platform.accounts
+    row = next((row for row in rows if name in (row.name, row.id)), None)
+    if row is None:
+        known = ", ".join(row.name for row in rows) or "none, everything stands in the responder's own"
+        fail(f"--account: platform.yaml has no account {name!r}; there are: {known}", 2)
+    typer.echo(generate.text(accounts.template(policy, row)), nl=False)
 
 
 def _in_clusters(where: Place) -> list[dict[str, Any]]:

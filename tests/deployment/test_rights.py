@@ -123,7 +123,7 @@ def test_what_is_done_in_the_primary_is_granted_there_with_a_stack_of_its_own() 
     assert ("", "apps", "deployments", "patch") in primary
     assert ("velero", "", "configmaps", "create") in primary
     assert ("", "apps", "deployments", "patch") not in granted(rbac.manifests(POLICY, "standby", WITH_FENCING))
-    template = access.primary_template(POLICY, WITH_FENCING)
+    template = access.template(POLICY, "primary", WITH_FENCING)
     assert template is not None
     assert {e["Properties"]["ClusterName"] for e in template["Resources"].values()} == {"neurectomy-use1"}
     assert PRIMARY_CLUSTER in operations(POLICY, WITH_FENCING)
@@ -172,7 +172,7 @@ def test_cfn_lint_finds_nothing_in_what_the_shipped_policy_does_not_need_yet(tmp
     head = {"AWSTemplateFormatVersion": "2010-09-09"}
     templates = {
         "endpoints.json": {**head, "Resources": network.endpoints(with_network(ends))},
-        "access.json": access.primary_template(POLICY, WITH_FENCING),
+        "access.json": access.template(POLICY, "primary", WITH_FENCING),
     }
     for name, template in templates.items():
         (tmp_path / name).write_text(json.dumps(template))
