@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib import names
 from chalicelib.actions.rights import PLACES, kube_rights
+from drctl.deployment.compare import DEPLOYED
 from drctl.neighbours.kubernetes.api import KubeApi
 from drctl.world.rights import principals, roles
 from tests.local.stage import Stage, up
@@ -80,6 +81,36 @@ def test_a_role_without_a_statement_is_denied_by_the_gate_and_the_responder_says
         assert "is not authorized to perform: eks:DescribeCluster on resource: " in told.pop()
     finally:
         put(stage, was["role"], was["name"], was["document"])
+
+
+@pytest.mark.parametrize(
+    ("agent", "action"), [(names.HEART, "rds:DescribeDBInstances"), (names.WITNESS, "dynamodb:PutItem")]
+)
+def test_a_right_that_an_agent_lacks_is_named(stage: Stage, agent: str, action: str) -> None:
+    was = without(stage, agent, action)
+    try:
+        ((where, right),) = missing(stage)
+        assert where == names.function(stage.policy, agent)
+        assert right.startswith(action)
+        told = next(
+            f for f in json.loads(stage.drctl("permissions", "--json").stdout)["functions"] if f["function"] == agent
+        )
+        assert told["missing"] == [action]
+    finally:
+        put(stage, was["role"], was["name"], was["document"])
+
+
+def test_an_agent_that_may_touch_other_items_only_is_named(stage: Stage) -> None:
+    iam, role = stage.client("iam", stage.standby), roles(stage.client, stage.policy)["Witness"].rpartition("/")[2]
+    (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    before = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    inbox = f"{stage.policy.platform.name}#inbox"
+    try:
+        put(stage, role, name, json.loads(json.dumps(before).replace(inbox, f"{stage.policy.platform.name}#other")))
+        ((_, right),) = missing(stage)
+        assert right.startswith("dynamodb:PutItem")
+    finally:
+        put(stage, role, name, before)
 
 
 def test_a_role_without_a_statement_is_denied_by_ministack_too(stage: Stage) -> None:
@@ -160,7 +191,11 @@ def test_what_was_used_was_declared(stage: Stage) -> None:
     found = stage.told("permissions")
     assert found["ok"]
     assert not [f["undeclared"] for f in found["functions"] if f["undeclared"]]
-    assert {f["function"] for f in found["functions"]} == set(names.FUNCTIONS)
+    assert {f["function"] for f in found["functions"]} == set(DEPLOYED)
+    heart, witness = (next(f for f in found["functions"] if f["function"] == n) for n in (names.HEART, names.WITNESS))
+    assert {"dynamodb:UpdateItem", "rds:DescribeDBInstances", "secretsmanager:GetSecretValue"} <= set(heart["used"])
+    assert "ec2:CreateNetworkAclEntry" in heart["unused"]
+    assert "dynamodb:UpdateItem" in witness["used"]
     command = next(f for f in found["functions"] if f["function"] == "command")
     assert "eks:DescribeCluster" in command["used"]
     assert "rds:PromoteReadReplica" in command["unused"]
