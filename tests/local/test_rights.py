@@ -6,13 +6,16 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from chalicelib import names
 from chalicelib.actions.rights import PLACES, kube_rights
 from drctl.deployment.compare import DEPLOYED
 from drctl.neighbours.kubernetes.api import KubeApi
-from drctl.world.rights import principals, roles
+from drctl.world.rights import keys, principals, roles
 from tests.local.stage import Stage, up
 
 
@@ -125,6 +128,30 @@ def test_a_role_without_a_statement_is_denied_by_ministack_too(stage: Stage) -> 
     finally:
         gate.authority = authority
         put(stage, was["role"], was["name"], was["document"])
+
+
+def test_a_request_in_a_function_s_name_that_another_secret_has_signed_is_refused(stage: Stage) -> None:
+    """By MiniStack, which verifies what roles sign: the gate only reads the signature."""
+    stage.invoke("command", {"look": "rights"})  # MiniStack knows a role's session once its function has run
+    held = next(k for k in keys(stage.client, stage.policy) if k.arn.endswith(names.function(stage.policy, "command")))
+    platform = stage.policy.platform
+
+    def looks(secret: str) -> Any:
+        client = boto3.client(
+            "dynamodb",
+            region_name=stage.standby,
+            endpoint_url=stage.world.world.gate_url,
+            aws_access_key_id=held.access_key,
+            aws_secret_access_key=secret,
+            aws_session_token=held.token,
+            config=Config(user_agent_appid=f"{stage.standby}.Command", retries={"total_max_attempts": 1}),
+        )
+        key = {"pk": {"S": f"{platform.name}#desk"}, "sk": {"S": "lock"}}
+        return client.get_item(TableName=platform.responder.table, Key=key)
+
+    assert looks(held.secret)["ResponseMetadata"]["HTTPStatusCode"] == 200
+    with pytest.raises(ClientError, match=r"SignatureDoesNotMatch|InvalidSignatureException"):
+        looks("another")
 
 
 def test_a_right_that_no_role_in_the_cluster_gives_is_named(stage: Stage) -> None:
