@@ -37,7 +37,7 @@ from chalicelib.settings import Settings
 from chalicelib.store.beats import Beats
 from chalicelib.store.contract import Store
 from chalicelib.store.dynamodb import DynamoStore
-from chalicelib.tools import Tools
+from chalicelib.tools import Clock, Tools
 
 SIDE_BY_SIDE = 8
 log = logging.getLogger("responder")
@@ -125,7 +125,7 @@ def responder(settings: Settings, policy: Policy) -> Responder:
     )
 
 
-def others(settings: Settings, policy: Policy, region: str, who: str, clock: WallClock) -> Others | None:
+def others(settings: Settings, policy: Policy, region: str, who: str, clock: Clock) -> Others | None:
     """How a function that runs in `region` enters the platform's other accounts; None where there are none."""
     if not policy.platform.accounts:
         return None
