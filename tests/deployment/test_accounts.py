@@ -15,7 +15,8 @@ from chalicelib import names
 from chalicelib.actions.contract import AwsOp
 from chalicelib.policy import Policy
 from chalicelib.policy.accounts import Account, holder, named_by
-from drctl.deployment import accounts, agents, generate
+from chalicelib.policy.load import load
+from drctl.deployment import accounts, agents, generate, network
 from drctl.deployment.permissions import document, operations
 from drctl.deployment.resources import resources
 from drctl.world.iam import Principal, Request
@@ -182,3 +183,8 @@ def test_drctl_prints_what_is_to_be_created_and_says_which_accounts_there_are(po
     unknown = subprocess.run([*command, "nobody"], check=False, capture_output=True, text=True, cwd=ROOT)
     assert unknown.returncode == 2
     assert "there are: data, shared" in unknown.stderr
+
+
+def test_functions_in_a_network_reach_sts_by_an_endpoint_where_roles_are_assumed_and_only_there(policy: Policy) -> None:
+    assert "sts" in network.services(policy)
+    assert "sts" not in network.services(load(ROOT / "policies"))
