@@ -22,20 +22,22 @@ from chalicelib.channels.contract import Channel
 from chalicelib.channels.registry import SecretSilentError
 from chalicelib.channels.registry import build as build_channels
 from chalicelib.clients.any_endpoint import endpoints
-from chalicelib.clients.aws import AwsClients, read
+from chalicelib.clients.aws import AwsClients, Others, read
 from chalicelib.clients.database import DatabaseClients
 from chalicelib.clients.dns import Dns
 from chalicelib.clients.kubernetes import KubeClients
+from chalicelib.clients.roles import Roles
 from chalicelib.clients.web import Web
 from chalicelib.core.outcome import NoData, Refused
 from chalicelib.desk import Desk
 from chalicelib.executor import Executor
+from chalicelib.intake import identity
 from chalicelib.policy import Policy
 from chalicelib.settings import Settings
 from chalicelib.store.beats import Beats
 from chalicelib.store.contract import Store
 from chalicelib.store.dynamodb import DynamoStore
-from chalicelib.tools import Tools
+from chalicelib.tools import Clock, Tools
 
 SIDE_BY_SIDE = 8
 log = logging.getLogger("responder")
@@ -79,7 +81,10 @@ def responder(settings: Settings, policy: Policy) -> Responder:
     """The real thing; nothing is connected yet."""
     region = policy.platform.responder.region
     clock = WallClock()
-    aws = AwsClients(endpoints=endpoints(policy.platform.traffic.switch, settings.resolve))
+    aws = AwsClients(
+        endpoints=endpoints(policy.platform.traffic.switch, settings.resolve),
+        others=others(settings, policy, region, names.app(policy), clock),
+    )
     clusters = policy.platform.clusters
     ports = Ports(
         aws=aws,
@@ -118,6 +123,15 @@ def responder(settings: Settings, policy: Policy) -> Responder:
         wake=partial(wake, aws, policy),
         replayed=Replay(policy, ports, beats).record,
     )
+
+
+def others(settings: Settings, policy: Policy, region: str, who: str, clock: Clock) -> Others | None:
+    """How a function that runs in `region` enters the platform's other accounts; None where there are none."""
+    if not policy.platform.accounts:
+        return None
+    host = identity.host(region)
+    endpoint = settings.resolve.get(host, f"https://{host}")
+    return Others(policy.platform, Roles(region=region, endpoint=endpoint, session_name=who, now=clock.now))
 
 
 def wake(aws: AwsClients, policy: Policy) -> None:

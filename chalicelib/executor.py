@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from chalicelib.actions.contract import Action, AwsOp, KubeOp, Target
 from chalicelib.actions.reader import LiveReader, Ports, UndeclaredError
 from chalicelib.channels.contract import Channel
@@ -112,13 +110,16 @@ class Executor:
 
     def _merged(self, region: str, params: Mapping[str, Any]) -> Mapping[str, Any] | Refused | Doubtful:
         """A secret's new value: what it holds now, with the call's keys replaced. It is never written down."""
-        client = self.ports.aws.reading("secretsmanager", region)
-        try:
-            held = json.loads(client.get_secret_value(SecretId=params["SecretId"])["SecretString"])
-        except ClientError as error:
-            return aws.refusal(f"reading secret {params['SecretId']!r}", error)
-        except BotoCoreError as error:
-            return Refused(code="Unreachable", because=f"secret {params['SecretId']!r} was not read: {error}")
+        asked = {"SecretId": params["SecretId"]}
+        found = aws.read(self.ports.aws, "secretsmanager", region, "get_secret_value", asked)
+        match found:
+            case Refused(code=code):
+                return Refused(code=code, because=f"reading secret {params['SecretId']!r} was refused: {found.because}")
+            case NoData(because=because):
+                return Doubtful(
+                    because=f"secret {params['SecretId']!r} was not read, so nothing was written: {because}"
+                )
+        held = json.loads(found["SecretString"])
         kept = {k: v for k, v in params.items() if k != "merge"}
         return {**kept, "SecretString": json.dumps({**held, **params["merge"]})}
 

@@ -27,7 +27,8 @@ class AwsOp:
     `where` is the region it goes to, from policy. `resources` are the ARNs of its IAM statement, with the words of
     drctl/deployment/permissions.py in braces, or `*` where the API knows no resource; then `condition`, an IAM
     condition key and its value, may narrow it. `iam` is the IAM action where it is not the operation's own name.
-    `switch` is the kind of traffic switch that it belongs to: with another one nothing is granted.
+    `switch` is the kind of traffic switch that it belongs to: with another one nothing is granted. `items` are the
+    families of the desk's table (`beats`) that it keeps to, by their partition keys.
     """
 
     service: str
@@ -37,6 +38,7 @@ class AwsOp:
     iam: tuple[str, ...] = ()
     condition: tuple[str, str] | None = None
     switch: Literal["metric", "object", "arc"] | None = None
+    items: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from chalicelib import names
 from chalicelib.actions.contract import Target
 from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.reader import LiveReader, Ports
@@ -13,7 +14,7 @@ from chalicelib.agents.heart import SOURCE, Heart, Written
 from chalicelib.agents.parts import endpoints
 from chalicelib.agents.replay import address_of
 from chalicelib.agents.witness import Witness
-from chalicelib.bootstrap import WallClock, wake
+from chalicelib.bootstrap import WallClock, others, wake
 from chalicelib.clients.aws import AwsClients
 from chalicelib.clients.database import DatabaseClients
 from chalicelib.clients.dns import Dns
@@ -48,8 +49,10 @@ class FenceHands:
 
 def heart(settings: Settings, policy: Policy) -> Heart:
     """The primary's; it speaks to the database of its own region, and to the standby's table."""
-    clock, aws = WallClock(), AwsClients()
-    side = policy.platform.database.primary
+    clock, side = WallClock(), policy.platform.database.primary
+    # STS is asked where the heart runs: it must be able to fence itself when it hears no other region.
+    who = names.function(policy, names.HEART)
+    aws = AwsClients(others=others(settings, policy, policy.platform.regions.primary, who, clock))
     ports = _ports(settings, policy, aws, side.region, clock)
     third = f"https://sts.{policy.platform.regions.witness}.amazonaws.com/"
 

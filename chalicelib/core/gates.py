@@ -7,13 +7,12 @@ never a branch inside an old one. A gate never looks at the world: what it judge
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Final, Literal
 
-from chalicelib.core import evidence
+from chalicelib.core import evidence, loss
 from chalicelib.core.approvals import asked_for
 from chalicelib.core.book import Book, Incident, StepRecord, StepState
 from chalicelib.core.outcome import Call
@@ -133,19 +132,14 @@ def data_loss_budget(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdi
     """A promotion asks unless the possible loss is known to be within the RPO."""
     if work.step.action != "promote-replica":
         return Pass("moves no database")
-    rpo, facts = rules.policy.platform.database.rpo, work.record.facts
-    loss, rows, until = (facts.get(name) for name in ("loss_seconds", "loss_rows", "known_until"))
-    if not isinstance(loss, float | int) or math.isnan(loss):
-        why = facts.get("loss_unknown")
-        return Ask("how much would be lost is not known" + (f": {why}" if why else ""))
-    lost = f"{rules.policy.real(timedelta(seconds=loss))} of writes"
-    if isinstance(rows, float | int):
-        lost += f" ({rows:.0f} row{'' if rows == 1 else 's'} of the heartbeat)"
-    if isinstance(until, float | int) and not fenced(work.incident, rules):
-        lost += f", and whatever was written after {datetime.fromtimestamp(until / 1000, UTC):%H:%M:%S} UTC"
-    if loss > rpo.total_seconds():
-        return Ask(f"{lost} would be lost, the RPO is {rules.policy.real(rpo)}")
-    return Pass(f"{lost} would be lost, within the RPO of {rules.policy.real(rpo)}")
+    policy, rpo = rules.policy, rules.policy.platform.database.rpo
+    found = loss.read(work.record.facts)
+    if isinstance(found, loss.Unknown):
+        return Ask("how much would be lost is not known" + (f": {found.because}" if found.because else ""))
+    lost = found.words(policy, fenced=fenced(work.incident, rules) is not None)
+    if found.time > rpo:
+        return Ask(f"{lost} would be lost, the RPO is {policy.real(rpo)}")
+    return Pass(f"{lost} would be lost, within the RPO of {policy.real(rpo)}")
 
 
 def waiting_costs(incident: Incident, rules: Rules) -> str:

@@ -1,8 +1,11 @@
-"""How long recovery took, service by service, against its objective.
+"""How long recovery took, service by service, and how much was lost, each against its objective.
 
 Rules. Clocks are per incident and service. They start at `failed_at`, the earliest bad observation, and stop when the
 service was first verified *and* the traffic had moved, since nobody could use it before. Measured values are
 `recovery_time`; `rto` is the target. What is not over has no recovery time: None, never zero.
+
+`data_loss` is what was known when the replica was promoted, against the `rpo`. It was kept only if that is what it was
+known to be; a loss within the RPO counts as kept only if the old primary was by then proven to take no writes.
 """
 
 from __future__ import annotations
@@ -10,7 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chalicelib.core.book import Incident
+from chalicelib.core.book import Incident, StepState
+from chalicelib.core.loss import Loss, Unknown
+from chalicelib.core.loss import read as read_loss
 from chalicelib.core.plan import Plan, Rules
 
 
@@ -63,6 +68,55 @@ def clocks(incident: Incident, rules: Rules, now: datetime) -> tuple[ServiceCloc
             )
         )
     return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataLoss:
+    """What the promotion lost. `loss` is None while nothing is promoted. `fenced`: the old primary was proven to take
+    no writes by then. `because` is a sentence without its full stop.
+    """
+
+    rpo: timedelta
+    loss: Loss | Unknown | None
+    fenced: bool
+    because: str
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the RPO was kept; None while that is open, and where nobody knows."""
+        if not isinstance(self.loss, Loss):
+            return None
+        if self.loss.time > self.rpo:
+            return False
+        return True if self.fenced else None
+
+
+def data_loss(incident: Incident, rules: Rules) -> DataLoss | None:
+    """The loss of the incident's promotion; None when its plan promotes nothing."""
+    plan, policy = rules.plan_of(incident.plan, incident.scenario), rules.policy
+    step = next((s for s in plan.steps if s.action == "promote-replica"), None)
+    if step is None:
+        return None
+    record, rpo = incident.step(step.id), policy.platform.database.rpo
+    if record.state is not StepState.DONE:
+        return DataLoss(rpo=rpo, loss=None, fenced=False, because="nothing so far, since no replica is promoted")
+    fenced = _fenced_by(record.first_done_at, incident, plan)
+    found = read_loss(record.facts)
+    match found:
+        case Unknown(because=why):
+            because = f"not known, because {why or 'no look before the promotion measured it'}"
+        case Loss(time=time):
+            verdict = f"over the RPO of {policy.real(rpo)}" if time > rpo else f"within the RPO of {policy.real(rpo)}"
+            tail = "" if time > rpo or fenced else ", as far as is known"
+            because = f"{found.words(policy, fenced=fenced)}: {verdict}{tail}"
+    return DataLoss(rpo=rpo, loss=found, fenced=fenced, because=because)
+
+
+def _fenced_by(moment: datetime | None, incident: Incident, plan: Plan) -> bool:
+    """Whether a proof that the old primary takes no writes was there by then; one that came later proves nothing."""
+    fences = (incident.step(s.id) for s in plan.steps if s.action == "fence-primary")
+    proofs = (r.first_done_at for r in fences if r.state is StepState.DONE and r.facts.get("fenced"))
+    return moment is not None and any(at is not None and at <= moment for at in proofs)
 
 
 def _verifies(service: str, kind: str, plan: Plan) -> str | None:

@@ -13,7 +13,7 @@ from chalicelib.core.message import Message
 from chalicelib.core.notices import Owed
 from chalicelib.core.plan import Rules, Step
 from chalicelib.core.public import public
-from chalicelib.core.report import clocks
+from chalicelib.core.report import clocks, data_loss
 from chalicelib.core.states import IncidentState
 from chalicelib.policy.notifications import NoticeEvent
 
@@ -93,7 +93,11 @@ def _internal(book: Book, incident: Incident, owed: Owed, rules: Rules, at: date
         case NoticeEvent.RECOVERY_PROGRESS:
             return f"{where}: progress", (f"{progress(incident, rules)}.", *_clock_lines(incident, rules, at))
         case NoticeEvent.RECOVERY_COMPLETE:
-            return f"{where}: recovered", (*_clock_lines(incident, rules, at), *_left(book, incident, at))
+            return f"{where}: recovered", (
+                *_clock_lines(incident, rules, at),
+                *_loss_line(incident, rules),
+                *_left(book, incident, at),
+            )
         case NoticeEvent.APPROVAL_NEEDED:
             return f"{where}: a person must answer", (f"{progress(incident, rules)}.",)
         case NoticeEvent.STEP_LATE | NoticeEvent.STEP_STUCK:
@@ -123,6 +127,11 @@ def _clock_lines(incident: Incident, rules: Rules, at: datetime) -> tuple[str, .
             verdict = "met" if clock.met else "missed"
             lines.append(f"{clock.display}: back after {real(clock.recovery_time)}, RTO {real(clock.rto)} {verdict}.")
     return tuple(lines)
+
+
+def _loss_line(incident: Incident, rules: Rules) -> tuple[str, ...]:
+    found = data_loss(incident, rules)
+    return (f"Data loss: {found.because}.",) if found else ()
 
 
 def _left(book: Book, incident: Incident, at: datetime) -> tuple[str, ...]:

@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from chalicelib.policy.accounts import Account, AccountId
 from chalicelib.policy.base import Duration, Name, Row
 
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-gov)?-[a-z]+-\d$")]
 SecurityGroup = Annotated[str, Field(pattern=r"^sg-[0-9a-f]+$")]
-AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
+HeldBy = Annotated[AccountId | None, Field(description="the account that holds it; left out, the platform's own")]
 
 
 class Mode(StrEnum):
@@ -56,6 +57,7 @@ class Cluster(Row):
     velero_namespace: str = "velero"
     backup_location: str = "default"
     node_group: NodeGroup | None = None
+    account: HeldBy = None
 
 
 class Clusters(Row):
@@ -71,6 +73,7 @@ class DatabaseSide(Row):
 
     region: Region
     instance: str
+    account: HeldBy = None
 
 
 class Database(Row):
@@ -96,6 +99,9 @@ class Fence(Row):
     rule_number: Annotated[int, Field(ge=1, le=32766)] = Field(
         default=1, description="of the network ACL entry that denies; lower than every other, it is evaluated first"
     )
+    account: AccountId | None = Field(
+        default=None, description="the owner of the subnets' VPC; left out, the account of the primary's database"
+    )
 
 
 class ApplicationSecret(Row):
@@ -105,6 +111,7 @@ class ApplicationSecret(Row):
     name: str
     host_key: str = "host"
     port_key: str = "port"
+    account: HeldBy = None
 
 
 class Record(Row):
@@ -223,6 +230,9 @@ class Platform(Row):
     traffic: Traffic
     endpoints: tuple[Endpoint, ...]
     responder: Responder
+    accounts: tuple[Account, ...] = Field(
+        default=(), description="the other accounts that may hold parts of the platform, and the roles into them"
+    )
 
     def endpoint(self, region: str) -> Endpoint:
         """The region's own address; KeyError names the region that has none."""

@@ -6,8 +6,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from chalicelib.policy.accounts import AccountId
 from chalicelib.policy.base import Duration, Name, Row
-from chalicelib.policy.platform import AccountId, Region
+from chalicelib.policy.platform import Region
 
 Topic = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+(\.fifo)?$")]
 

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.policy.accounts import holder, named
+from chalicelib.policy.platform import Platform
 from drctl.deployment.permissions import iam_action
 
 READS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -73,10 +75,13 @@ class UndeclaredError(Exception):
 
 
 class Account:
-    """`clients(service, region)` is a boto3 client. Each question is asked once."""
+    """`clients(service, region)` is a boto3 client. Each question is asked once. `platform` is given where it stands in
+    several accounts: what is another's than the credentials' is not asked for, as "there is none" would be no finding.
+    """
 
-    def __init__(self, clients: Callable[[str, str], Any]) -> None:
+    def __init__(self, clients: Callable[[str, str], Any], platform: Platform | None = None) -> None:
         self._clients = clients
+        self._platform = platform if platform and platform.accounts else None
         self._known: dict[tuple[object, ...], Answer] = {}
 
     def ask(self, service: str, region: str, operation: str, **params: Any) -> Answer:
@@ -85,8 +90,22 @@ class Account:
             raise UndeclaredError(f"{service} {operation} is not among what verifying an account may ask")
         key = (service, region, operation, repr(sorted(params.items())))
         if key not in self._known:
-            self._known[key] = self._asked(service, region, operation, params)
+            elsewhere = self._elsewhere(service, region, params)
+            self._known[key] = elsewhere or self._asked(service, region, operation, params)
         return self._known[key]
+
+    def _elsewhere(self, service: str, region: str, params: Mapping[str, Any]) -> NotSeen | None:
+        """Why these credentials cannot see it; None when they can, and for the question whose they are."""
+        if self._platform is None or service == "sts":
+            return None
+        row = holder(self._platform, service, region, named(service, params))
+        wanted = row.id if row else self._platform.account
+        who = self.ask("sts", self._platform.responder.region, "get_caller_identity")
+        if not isinstance(who, Mapping):
+            return NotSeen(f"it stands in account {wanted}, and whose these credentials are is not known")
+        if who["Account"] == wanted:
+            return None
+        return NotSeen(f"it stands in account {wanted}, and these credentials are of account {who['Account']}")
 
     def _asked(self, service: str, region: str, operation: str, params: Mapping[str, Any]) -> Answer:
         name = f"{service} {operation} in {region}"

@@ -48,7 +48,7 @@ def verify_account(
     def client(service: str, region: str) -> Any:
         return session.client(service, region_name=region, endpoint_url=endpoint_url, config=CONFIG)
 
-    rows = verify(policy, Account(client))
+    rows = verify(policy, Account(client, policy.platform))
     if json:
         show_json([asdict(row) for row in rows])
     else:

@@ -22,7 +22,7 @@ from chalicelib.store.beats import Beats
 from chalicelib.store.codec import read_book, read_incident
 from chalicelib.store.dynamodb import DynamoStore
 from drctl import signing
-from drctl.cli.looking import incident_json, print_clocks, print_steps, rules_of
+from drctl.cli.looking import incident_json, print_clocks, print_loss, print_steps, rules_of
 from drctl.cli.places import Place, StageName, out
 from drctl.world import people
 
@@ -169,6 +169,7 @@ def report(world: Any, incident: Incident | None, folder: Path) -> int:
     out.print()
     print_steps(incident, rules)
     print_clocks(incident, rules, world.policy.speed)
+    print_loss(incident, rules)
     print_calls(world)
     folder.mkdir(parents=True, exist_ok=True)
     whole = incident_json(incident, rules, place.store.timeline(incident.id))

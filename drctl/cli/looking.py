@@ -11,8 +11,9 @@ import typer
 from rich.table import Table
 
 from chalicelib.core.book import Book, Incident, StepRecord, StepState
+from chalicelib.core.loss import Loss, Unknown
 from chalicelib.core.plan import Plan, Rules
-from chalicelib.core.report import clocks
+from chalicelib.core.report import clocks, data_loss
 from chalicelib.core.wording import progress
 from chalicelib.intake import codec
 from chalicelib.policy import Policy
@@ -124,7 +125,7 @@ def show(
     *,
     json: JsonOption = False,
 ) -> None:
-    """One incident: its steps, clocks, notices and timeline."""
+    """One incident: its steps, clocks, data loss, notices and timeline."""
     where = place(stage)
     found = find_incident(where, incident)
     rules = rules_of(where, [found])
@@ -139,6 +140,7 @@ def show(
     out.print(f"{found.because}\n")
     print_steps(found, rules)
     print_clocks(found, rules, speed)
+    print_loss(found, rules)
     late = [k for k, n in found.notices.items() if n.at > n.due_at]
     sent = sum(n.state == "sent" for n in found.notices.values())
     out.print(f"\n[bold]Notices[/bold]  {sent} sent, {len(found.notices) - sent} not, {len(late)} after their deadline")
@@ -184,8 +186,33 @@ def print_clocks(incident: Incident, rules: Rules, speed: float) -> None:
     out.print(table)
 
 
+def print_loss(incident: Incident, rules: Rules) -> None:
+    """What the promotion lost, against the RPO, in real time."""
+    if found := data_loss(incident, rules):
+        colour = {True: "green", False: "red", None: "yellow"}[found.met]
+        out.print(f"\n[bold]Data loss[/bold]  [{colour}]{found.because}[/{colour}]", soft_wrap=True)
+
+
+def loss_json(incident: Incident, rules: Rules) -> dict[str, Any] | None:
+    """The same as JSON: null for what is not known, with the reason; None when the plan promotes nothing."""
+    found = data_loss(incident, rules)
+    if found is None:
+        return None
+    speed, loss = rules.policy.speed, found.loss if isinstance(found.loss, Loss) else None
+    return {
+        "seconds": loss and round(loss.time.total_seconds() * speed, 1),
+        "rows": loss and loss.rows,
+        "known_until": loss and loss.known_until and loss.known_until.isoformat(),
+        "unknown": found.loss.because or found.because if isinstance(found.loss, Unknown) else None,
+        "fenced": found.fenced,
+        "rpo_s": found.rpo.total_seconds() * speed,
+        "met": found.met,
+        "because": found.because,
+    }
+
+
 def incident_json(incident: Incident, rules: Rules, timeline: Sequence[Any]) -> dict[str, Any]:
-    """Everything about an incident as JSON; recovery times in real seconds."""
+    """Everything about an incident as JSON; recovery times and the data loss in real seconds."""
     speed = rules.policy.speed
     return {
         "incident": incident.id,
@@ -212,6 +239,7 @@ def incident_json(incident: Incident, rules: Rules, timeline: Sequence[Any]) -> 
             }
             for c in clocks(incident, rules, incident.ended_at or datetime.now(UTC))
         ],
+        "data_loss": loss_json(incident, rules),
         "notices": {k: {"state": n.state, "because": n.because} for k, n in incident.notices.items()},
         "timeline": list(timeline),
     }

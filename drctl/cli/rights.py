@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import httpx2
 import typer
@@ -12,11 +12,23 @@ from rich.table import Table
 
 from chalicelib import names
 from chalicelib.actions.rights import PLACES, kube_rights
-from drctl.cli.places import JsonOption, Place, StageName, StageOption, fail, out, place, show_json
-from drctl.deployment import rbac
-from drctl.deployment.compare import Compared, compare
-from drctl.deployment.permissions import document
-from drctl.world.iam import Principal, Request
+from chalicelib.policy import Policy
+from drctl.cli.places import (
+    POLICIES,
+    JsonOption,
+    Place,
+    PoliciesOption,
+    StageName,
+    StageOption,
+    fail,
+    out,
+    place,
+    read_policies,
+    show_json,
+)
+from drctl.deployment import accounts, generate, rbac
+from drctl.deployment.compare import DEPLOYED, Compared, compare, document_of, region_of
+from drctl.world.iam import FOR_ALL, Principal, Request
 
 PANEL = "Looking"
 
@@ -27,8 +39,19 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(permissions)
 
 
-def rights(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) -> None:
+def rights(
+    stage: StageOption = StageName.LOCAL,
+    account: Annotated[
+        str, typer.Option("--account", help="Only print the roles to create in this account of platform.yaml.")
+    ] = "",
+    policies: PoliciesOption = POLICIES,
+    *,
+    json: JsonOption = False,
+) -> None:
     """Whether every declared right is there: in the clusters, asked by the deployed responder itself, and in IAM."""
+    if account:
+        _print_account(read_policies(policies), account)
+        return
     where = place(stage)
     found = [*_in_clusters(where), *_let_in(where), *_in_iam(where)]
     missing = [row for row in found if row["allowed"] is not True]
@@ -44,6 +67,16 @@ def rights(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
         out.print(table)
         out.print(f"{len(found)} rights are declared, {len(found) - len(missing)} are there")
     raise typer.Exit(1 if missing else 0)
+
+
+def _print_account(policy: Policy, name: str) -> None:
+    """The CloudFormation template of the roles in another account."""
+    rows = policy.platform.accounts
+    row = next((row for row in rows if name in (row.name, row.id)), None)
+    if row is None:
+        known = ", ".join(row.name for row in rows) or "none, everything stands in the responder's own"
+        fail(f"--account: platform.yaml has no account {name!r}; there are: {known}", 2)
+    typer.echo(generate.text(accounts.template(policy, row)), nl=False)
 
 
 def _in_clusters(where: Place) -> list[dict[str, Any]]:
@@ -85,14 +118,16 @@ def _let_in(where: Place) -> list[dict[str, Any]]:
 def _in_iam(where: Place) -> list[dict[str, Any]]:
     """What the code declares, judged by each function's deployed role: one row a function and action."""
     rows = []
-    for name in names.FUNCTIONS:
+    for name in DEPLOYED:
         function = names.function(where.policy, name)
         try:
             principal = Principal(function, tuple(_documents(where, name)))
         except (BotoCoreError, ClientError) as error:
-            rows.append({"where": function, "right": "its role's policies", **_not_read(error, "NoSuchEntity")})
+            # A function that is not there has no role; its region being silent says nothing.
+            gone = ("NoSuchEntity", "ResourceNotFoundException")
+            rows.append({"where": function, "right": "its role's policies", **_not_read(error, *gone)})
             continue
-        for statement in document(where.policy, name)["Statement"]:
+        for statement in document_of(where.policy, name)["Statement"]:
             for action in statement["Action"]:
                 denied = [d for r in statement["Resource"] if (d := principal.denial(_sample(action, r, statement)))]
                 right = f"{action} on {', '.join(statement['Resource'])}"
@@ -102,17 +137,20 @@ def _in_iam(where: Place) -> list[dict[str, Any]]:
 
 def _sample(action: str, resource: str, statement: Mapping[str, Any]) -> Request:
     """A request that the declared statement allows: each `?` stands for some character, as in a secret's ARN."""
-    conditions = statement.get("Condition", {}).get("StringEquals", {})
-    return Request(action, resource.replace("?", "x"), conditions)
+    conditions = statement.get("Condition", {})
+    context = dict(conditions.get("StringEquals", {}))
+    context |= {key: tuple(values) for key, values in conditions.get(FOR_ALL, {}).items()}
+    return Request(action, resource.replace("?", "x"), context)
 
 
 def _role(where: Place, name: str) -> str:
     function = names.function(where.policy, name)
-    return str(where.client("lambda").get_function_configuration(FunctionName=function)["Role"])
+    client = where.client("lambda", region_of(where.policy, name))
+    return str(client.get_function_configuration(FunctionName=function)["Role"])
 
 
 def _documents(where: Place, name: str) -> list[Mapping[str, Any]]:
-    """The inline policies of a function's role; Chalice gives it no others."""
+    """The inline policies of a function's role; Chalice and our templates give it no others."""
     iam, role = where.client("iam"), _role(where, name).rpartition("/")[2]
     policies = iam.list_role_policies(RoleName=role)["PolicyNames"]
     return [iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"] for policy in policies]
@@ -122,10 +160,10 @@ def _whole(documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {"Statement": [statement for document_ in documents for statement in document_["Statement"]]}
 
 
-def _not_read(error: Exception, gone: str) -> dict[str, Any]:
+def _not_read(error: Exception, *gone: str) -> dict[str, Any]:
     """Missing when the service says that it is not there; unknown when it says anything else, or nothing."""
     code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-    return {"allowed": False if code == gone else None, "because": str(error)}
+    return {"allowed": False if code in gone else None, "because": str(error)}
 
 
 def permissions(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) -> None:
@@ -134,7 +172,7 @@ def permissions(stage: StageOption = StageName.LOCAL, *, json: JsonOption = Fals
     if where.world is None:
         fail("what was used is known of the local world only; its gate keeps the ledger")
     calls = httpx2.get(f"{where.world['control']}/ledger", trust_env=False, timeout=20).json()
-    granted = {name: _whole(_documents(where, name)) for name in names.FUNCTIONS}
+    granted = {name: _whole(_documents(where, name)) for name in DEPLOYED}
     found = compare(where.policy, granted, ((c["function"], c["service"], c["operation"]) for c in calls))
     if json:
         show_json({"ok": all(f.ok for f in found), "functions": [_shown(f) for f in found]})

@@ -8,11 +8,13 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-prope
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import Any, Final
 
 from chalicelib import names
+from chalicelib.actions.contract import AwsOp
+from chalicelib.agents.declared import HEART, WITNESS
 from chalicelib.policy import Policy
+from drctl.deployment.permissions import INTERFACES, grants, roles_of, statements_of
 
 TIMEOUT_S: Final = 135
 """Two minutes of beats (chalicelib/agents/entry.py), and the last one's own time limits."""
@@ -33,30 +35,37 @@ NETWORK: Final[dict[str, Any]] = {
 IN_A_NETWORK: Final = {"HasNetwork": {"Fn::Not": [{"Fn::Equals": [{"Fn::Join": ["", {"Ref": "Subnets"}]}, ""]}]}}
 
 
+OPERATIONS: Final = {names.HEART: HEART, names.WITNESS: WITNESS}
+
+
+def operations(policy: Policy, name: str) -> tuple[AwsOp, ...]:
+    """What an agent may come to: what it declares, and the roles of the other accounts where its part stands in one."""
+    declared = OPERATIONS[name]
+    entered = {row.id for row in policy.platform.accounts if grants(policy, declared, row)}
+    roles = tuple(r for row in policy.platform.accounts if row.id in entered for r in roles_of(row))
+    return (*declared, AwsOp(service="sts", operation="assume_role", resources=roles)) if roles else declared
+
+
+def region_of(policy: Policy, name: str) -> str:
+    """Where an agent runs."""
+    regions = policy.platform.regions
+    return regions.primary if name == names.HEART else regions.witness
+
+
+def document(policy: Policy, name: str) -> dict[str, Any]:
+    """The IAM policy document of an agent, but for its network."""
+    full, account = names.function(policy, name), policy.platform.account
+    group = f"arn:aws:logs:{region_of(policy, name)}:{account}:log-group:/aws/lambda/{full}"
+    logs = {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": [f"{group}:*"]}
+    return {
+        "Version": "2012-10-17",
+        "Statement": [logs, *statements_of(grants(policy, operations(policy, name)))],
+    }
+
+
 def heart(policy: Policy) -> dict[str, Any]:
     """What the primary's agent needs: its database, its network ACLs, and three items beside the desk."""
-    platform = policy.platform
-    region, account = platform.database.primary.region, platform.account
-    allowed = [
-        _table(policy, ["dynamodb:GetItem", "dynamodb:UpdateItem"], ["beats"]),
-        _allow(["rds:DescribeDBInstances"], f"arn:aws:rds:{region}:{account}:db:{platform.database.primary.instance}"),
-        _allow(
-            ["secretsmanager:GetSecretValue"],
-            f"arn:aws:secretsmanager:{region}:{account}:secret:{platform.database.credentials_secret}-??????",
-        ),
-        # DescribeNetworkAcls knows no resource (EC2's page of the service authorization reference).
-        _allow(["ec2:DescribeNetworkAcls"], "*"),
-        _allow(["ec2:CreateNetworkAclEntry"], f"arn:aws:ec2:{region}:{account}:network-acl/*"),
-    ]
-    network = [
-        "ec2:CreateNetworkInterface",
-        "ec2:DescribeNetworkInterfaces",
-        "ec2:DescribeSubnets",
-        "ec2:DeleteNetworkInterface",
-        "ec2:AssignPrivateIpAddresses",
-        "ec2:UnassignPrivateIpAddresses",
-    ]
-    found = _function(policy, region, names.HEART, allowed)
+    found = _function(policy, names.HEART)
     # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html: these know no resource for a function.
     role = found["HeartRole"]["Properties"]
     role["Policies"].append(
@@ -65,7 +74,10 @@ def heart(policy: Policy) -> dict[str, Any]:
                 "HasNetwork",
                 {
                     "PolicyName": "network",
-                    "PolicyDocument": {"Version": "2012-10-17", "Statement": [_allow(network, "*")]},
+                    "PolicyDocument": {
+                        "Version": "2012-10-17",
+                        "Statement": [{"Effect": "Allow", "Action": list(INTERFACES), "Resource": ["*"]}],
+                    },
                 },
                 {"Ref": "AWS::NoValue"},
             ]
@@ -84,26 +96,17 @@ def heart(policy: Policy) -> dict[str, Any]:
 def witness(policy: Policy) -> dict[str, Any]:
     """The template of the witness region."""
     platform = policy.platform
-    wake = names.function_arn(policy, "wake")
-    allowed = [
-        _table(policy, ["dynamodb:GetItem"], ["desk"]),
-        _table(policy, ["dynamodb:PutItem"], ["inbox"]),
-        _table(policy, ["dynamodb:UpdateItem"], ["beats"]),
-        _allow(["lambda:InvokeFunction"], wake),
-    ]
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"{platform.display_name}: a witness that tells the primary's silence from the messenger's",
         "Parameters": PARAMETERS,
-        "Resources": _function(policy, platform.regions.witness, names.WITNESS, allowed),
+        "Resources": _function(policy, names.WITNESS),
     }
 
 
-def _function(policy: Policy, region: str, name: str, allowed: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    full, logical = names.function(policy, name), name.capitalize()
+def _function(policy: Policy, name: str) -> dict[str, Any]:
+    full, logical, region = names.function(policy, name), name.capitalize(), region_of(policy, name)
     account = policy.platform.account
-    group = f"arn:aws:logs:{region}:{account}:log-group:/aws/lambda/{full}"
-    logs = [_allow(["logs:CreateLogStream", "logs:PutLogEvents"], f"{group}:*")]
     rule = f"arn:aws:events:{region}:{account}:rule/{full}"
     return {
         f"{logical}Log": {
@@ -123,12 +126,7 @@ def _function(policy: Policy, region: str, name: str, allowed: Sequence[dict[str
                         }
                     ],
                 },
-                "Policies": [
-                    {
-                        "PolicyName": name,
-                        "PolicyDocument": {"Version": "2012-10-17", "Statement": [*logs, *allowed]},
-                    }
-                ],
+                "Policies": [{"PolicyName": name, "PolicyDocument": document(policy, name)}],
             },
         },
         logical: {
@@ -169,17 +167,3 @@ def _function(policy: Policy, region: str, name: str, allowed: Sequence[dict[str
             },
         },
     }
-
-
-def _table(policy: Policy, actions: list[str], families: list[str]) -> dict[str, Any]:
-    """Items of these families of the desk's table, by their partition key.
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
-    """
-    responder, name = policy.platform.responder, policy.platform.name
-    table = f"arn:aws:dynamodb:{responder.region}:{policy.platform.account}:table/{responder.table}"
-    keys = [f"{name}#{family}" for family in families]
-    return _allow(actions, table) | {"Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": keys}}}
-
-
-def _allow(actions: list[str], resource: str) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": actions, "Resource": [resource]}

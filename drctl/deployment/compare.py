@@ -1,4 +1,6 @@
-"""What each function's code declares, what its policy grants, and what it was seen to use."""
+"""What each function's code declares, what its policy grants, and what it was seen to use: the responder's functions,
+the heart and the witness.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,10 @@ from typing import Any, Final
 
 from chalicelib import names
 from chalicelib.policy import Policy
+from drctl.deployment import agents
 from drctl.deployment.permissions import document, iam_action, operations
 
+DEPLOYED: Final = (*names.FUNCTIONS, names.HEART, names.WITNESS)
 PREFIXES: Final = {"monitoring": "cloudwatch", "email": "ses"}
 """Signing name → IAM's prefix, where they differ."""
 FREE: Final = frozenset({"sts:GetCallerIdentity"})
@@ -51,11 +55,22 @@ class Compared:
         return not (self.undeclared or self.missing or self.excess)
 
 
+def region_of(policy: Policy, name: str) -> str:
+    """Where a function is deployed."""
+    return agents.region_of(policy, name) if name in agents.OPERATIONS else policy.platform.responder.region
+
+
+def document_of(policy: Policy, name: str) -> Mapping[str, Any]:
+    """What a function's role is to be granted, by what its code declares."""
+    return agents.document(policy, name) if name in agents.OPERATIONS else document(policy, name)
+
+
 def compare(
     policy: Policy, granted: Mapping[str, Mapping[str, Any]], used: Iterable[tuple[str, str, str]]
 ) -> tuple[Compared, ...]:
     """`granted` is function → its policy's document; `used` are (logical id, signing name, operation) of the ledger."""
-    named = {iam_action(op.service, op.operation): op.iam for op in operations(policy) if op.iam}
+    everything = (*operations(policy), *(op for name in agents.OPERATIONS for op in agents.operations(policy, name)))
+    named = {iam_action(op.service, op.operation): op.iam for op in everything if op.iam}
     seen: dict[str, set[str]] = {}
     for function, service, operation in used:
         action = f"{PREFIXES.get(service, service)}:{operation}"
@@ -63,11 +78,11 @@ def compare(
     return tuple(
         Compared(
             name,
-            actions(document(policy, name)),
+            actions(document_of(policy, name)),
             actions(granted[name]),
             frozenset(seen.get(names.logical(name), set()) - FREE),
         )
-        for name in names.FUNCTIONS
+        for name in DEPLOYED
     )
 
 

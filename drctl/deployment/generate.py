@@ -9,8 +9,7 @@ from typing import Any
 from chalicelib import names
 from chalicelib.actions.rights import PLACES
 from chalicelib.policy import Policy
-from drctl.deployment import rbac
-from drctl.deployment.access import primary_template
+from drctl.deployment import access, accounts, rbac
 from drctl.deployment.agents import witness
 from drctl.deployment.config import config
 from drctl.deployment.permissions import document
@@ -19,7 +18,6 @@ from drctl.deployment.resources import resources
 
 MERGED = "resources.json"
 PRIMARY = "primary.json"
-ACCESS = "access-primary.json"
 WITNESS = "witness.json"
 
 
@@ -28,14 +26,25 @@ def alarms_file(region: str) -> str:
     return f"alarms-{region}.json"
 
 
+def access_file(place: str) -> str:
+    """The template of the access entries of a place's cluster."""
+    return f"access-{place}.json"
+
+
+def account_file(name: str) -> str:
+    """The template of the roles in another account."""
+    return f"account-{name}.json"
+
+
 def templates(policy: Policy) -> dict[str, Any]:
     """File name → template, of the other regions: what is deployed beside the responder."""
     others = {alarms_file(region): template for region, template in elsewhere(policy).items()}
-    access = primary_template(policy)
+    entries = {access_file(place): access.template(policy, place) for place in PLACES}
     return {
         PRIMARY: primary(policy),
         WITNESS: witness(policy),
-        **({ACCESS: access} if access else {}),
+        **{name: template for name, template in entries.items() if template},
+        **{account_file(row.name): accounts.template(policy, row) for row in policy.platform.accounts},
         **others,
     }
 

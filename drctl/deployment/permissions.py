@@ -2,6 +2,7 @@
 
 Action names are the operation's own (https://docs.aws.amazon.com/service-authorization/latest/reference/); where the
 service's prefix differs from its boto3 name it stands in `PREFIXES`. `*` as a resource only where the API knows none.
+What stands in another account is granted to that account's role and not to the function, which may assume it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from chalicelib.actions.contract import Action, AwsOp
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.rights import kube_rights
 from chalicelib.policy import Policy
+from chalicelib.policy.accounts import Account, holder, named_by
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
 from chalicelib.policy.platform import ArcSwitch, MetricSwitch, ObjectSwitch
 
@@ -71,6 +73,7 @@ def words(policy: Policy) -> dict[str, str]:
         "primary": platform.regions.primary,
         "account": platform.account,
         "replica": platform.database.replica.instance,
+        "primary_instance": platform.database.primary.instance,
         "cluster": standby.name,
         "primary_cluster": platform.clusters.primary.name,
         "node_group": standby.node_group.name if standby.node_group else "",
@@ -102,7 +105,52 @@ def operations(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[A
     """Every AWS operation that a function may come to. All work the desk, so they come to the same."""
     primary = (PRIMARY_CLUSTER,) if kube_rights(policy, "primary", known) else ()
     common = (*STORE, *COMMON, *primary, _alarms(policy))
-    return (*common, *_channel_operations(policy), *declared(policy, known))
+    return (*common, *_channel_operations(policy), *declared(policy, known), *assumed(policy))
+
+
+def assumed(policy: Policy) -> tuple[AwsOp, ...]:
+    """AssumeRole on exactly the roles that policy names; nothing where everything is in one account."""
+    roles = tuple(role for row in policy.platform.accounts for role in roles_of(row))
+    return (AwsOp(service="sts", operation="assume_role", resources=roles),) if roles else ()
+
+
+def roles_of(account: Account) -> tuple[str, ...]:
+    """The ARNs of an account's roles, once each."""
+    return tuple(dict.fromkeys(account.role_for(writes=writes) for writes in (False, True)))
+
+
+Condition = tuple[str, str, str | tuple[str, ...]]
+"""IAM's operator, key and value."""
+Grants = Mapping[tuple[tuple[str, ...], Condition | None], set[str]]
+"""(resources, condition) → IAM actions."""
+
+
+def grants(policy: Policy, ops: Iterable[AwsOp], account: Account | None = None) -> Grants:
+    """What of these operations is granted in an account: the responder's own, unless one is given."""
+    filled, found = words(policy), defaultdict[tuple[tuple[str, ...], Condition | None], set[str]](set)
+    for op in ops:
+        if resources := tuple(r for r, held_by in _resources(policy, op, filled) if held_by == account):
+            found[resources, _condition(policy, op, filled)].update(op.iam or (iam_action(op.service, op.operation),))
+    return found
+
+
+def _condition(policy: Policy, op: AwsOp, filled: Mapping[str, str]) -> Condition | None:
+    if op.items:
+        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+        keys = tuple(f"{policy.platform.name}#{family}" for family in op.items)
+        return "ForAllValues:StringEquals", "dynamodb:LeadingKeys", keys
+    return ("StringEquals", op.condition[0], op.condition[1].format(**filled)) if op.condition else None
+
+
+def _resources(policy: Policy, op: AwsOp, filled: Mapping[str, str]) -> Iterable[tuple[str, Account | None]]:
+    """Each resource of an operation, with the account that holds it; None for the responder's own."""
+    for resource in op.resources:
+        service, region, name = named_by(resource.format(**filled))
+        if not service:  # `*`: the operation says which service and region it goes to
+            service, region = op.service, filled[op.where]
+        account = holder(policy.platform, service, region, name)
+        there = {**filled, "account": account.id} if account else filled
+        yield resource.format(**there), account
 
 
 def _alarms(policy: Policy) -> AwsOp:
@@ -129,25 +177,28 @@ def _channel_operations(policy: Policy) -> Iterable[AwsOp]:
 def document(policy: Policy, function: str) -> dict[str, Any]:
     """The IAM policy document of one function."""
     filled = words(policy)
-    grants: dict[tuple[tuple[str, ...], tuple[str, str] | None], set[str]] = defaultdict(set)
-    for op in operations(policy):
-        resources = tuple(resource.format(**filled) for resource in op.resources)
-        condition = (op.condition[0], op.condition[1].format(**filled)) if op.condition else None
-        grants[(resources, condition)].update(op.iam or (iam_action(op.service, op.operation),))
     region, account = filled["standby"], filled["account"]
     group = f"arn:aws:logs:{region}:{account}:log-group:/aws/lambda/{names.function(policy, function)}"
     statements = [
         {"Effect": "Allow", "Action": ["logs:CreateLogGroup"], "Resource": [group]},
         {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": [f"{group}:*"]},
     ]
-    for (resources, condition), actions in sorted(grants.items(), key=lambda g: sorted(g[1])):
-        statement: dict[str, Any] = {"Effect": "Allow", "Action": sorted(actions), "Resource": sorted(resources)}
-        if condition:
-            statement["Condition"] = {"StringEquals": {condition[0]: condition[1]}}
-        statements.append(statement)
+    statements += statements_of(grants(policy, operations(policy)))
     if policy.platform.responder.network:
         statements.append({"Effect": "Allow", "Action": list(INTERFACES), "Resource": ["*"]})
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def statements_of(granted: Grants) -> list[dict[str, Any]]:
+    """As IAM's JSON, in an order that does not change."""
+    found = []
+    for (resources, condition), actions in sorted(granted.items(), key=lambda g: sorted(g[1])):
+        statement: dict[str, Any] = {"Effect": "Allow", "Action": sorted(actions), "Resource": sorted(resources)}
+        if condition:
+            operator, key, value = condition
+            statement["Condition"] = {operator: {key: list(value) if isinstance(value, tuple) else value}}
+        found.append(statement)
+    return found
 
 
 def iam_action(service: str, operation: str) -> str:

@@ -171,7 +171,10 @@ class LocalWorld:
         """
         traffic, dns = self.policy.platform.traffic, f"dns://{LOOPBACK}:{self.dns.port}"
         found = dict.fromkeys(traffic.name_servers, dns)
-        found[identity.host(self.policy.platform.responder.region)] = self.world.gate_url
+        platform = self.policy.platform
+        # The responder asks STS who speaks; both ask it for the roles of other accounts, each in its own region.
+        for region in (platform.responder.region, platform.regions.primary):
+            found[identity.host(region)] = self.world.gate_url
         if isinstance(traffic.switch, ArcSwitch):
             found |= {str(urlsplit(e.url).hostname): self.world.gate_url for e in traffic.switch.endpoints}
         return found

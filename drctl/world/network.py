@@ -11,6 +11,7 @@ def network(policy: Policy, rds: Rds) -> Ec2:
     """EC2 with one ACL a subnet of the old primary's database. The port is closed when all of them deny it."""
     platform = policy.platform
     region = platform.database.primary.region
+    owner = platform.fence.account or platform.database.primary.account or platform.account
 
     def changed(acl: Acl) -> None:
         acls = [a for a in ec2.acls if a.region == acl.region]
@@ -18,5 +19,5 @@ def network(policy: Policy, rds: Rds) -> Ec2:
 
     ec2 = Ec2(on_change=changed)
     for n, subnet in enumerate(platform.fence.subnets):
-        ec2.add(region, f"acl-{n:017x}", (subnet,), account=platform.account, vpc="vpc-0a1b2c3d4e5f60000")
+        ec2.add(region, f"acl-{n:017x}", (subnet,), account=owner, vpc="vpc-0a1b2c3d4e5f60000")
     return ec2

@@ -39,6 +39,7 @@ for path in sys.argv[1:]:
 """In a process of its own: byte code depends on which strings the process has interned before. By hash and unchecked: a
 time would differ from one packaging to the next.
 """
+ZIP = "package.zip"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -64,18 +65,27 @@ def package(root: Path, stage: str, out: Path | None = None, *, merge: Path | No
             _chalice(root, stage, merge, region, Path(made) / "raw")
             ready = Path(made) / "ready"
             ready.mkdir()
-            _repack(Path(made) / "raw" / "deployment.zip", ready / "package.zip")
-            shutil.copy(Path(made) / "raw" / "sam.json", ready / "template.json")
+            _repack(Path(made) / "raw" / "deployment.zip", ready / ZIP)
+            template = json.loads((Path(made) / "raw" / "sam.json").read_text())
+            _beside(template)
+            (ready / "template.json").write_text(json.dumps(template, indent=2) + "\n")
             # Renamed as a whole, so that a package is either there and complete or not there.
             shutil.rmtree(folder, ignore_errors=True)
             ready.rename(folder)
-    return Package(digest, folder / "package.zip", json.loads((folder / "template.json").read_text()))
+    return Package(digest, folder / ZIP, json.loads((folder / "template.json").read_text()))
+
+
+def _beside(template: dict[str, Any]) -> None:
+    """Names the code as the zip that stands beside the template, where `aws cloudformation package` looks for it."""
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = f"./{ZIP}"
 
 
 def hash_of(root: Path, stage: str, merge: Path | None) -> str:
     """The name of a package: its sources' paths and content, the stage, the Python and the Chalice that make it."""
     digest = hashlib.sha256()
-    digest.update(f"{stage} {sys.version_info[:2]} {importlib.metadata.version('chalice')}".encode())
+    digest.update(f"{stage} {ZIP} {sys.version_info[:2]} {importlib.metadata.version('chalice')}".encode())
     for path in _sources(root):
         digest.update(f"\0{path.relative_to(root)}\0".encode() + path.read_bytes())
     if merge is not None:

@@ -93,6 +93,6 @@ def let_in(clients: Clients, policy: Policy, roles: Mapping[str, str]) -> None:
 
 
 def _entry(policy: Policy, place: Where, function: str) -> dict[str, Any] | None:
-    template = access.primary_template(policy) if place == "primary" else {"Resources": access.standby_entries(policy)}
-    found: dict[str, Any] | None = (template or {"Resources": {}})["Resources"].get(f"{function}Access")
+    template = access.template(policy, place) or {"Resources": access.standby_entries(policy)}
+    found: dict[str, Any] | None = template["Resources"].get(f"{function}Access")
     return found["Properties"] if found else None

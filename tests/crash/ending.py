@@ -108,7 +108,8 @@ def untrue(platform: Platform, *, faults: int) -> list[str]:
 
 def _databases(platform: Platform) -> dict[str, Any]:
     sides = (platform.policy.platform.database.primary, platform.policy.platform.database.replica)
-    kept = {s.instance: platform.rds.instance(s.region, s.instance, platform.policy.platform.account) for s in sides}
+    own = platform.policy.platform.account
+    kept = {s.instance: platform.rds.instance(s.region, s.instance, s.account or own) for s in sides}
     return {name: (i.status, i.source is None) for name, i in kept.items()}
 
 

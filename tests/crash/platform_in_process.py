@@ -25,7 +25,7 @@ from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.rights import PLACES, kube_rights
 from chalicelib.agents.build import FenceHands, writer
 from chalicelib.agents.heart import Heart
-from chalicelib.bootstrap import Responder, channels
+from chalicelib.bootstrap import Responder, channels, others
 from chalicelib.channels.contract import Channel
 from chalicelib.clients.any_endpoint import endpoints
 from chalicelib.clients.aws import AwsClients
@@ -69,6 +69,7 @@ from drctl.world.network import network
 from drctl.world.platform import BACKUPS_THERE, STANDBY_NODES
 from drctl.world.rights import grant
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
+from tests.crash.assume import AssumeRole
 from tests.crash.cloud import S3, CloudWatch, Items, SecretsManager, Ses
 from tests.crash.outside import Clock, Outside, Stop
 from tests.crash.traffic import Traffic
@@ -139,12 +140,14 @@ class Platform:
         rooms = [SlackRoom(id=f"C{n:08d}", name=name) for n, name in enumerate(rooms_)]
         self.slack = Slack(now, speed, tokens={BOT_TOKEN: "U00000001"}, channels=rooms, burst=5)
         self.ec2 = network(self.policy, self.rds)
+        self.assumed = AssumeRole(policy, now)
         self.items = Items(platform.responder.table)
         self.ecr = Ecr(now)
         workloads.push(self.policy, self.ecr)
         self.aws = Aws(
             {
                 "ec2": self.ec2,
+                "sts": self.assumed,
                 "dynamodb": self.items,
                 "rds": self.rds,
                 "eks": self.eks,
@@ -172,7 +175,11 @@ class Platform:
         policy, store = self.deployed, cast("Store", OutsideStore(self.store, self.outside))
         shared = _session()
         shared.of = (self.aws, self.outside, lambda: self.dark)
-        aws = AwsClients(shared, endpoints=endpoints(policy.platform.traffic.switch, {}))
+        switch, region = policy.platform.traffic.switch, policy.platform.responder.region
+        who = names.app(policy)
+        aws = AwsClients(
+            shared, endpoints=endpoints(switch, {}), others=others(SETTINGS, policy, region, who, self.clock)
+        )
         rows = (policy.platform.clusters.primary, policy.platform.clusters.standby)
         ports = Ports(
             aws=aws,
@@ -188,7 +195,8 @@ class Platform:
     def _heart(self) -> Heart:
         """The agent in the primary region: no worker of the desk's, so its calls are nobody's to stop."""
         session, platform = _Own(self), self.policy.platform
-        clients = AwsClients(session)
+        region, who = platform.regions.primary, names.function(self.policy, names.HEART)
+        clients = AwsClients(session, others=others(SETTINGS, self.policy, region, who, self.clock))
         ports = Ports(
             aws=clients,
             kube=KubeClients(clients, (), now=self.clock.now),
@@ -266,8 +274,9 @@ class Platform:
         platform = self.policy.platform
         account, database = platform.account, platform.database
         sides = database.primary, database.replica
-        primary = self.rds.add(sides[0].region, sides[0].instance, account=account, db_name=database.name)
-        self.rds.add(sides[1].region, sides[1].instance, source=primary, account=account, db_name=database.name)
+        held = [side.account or account for side in sides]
+        primary = self.rds.add(sides[0].region, sides[0].instance, account=held[0], db_name=database.name)
+        self.rds.add(sides[1].region, sides[1].instance, source=primary, account=held[1], db_name=database.name)
         self._secrets(primary.address.host, primary.address.port)
         for row in self._rows():
             group, api = row.node_group, self.clusters[row.name]
@@ -278,7 +287,7 @@ class Platform:
                 endpoint=f"https://{row.name}.eks.example",
                 certificate=_authority(),
                 nodegroups={group.name: (1, size, group.max_size)} if group else {},
-                account=account,
+                account=row.account or account,
             )
             if group:
                 api.workloads.node_labels["eks.amazonaws.com/nodegroup"] = group.name
@@ -302,7 +311,7 @@ class Platform:
                 "principalArn": _role(self.policy),
                 "kubernetesGroups": [group(self.policy)],
             }
-            self.eks.create_access_entry(row.region, self.policy.platform.account, entry)
+            self.eks.create_access_entry(row.region, row.account or self.policy.platform.account, entry)
 
     def _known(self, row: Cluster, token: str) -> User | None:
         """Whom the cluster takes a token for: STS is asked, as EKS does, and its access entries."""
@@ -394,7 +403,8 @@ class Platform:
     def _configured(self, region: str) -> tuple[str, int]:
         platform = self.policy.platform
         if region == platform.regions.primary:
-            address = self.rds.instance(region, platform.database.primary.instance, platform.account).address
+            side = platform.database.primary
+            address = self.rds.instance(region, side.instance, side.account or platform.account).address
             return address.host, address.port
         secret = platform.application_secret
         held = self.secrets.value(secret.region, secret.name)
@@ -412,10 +422,13 @@ class _Own:
         self._platform = platform
         self.events = _session().events
 
-    def client(self, service: str, *, region_name: str, config: Any) -> Any:
+    def client(
+        self, service: str, *, region_name: str, config: Any, aws_access_key_id: str | None = None, **_: Any
+    ) -> Any:
         del config
         platform = self._platform.policy.platform
-        client = make_client(self._platform.aws, service, region_name, account=platform.account)
+        account = aws_access_key_id or platform.account
+        client = make_client(self._platform.aws, service, region_name, account=account)
 
         def hears(**_: Any) -> None:
             if self._platform.cut_off and region_name != platform.regions.primary:

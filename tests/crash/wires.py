@@ -118,7 +118,7 @@ class InProcessSession:
 
     def __init__(self, inner: Session) -> None:
         self._inner = inner
-        self._made: dict[tuple[str, str], Any] = {}
+        self._made: dict[tuple[str, str, str], Any] = {}
         self.of: tuple[Aws, Outside, Callable[[], frozenset[str]]] | None = None
 
     @property
@@ -128,15 +128,22 @@ class InProcessSession:
     def get_credentials(self) -> Any:
         return self._inner.get_credentials()
 
-    def client(self, service: str, *, region_name: str, config: Config, endpoint_url: str | None = None) -> Any:
-        """A real client. It tries once even if it reads: between two attempts botocore would really sleep."""
-        if (service, region_name) not in self._made:
+    def client(
+        self, service: str, *, region_name: str, config: Config, endpoint_url: str | None = None, **keys: str
+    ) -> Any:
+        """A real client. It tries once even if it reads: between two attempts botocore would really sleep. `keys` are
+        those of an assumed role.
+        """
+        known = service, region_name, keys.get("aws_access_key_id", "")
+        if known not in self._made:
             once = config.merge(Config(retries={"total_max_attempts": 1}))
-            client = self._inner.client(service, region_name=region_name, config=once, endpoint_url=endpoint_url)
+            client = self._inner.client(
+                service, region_name=region_name, config=once, endpoint_url=endpoint_url, **keys
+            )
             gate = _Way(self)
             client.meta.events.register_first("before-send", gate.named)
-            self._made[service, region_name] = attach(client, gate)  # type: ignore[arg-type] # it answers as Aws does
-        return self._made[service, region_name]
+            self._made[known] = attach(client, gate)  # type: ignore[arg-type] # it answers as Aws does
+        return self._made[known]
 
 
 class _Way:

@@ -149,6 +149,14 @@ def test_the_package_is_small_and_holds_what_it_needs(made: Package) -> None:
     assert any(n.startswith("chalicelib/__pycache__/desk.") for n in held)
 
 
+def test_the_template_names_the_zip_that_stands_beside_it(made: Package) -> None:
+    """`aws cloudformation package` uploads what CodeUri names, relative to the template."""
+    functions = [r for r in made.template["Resources"].values() if r["Type"] == "AWS::Serverless::Function"]
+    assert {f["Properties"]["CodeUri"] for f in functions} == {"./package.zip"}
+    for function in functions:
+        assert (made.zip.parent / function["Properties"]["CodeUri"]).resolve() == made.zip.resolve()
+
+
 def test_the_package_is_the_same_byte_by_byte(made: Package, tmp_path: Path) -> None:
     again = package_of(ROOT, FOLDER, POLICY, "local", tmp_path)
     assert again.zip.read_bytes() == made.zip.read_bytes()

@@ -22,8 +22,10 @@ from chalicelib.policy import Policy
 from chalicelib.policy.load import load
 from chalicelib.policy.platform import Endpoints, Network
 from drctl.deployment import access, network, rbac
-from drctl.deployment.compare import actions, compare
+from drctl.deployment.agents import witness
+from drctl.deployment.compare import DEPLOYED, actions, compare, document_of
 from drctl.deployment.permissions import INTERFACES, PRIMARY_CLUSTER, document, operations
+from drctl.deployment.primary import primary
 from drctl.deployment.resources import resources
 from drctl.world.package import package
 from tests.deployment.conftest import ROOT
@@ -123,7 +125,7 @@ def test_what_is_done_in_the_primary_is_granted_there_with_a_stack_of_its_own() 
     assert ("", "apps", "deployments", "patch") in primary
     assert ("velero", "", "configmaps", "create") in primary
     assert ("", "apps", "deployments", "patch") not in granted(rbac.manifests(POLICY, "standby", WITH_FENCING))
-    template = access.primary_template(POLICY, WITH_FENCING)
+    template = access.template(POLICY, "primary", WITH_FENCING)
     assert template is not None
     assert {e["Properties"]["ClusterName"] for e in template["Resources"].values()} == {"neurectomy-use1"}
     assert PRIMARY_CLUSTER in operations(POLICY, WITH_FENCING)
@@ -172,7 +174,7 @@ def test_cfn_lint_finds_nothing_in_what_the_shipped_policy_does_not_need_yet(tmp
     head = {"AWSTemplateFormatVersion": "2010-09-09"}
     templates = {
         "endpoints.json": {**head, "Resources": network.endpoints(with_network(ends))},
-        "access.json": access.primary_template(POLICY, WITH_FENCING),
+        "access.json": access.template(POLICY, "primary", WITH_FENCING),
     }
     for name, template in templates.items():
         (tmp_path / name).write_text(json.dumps(template))
@@ -190,7 +192,7 @@ def test_a_subnet_that_is_none_is_refused(wrong: str) -> None:
 
 
 def test_declared_granted_and_used_are_told_apart() -> None:
-    policies = {name: document(POLICY, name) for name in names.FUNCTIONS}
+    policies = {name: document_of(POLICY, name) for name in DEPLOYED}
     kept = [s for s in policies["tick"]["Statement"] if "s3:PutObject" not in s["Action"]]
     tick = {"Statement": [*kept, {"Effect": "Allow", "Action": ["s3:DeleteObject"], "Resource": ["*"]}]}
     calls = [("Tick", "monitoring", "PutMetricData"), ("Tick", "ec2", "RunInstances"), ("", "s3", "ListBuckets")]
@@ -202,3 +204,38 @@ def test_declared_granted_and_used_are_told_apart() -> None:
     assert not found["tick"].ok
     assert found["probe"].ok
     assert found["probe"].unused == sorted(found["probe"].granted)
+
+
+@pytest.mark.parametrize(
+    ("name", "used", "excess"),
+    [
+        ("heart", ("ec2", "DescribeSubnets"), "dynamodb:PutItem"),
+        ("witness", ("dynamodb", "DeleteItem"), "rds:DescribeDBInstances"),
+    ],
+)
+def test_the_agents_are_told_apart_as_well(name: str, used: tuple[str, str], excess: str) -> None:
+    policies = {n: document_of(POLICY, n) for n in DEPLOYED}
+    changed = {
+        "Statement": [{"Effect": "Allow", "Action": [excess], "Resource": ["*"]}, *policies[name]["Statement"][2:]]
+    }
+    found = {f.function: f for f in compare(POLICY, policies | {name: changed}, [(name.capitalize(), *used)])}
+    assert found[name].undeclared == [":".join(used)]
+    assert found[name].excess == [excess]
+    assert found[name].missing
+    assert not found[name].ok
+    assert all(found[n].ok for n in DEPLOYED if n != name)
+
+
+def test_what_the_agents_invoke_is_named_by_its_iam_action() -> None:
+    policies = {name: document_of(POLICY, name) for name in DEPLOYED}
+    found = {f.function: f for f in compare(POLICY, policies, [("Witness", "lambda", "Invoke")])}
+    assert found["witness"].used == {"lambda:InvokeFunction"}
+    assert found["witness"].ok
+
+
+@pytest.mark.parametrize("name", ["heart", "witness"])
+def test_the_template_grants_what_an_agent_declares(name: str) -> None:
+    template = primary(POLICY) if name == "heart" else witness(POLICY)
+    policies = template["Resources"][f"{name.capitalize()}Role"]["Properties"]["Policies"]
+    (plain,) = [p["PolicyDocument"] for p in policies if "Fn::If" not in p]
+    assert plain == document_of(POLICY, name)

@@ -6,12 +6,16 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from chalicelib import names
 from chalicelib.actions.rights import PLACES, kube_rights
+from drctl.deployment.compare import DEPLOYED
 from drctl.neighbours.kubernetes.api import KubeApi
-from drctl.world.rights import principals, roles
+from drctl.world.rights import keys, principals, roles
 from tests.local.stage import Stage, up
 
 
@@ -82,6 +86,36 @@ def test_a_role_without_a_statement_is_denied_by_the_gate_and_the_responder_says
         put(stage, was["role"], was["name"], was["document"])
 
 
+@pytest.mark.parametrize(
+    ("agent", "action"), [(names.HEART, "rds:DescribeDBInstances"), (names.WITNESS, "dynamodb:PutItem")]
+)
+def test_a_right_that_an_agent_lacks_is_named(stage: Stage, agent: str, action: str) -> None:
+    was = without(stage, agent, action)
+    try:
+        ((where, right),) = missing(stage)
+        assert where == names.function(stage.policy, agent)
+        assert right.startswith(action)
+        told = next(
+            f for f in json.loads(stage.drctl("permissions", "--json").stdout)["functions"] if f["function"] == agent
+        )
+        assert told["missing"] == [action]
+    finally:
+        put(stage, was["role"], was["name"], was["document"])
+
+
+def test_an_agent_that_may_touch_other_items_only_is_named(stage: Stage) -> None:
+    iam, role = stage.client("iam", stage.standby), roles(stage.client, stage.policy)["Witness"].rpartition("/")[2]
+    (name,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    before = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    inbox = f"{stage.policy.platform.name}#inbox"
+    try:
+        put(stage, role, name, json.loads(json.dumps(before).replace(inbox, f"{stage.policy.platform.name}#other")))
+        ((_, right),) = missing(stage)
+        assert right.startswith("dynamodb:PutItem")
+    finally:
+        put(stage, role, name, before)
+
+
 def test_a_role_without_a_statement_is_denied_by_ministack_too(stage: Stage) -> None:
     """The gate, which judges by the leading key before MiniStack does, is told to let everything through."""
     gate = stage.world.world.gate
@@ -94,6 +128,30 @@ def test_a_role_without_a_statement_is_denied_by_ministack_too(stage: Stage) -> 
     finally:
         gate.authority = authority
         put(stage, was["role"], was["name"], was["document"])
+
+
+def test_a_request_in_a_function_s_name_that_another_secret_has_signed_is_refused(stage: Stage) -> None:
+    """By MiniStack, which verifies what roles sign: the gate only reads the signature."""
+    stage.invoke("command", {"look": "rights"})  # MiniStack knows a role's session once its function has run
+    held = next(k for k in keys(stage.client, stage.policy) if k.arn.endswith(names.function(stage.policy, "command")))
+    platform = stage.policy.platform
+
+    def looks(secret: str) -> Any:
+        client = boto3.client(
+            "dynamodb",
+            region_name=stage.standby,
+            endpoint_url=stage.world.world.gate_url,
+            aws_access_key_id=held.access_key,
+            aws_secret_access_key=secret,
+            aws_session_token=held.token,
+            config=Config(user_agent_appid=f"{stage.standby}.Command", retries={"total_max_attempts": 1}),
+        )
+        key = {"pk": {"S": f"{platform.name}#desk"}, "sk": {"S": "lock"}}
+        return client.get_item(TableName=platform.responder.table, Key=key)
+
+    assert looks(held.secret)["ResponseMetadata"]["HTTPStatusCode"] == 200
+    with pytest.raises(ClientError, match=r"SignatureDoesNotMatch|InvalidSignatureException"):
+        looks("another")
 
 
 def test_a_right_that_no_role_in_the_cluster_gives_is_named(stage: Stage) -> None:
@@ -160,7 +218,11 @@ def test_what_was_used_was_declared(stage: Stage) -> None:
     found = stage.told("permissions")
     assert found["ok"]
     assert not [f["undeclared"] for f in found["functions"] if f["undeclared"]]
-    assert {f["function"] for f in found["functions"]} == set(names.FUNCTIONS)
+    assert {f["function"] for f in found["functions"]} == set(DEPLOYED)
+    heart, witness = (next(f for f in found["functions"] if f["function"] == n) for n in (names.HEART, names.WITNESS))
+    assert {"dynamodb:UpdateItem", "rds:DescribeDBInstances", "secretsmanager:GetSecretValue"} <= set(heart["used"])
+    assert "ec2:CreateNetworkAclEntry" in heart["unused"]
+    assert "dynamodb:UpdateItem" in witness["used"]
     command = next(f for f in found["functions"] if f["function"] == "command")
     assert "eks:DescribeCluster" in command["used"]
     assert "rds:PromoteReadReplica" in command["unused"]

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import httpx2
 import pytest
 from botocore.exceptions import ClientError
@@ -301,3 +302,44 @@ def test_a_named_alarm_is_asked_for_as_every_alarm_unmended(unmended: Cloud) -> 
 
 def test_who_may_see_an_alarm_is_left_to_the_gate(cloud: Cloud) -> None:
     assert describes_alarms(cloud) == ""
+
+
+def made_if_the_list_is_not_empty(cloud: Cloud, name: str, listed: str) -> bool:
+    """Whether a stack made what it makes only for a list that is not empty, as the heart's network is."""
+    joined = {"Fn::Join": ["", {"Ref": "Listed"}]}
+    template = {
+        "Parameters": {"Listed": {"Type": "CommaDelimitedList", "Default": ""}},
+        "Conditions": {"HasSome": {"Fn::Not": [{"Fn::Equals": [joined, ""]}]}},
+        "Resources": {
+            "Always": {"Type": "AWS::SNS::Topic"},
+            "Only": {"Type": "AWS::SNS::Topic", "Condition": "HasSome"},
+        },
+    }
+    stacks = cloud.client("cloudformation")
+    given = [{"ParameterKey": "Listed", "ParameterValue": listed}] if listed else []
+    stacks.create_stack(StackName=name, TemplateBody=json.dumps(template), Parameters=given)
+    eventually(lambda: stacks.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE")
+    made = {r["LogicalResourceId"] for r in stacks.describe_stack_resources(StackName=name)["StackResources"]}
+    assert "Always" in made
+    return "Only" in made
+
+
+def test_an_empty_list_is_joined_to_something_unmended(unmended: Cloud) -> None:
+    assert made_if_the_list_is_not_empty(unmended, "empty-list", "")
+
+
+def test_an_empty_list_is_joined_to_nothing_and_another_is_not(cloud: Cloud) -> None:
+    assert not made_if_the_list_is_not_empty(cloud, "empty-list", "")
+    assert made_if_the_list_is_not_empty(cloud, "some-list", "subnet-1, subnet-2")
+
+
+def test_a_signature_by_a_key_that_has_another_secret_is_refused(cloud: Cloud) -> None:
+    """MiniStack with AUTH=true verifies what users and roles sign; a key that is an account's number it believes."""
+    queue, arn = cloud.queue("signed")
+    signed = cloud.user("signs", "sqs:SendMessage", arn)("sqs")
+    signed.send_message(QueueUrl=queue, MessageBody="{}")
+    key = signed._request_signer._credentials.access_key
+    forged = boto3.client(
+        "sqs", region_name="us-west-2", endpoint_url=cloud.url, aws_access_key_id=key, aws_secret_access_key="another"
+    )
+    assert refusal(lambda: forged.send_message(QueueUrl=queue, MessageBody="{}")).endswith("SignatureDoesNotMatch")

@@ -84,7 +84,7 @@ def _places(policy: Policy) -> dict[str, str]:
         "a region": [platform.regions.primary, platform.regions.standby, platform.regions.witness],
         "a cluster": [c.name for c in clusters],
         "a database instance": [platform.database.primary.instance, platform.database.replica.instance],
-        "an account": [platform.account],
+        "an account": [platform.account, *(row.id for row in platform.accounts)],
         "a bucket": [
             platform.responder.status_bucket,
             *(b for r in backups.replication for b in (r.source, r.destination)),

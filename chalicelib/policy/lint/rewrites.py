@@ -47,7 +47,7 @@ def rewrite_service_is_known(whole: Whole) -> Iterator[Flaw]:
 
 
 def rewrite_matches_something(whole: Whole) -> Iterator[Flaw]:
-    """What is looked for stands in the primary and in the platform's account, or nothing ever holds it."""
+    """What is looked for stands in the primary and in an account of the platform, or nothing ever holds it."""
     platform = whole.policy.platform
     for i, rewrite in enumerate(whole.policy.rewrites.rewrites):
         if isinstance(rewrite, DatabaseHost):
@@ -61,21 +61,22 @@ def rewrite_matches_something(whole: Whole) -> Iterator[Flaw]:
                     because=f"{service!r} does not lean on {database!r}, so it has no database's host",
                 )
             continue
-        place = _elsewhere(rewrite, platform.regions.primary, platform.account)
+        known = [platform.account, *(row.id for row in platform.accounts)]
+        place = _elsewhere(rewrite, platform.regions.primary, known)
         if place:
             yield error(
                 *("rewrites", "rewrites", i, "from"),
-                allowed=f"a value in {platform.regions.primary}, account {platform.account}",
+                allowed=f"a value in {platform.regions.primary}, account {' or '.join(known)}",
                 found=rewrite.from_,
                 because=f"nothing of the platform stands in {place}: this {rewrite.kind} matches nothing",
             )
 
 
-def _elsewhere(rewrite: Rewrite, primary: str, account: str) -> str:
+def _elsewhere(rewrite: Rewrite, primary: str, known: list[str]) -> str:
     """The region or account that `from` names and the primary is not; roles have no region, and classes only a name."""
     match rewrite:
         case ImageRegistry() | Certificate() | Role():
-            accounts = [a for a in _ACCOUNT.findall(rewrite.from_) if a != account]
+            accounts = [a for a in _ACCOUNT.findall(rewrite.from_) if a not in known]
             regions = [] if isinstance(rewrite, Role) else [r for r in _REGION.findall(rewrite.from_) if r != primary]
             return next((f"account {a}" for a in accounts), next(iter(regions), ""))
         case ZoneChange():

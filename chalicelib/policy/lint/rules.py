@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from chalicelib.policy.lint import (
+    accounts,
     backups,
     notices,
     people,
@@ -59,6 +60,12 @@ RULES: Final[tuple[Rule, ...]] = (
     regions.name_does_not_point_at_the_failed_region,
     regions.region_has_its_own_address,
     regions.action_needs_no_failed_region,
+    accounts.account_is_another,
+    accounts.account_is_single,
+    accounts.account_is_in_the_list,
+    accounts.account_holds_something,
+    accounts.role_is_of_its_account,
+    accounts.external_id_is_one,
     signals.signal_name_is_single,
     signals.signal_is_read,
     signals.rule_scenario_is_known,

@@ -249,6 +249,31 @@ def metrics_are_judged_at_the_gate(_: Setting) -> None:
     original = actions.replace("extract_iam_action", action)
 
 
+def conditions_join_lists(_: Setting) -> None:
+    def evaluated(template: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = original(
+            {**template, "Conditions": _joined(template.get("Conditions", {}), params)}, params
+        )
+        return found
+
+    # Each of these has a name of its own for it.
+    for module in ("handlers", "stacks", "changesets"):
+        Service(f"services.cloudformation.{module}").replace("_evaluate_conditions", evaluated)
+    original = Service("services.cloudformation.engine").replace("_evaluate_conditions", evaluated)
+
+
+def _joined(condition: Any, params: dict[str, Any]) -> Any:
+    match condition:
+        case {"Fn::Join": [str(between), {"Ref": str(name)}]} if name in params:
+            return between.join(part.strip() for part in str(params[name]["Value"]).split(","))
+        case dict():
+            return {key: _joined(value, params) for key, value in condition.items()}
+        case list():
+            return [_joined(value, params) for value in condition]
+        case _:
+            return condition
+
+
 MENDS = (
     Mend(
         "functions run bare",
@@ -306,5 +331,10 @@ MENDS = (
         "MiniStack asks for every alarm (`*`) where DescribeAlarms names some, and knows no `cloudwatch:namespace`; "
         "drctl/world/authority.py does",
         metrics_are_judged_at_the_gate,
+    ),
+    Mend(
+        "conditions join lists",
+        "MiniStack compares an Fn::Join in a condition as it is written, so a list that is empty never equals ''",
+        conditions_join_lists,
     ),
 )
