@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.actions.contract import Action, AwsOp, KubeOp, Target
 from chalicelib.actions.reader import LiveReader, Ports, UndeclaredError
+from chalicelib.actions.switches.position import READS, found
 from chalicelib.channels.contract import Channel
 from chalicelib.clients import aws, kubernetes
 from chalicelib.core.book import Incident
@@ -23,6 +24,7 @@ from chalicelib.core.happened import Signal
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Call, Doubtful, Next, NoData, Outcome, Refused
 from chalicelib.core.plan import Step
+from chalicelib.core.switch import Found
 from chalicelib.intake.states import from_described
 from chalicelib.policy import Policy
 
@@ -45,6 +47,10 @@ class Executor:
         target = aim(step, incident, now)
         facts = action.observe(target, self.policy, LiveReader(self.ports, action.reads))
         return action.next(target, self.policy, facts, now)
+
+    def switch(self) -> Found:
+        """Asks the traffic switch where it stands, through a reader that holds only what that takes."""
+        return found(self.policy, LiveReader(self.ports, READS))
 
     def make(self, call: Call) -> Outcome:
         """Makes one call, once."""
@@ -77,14 +83,14 @@ class Executor:
 
     def alarm_states(self, alarms: Sequence[tuple[str, str]]) -> Sequence[Signal]:
         """Asks each region for its alarms' states. A region that does not answer says nothing, and that is no state."""
-        found: list[Signal] = []
+        states: list[Signal] = []
         for region in sorted({region for _, region in alarms}):
             names = [name for name, where in alarms if where == region]
             asked = {"AlarmNames": names, "AlarmTypes": ALARM_TYPES}
             answer = aws.read(self.ports.aws, "cloudwatch", region, "describe_alarms", asked)
             if not isinstance(answer, Refused | NoData):
-                found += from_described(answer)
-        return found
+                states += from_described(answer)
+        return states
 
     def _declared(self, call: Call) -> bool:
         if call.system == "postgres":

@@ -18,6 +18,7 @@ from chalicelib.core.incidents import PLATFORM, note
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Call, Next, Outcome
 from chalicelib.core.plan import Plan, PlanError, Rules, Step
+from chalicelib.core.switch import Found
 from chalicelib.intake import codec
 from chalicelib.policy import Policy
 from chalicelib.store.codec import dump_incident, read_book, read_plan
@@ -32,6 +33,10 @@ class Hands(Protocol):
 
     def look(self, step: Step, incident: Incident, now: datetime) -> Next:
         """Let the step's action observe, and say what is missing."""
+        ...
+
+    def switch(self) -> Found:
+        """Where the traffic switch stands, asked of itself."""
         ...
 
     def make(self, call: Call) -> Outcome:

@@ -20,6 +20,7 @@ from chalicelib.core.happened import Signal
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Call, Made, Next, Outcome
 from chalicelib.core.plan import Step
+from chalicelib.core.switch import Found
 from chalicelib.store.contract import Busy, Claimed, Saved, StoredBook, StoreUnavailableError, Superseded
 
 SIDE_BY_SIDE: Final = 4
@@ -158,6 +159,9 @@ class Outside:
 
     def look(self, step: Step, incident: Incident, now: datetime) -> Next:  # noqa: ARG002  # the port's signature
         return cast("Next", self.ask("look", incident.id, step.id))
+
+    def switch(self) -> Found:
+        raise AssertionError("a visit that does not linger begins nothing beside its rounds")
 
     def make(self, call: Call) -> Outcome:
         return cast("Outcome", self.ask("make", call.params["incident"], call.params["step"]))
