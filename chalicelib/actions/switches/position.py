@@ -40,9 +40,13 @@ def found(policy: Policy, reader: Reader) -> Found:
     there, and its health check keeps what it last knew.
     """
     switch, regions = policy.platform.traffic.switch, policy.platform.regions
-    if isinstance(switch, MetricSwitch) and (state := metric.state(switch, reader)) == metric.NO_DATA_YET:
-        return Unset(because=f"the switch {switch.alarm!r} is in {state}, and nothing has been published under it")
-    said = position(policy, reader)
+    if isinstance(switch, MetricSwitch):
+        state = metric.state(switch, reader)
+        if state == metric.NO_DATA_YET:
+            return Unset(because=f"the switch {switch.alarm!r} is in {state}, and nothing was published under it yet")
+        said = metric.stands(switch, state) if isinstance(state, str) else state
+    else:
+        said = position(policy, reader)
     if not isinstance(said, Position):
         return said
     region = regions.standby if said.at == "standby" else regions.primary
