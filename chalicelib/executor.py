@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.actions.contract import Action, AwsOp, KubeOp, Target
 from chalicelib.actions.reader import LiveReader, Ports, UndeclaredError
-from chalicelib.actions.switches.position import READS, found
+from chalicelib.actions.switches import position
 from chalicelib.channels.contract import Channel
 from chalicelib.clients import aws, kubernetes
 from chalicelib.core.book import Incident
@@ -50,7 +50,7 @@ class Executor:
 
     def switch(self) -> Found:
         """Asks the traffic switch where it stands, through a reader that holds only what that takes."""
-        return found(self.policy, LiveReader(self.ports, READS))
+        return position.found(self.policy, LiveReader(self.ports, position.READS))
 
     def make(self, call: Call) -> Outcome:
         """Makes one call, once."""
@@ -83,14 +83,14 @@ class Executor:
 
     def alarm_states(self, alarms: Sequence[tuple[str, str]]) -> Sequence[Signal]:
         """Asks each region for its alarms' states. A region that does not answer says nothing, and that is no state."""
-        states: list[Signal] = []
+        found: list[Signal] = []
         for region in sorted({region for _, region in alarms}):
             names = [name for name, where in alarms if where == region]
             asked = {"AlarmNames": names, "AlarmTypes": ALARM_TYPES}
             answer = aws.read(self.ports.aws, "cloudwatch", region, "describe_alarms", asked)
             if not isinstance(answer, Refused | NoData):
-                states += from_described(answer)
-        return states
+                found += from_described(answer)
+        return found
 
     def _declared(self, call: Call) -> bool:
         if call.system == "postgres":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -19,6 +20,7 @@ from chalicelib.core.switch import LOST, MOVED, SILENT, Found, LookAtSwitch, Sta
 from chalicelib.policy.notifications import NoticeEvent
 from chalicelib.policy.platform import Mode
 from chalicelib.policy.scenarios import Severity
+from chalicelib.store.codec import dump_book, read_book
 from tests.core.little_world import LOST as NO_ANSWER
 from tests.core.little_world import MADE, REFUSED, LittleWorld, Worker
 from tests.core.stage import POLICY, PRIMARY, RULES, STANDBY, approve, at, confirmed, empty, only, reread, said, take
@@ -394,6 +396,21 @@ def test_a_finding_in_the_book_is_read_again_as_it_was() -> None:
     worker.world.switch = GONE
     tick(worker, MINUTE)
     assert reread(worker.book) == worker.book
+
+
+def test_a_finding_that_cannot_be_read_is_set_aside_and_found_again() -> None:
+    worker = idle()
+    worker.world.switch = GONE
+    tick(worker, MINUTE)
+    raw = json.loads(dump_book(worker.book))
+    (name,) = raw["findings"]
+    raw["findings"][name]["severity"] = "dreadful"
+    book, aside = read_book(json.dumps(raw))
+    assert list(aside) == [name]
+    assert aside[name].startswith(f"finding '{name}' cannot be read")
+    assert book == replace(worker.book, findings={})
+    anew = take(book, SwitchSeen(expected=(PRIMARY,), found=GONE), seconds=2 * MINUTE)
+    assert finding(anew).kind == LOST
 
 
 def test_a_signal_is_taken_in_as_ever_while_a_finding_stands() -> None:

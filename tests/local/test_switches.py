@@ -101,7 +101,7 @@ def test_the_deployed_responder_throws_the_switch_that_policy_has(kind: str, tmp
 
 
 def test_a_switch_deleted_after_the_failover_rings_within_one_tick_and_moves_nobody(tmp_path: Path) -> None:
-    with up(tmp_path, speed=20) as stage:
+    with up(tmp_path, speed=10) as stage:
         switch = stage.policy.platform.traffic.switch
         assert isinstance(switch, MetricSwitch)
         assert failover(stage).ending == "recovered"
