@@ -174,7 +174,7 @@ def _raised(
 
 
 def _last(before: Sight | None) -> str:
-    return f"it was last seen at {before.region}" if before and before.region else "it was never seen anywhere"
+    return f"it was last seen at {before.region}" if before and before.region else "it was never seen thrown before"
 
 
 def _sight(book: Book, found: Found, rules: Rules, now: datetime) -> Sight:

@@ -59,8 +59,10 @@ def alert(stage: Stage, kind: str, *, within: float) -> Mapping[str, Any]:
 
 
 def a_tick(stage: Stage) -> float:
-    """A tick of the clock, in seconds, and what a visit of the desk and a page take on a busy machine."""
-    return 60 / stage.policy.speed + 4
+    """A tick of the clock, in seconds, and what starting a function, a visit of the desk and a page take on a busy
+    machine.
+    """
+    return 60 / stage.policy.speed + 15
 
 
 def answered(stage: Stage) -> list[str]:
