@@ -45,6 +45,10 @@ class Aside(Generic[T]):
         """Whether one of this name has begun and not been taken in."""
         return name in self._under_way
 
+    def busy(self) -> bool:
+        """Whether anything has begun and not been taken in."""
+        return bool(self._under_way)
+
     def any_ended(self) -> bool:
         """Whether there is something to take in."""
         return any(f.done() for f in self._under_way.values())

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from chalicelib.actions.contract import Action, AwsOp, KubeOp, Target
 from chalicelib.actions.reader import LiveReader, Ports, UndeclaredError
+from chalicelib.actions.switches import position
 from chalicelib.channels.contract import Channel
 from chalicelib.clients import aws, kubernetes
 from chalicelib.core.book import Incident
@@ -21,6 +22,7 @@ from chalicelib.core.happened import Signal
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Call, Doubtful, Next, NoData, Outcome, Refused
 from chalicelib.core.plan import Step
+from chalicelib.core.switch import Found
 from chalicelib.intake.states import from_described
 from chalicelib.policy import Policy
 
@@ -42,6 +44,10 @@ class Executor:
         target = aim(step, incident, now)
         facts = action.observe(target, policy, LiveReader(self.ports, action.reads))
         return action.next(target, policy, facts, now)
+
+    def switch(self) -> Found:
+        """Asks the traffic switch where it stands, through a reader that holds only what that takes."""
+        return position.found(self.policy, LiveReader(self.ports, position.READS))
 
     def make(self, call: Call) -> Outcome:
         """Makes one call, once."""

@@ -18,12 +18,14 @@ from chalicelib.core.answers import AlarmsAsked, Answer, Archived, Called, Decid
 from chalicelib.core.book import Incident, case_of
 from chalicelib.core.commands import IllegalCommandError, replied
 from chalicelib.core.due import Archive, AskAlarms, Do, Held, Look, Tell, Work, due, wake_at
+from chalicelib.core.findings import waiting
 from chalicelib.core.fold import Happened, fold
 from chalicelib.core.happened import Command, Signal, Tick, Unreadable
 from chalicelib.core.incidents import PLATFORM, note
-from chalicelib.core.outcome import Doubtful, Stuck
+from chalicelib.core.outcome import Doubtful, NoData, Stuck
 from chalicelib.core.plan import Plan, Rules
 from chalicelib.core.public import page
+from chalicelib.core.switch import Found, LookAtSwitch, SwitchSeen, alike
 from chalicelib.intake import codec
 from chalicelib.policy import Policy
 from chalicelib.store.codec import dump_book, dump_entry, dump_incident, dump_plan, dump_policy
@@ -89,7 +91,7 @@ class Shift:
         self._fold_all(self._aside.ended())
         self._save()
         self._after_save()
-        if self._stored != self._book:
+        if self._stored is None or not alike(self._stored, self._book):
             # What was put on the timeline need not be put again by the next worker.
             self._put()
 
@@ -113,8 +115,11 @@ class Shift:
         return self._clock.now() + RESERVE >= self._until
 
     def _waited(self) -> bool:
-        """Lets time pass until something is due or comes in; False when nothing can be before the shift's end."""
-        if not self._book.incidents:
+        """Lets time pass until something is due or comes in; False when nothing can be before the shift's end.
+
+        With no incident open it only waits for what is under way beside it, and for people who are still to be told.
+        """
+        if not (self._book.incidents or self._aside.busy() or waiting(self._book, self._rules)):
             return False
         end = self._until - RESERVE
         wake = min(wake_at(self._book, rules=self._rules, now=self._clock.now()) or end, end)
@@ -186,6 +191,8 @@ class Shift:
             match work:
                 case Look(aside=True):
                     self._aside.begin(_name(work), partial(_alone, self._look_once, work))
+                case LookAtSwitch():
+                    self._aside.begin("the traffic switch", partial(self._switch, work))
                 case AskAlarms():
                     self._aside.begin(f"alarms of {work.incident}", partial(self._alarms, work))
                 case _:
@@ -198,6 +205,15 @@ class Shift:
         except Exception:  # what was not answered is asked again
             log.exception("the alarms' states could not be asked for")
         return [*found, AlarmsAsked(incident=work.incident, because=work.because)]
+
+    def _switch(self, work: LookAtSwitch) -> list[Happened]:
+        found: Found
+        try:
+            found = self._hands.switch()
+        except Exception as error:  # a look that failed has seen nothing, and says so
+            log.exception("the look at the traffic switch failed")
+            found = NoData(because=f"looking at the traffic switch failed: {type(error).__name__}: {error}")
+        return [SwitchSeen(expected=work.expected, found=found)]
 
     def _look_once(self, work: Look) -> Answer:
         try:
@@ -277,8 +293,8 @@ class Shift:
         return self._tools.together(jobs)  # type: ignore[return-value] # what runs them does not look at them
 
     def _save(self) -> None:
-        """Saves what changed; entries that went to the timeline since are no change worth a write."""
-        if self._stored and replace(self._stored, outbox=()) == self._book:
+        """Saves what changed; entries that went to the timeline since, and that somebody looked, are worth no write."""
+        if self._stored and alike(replace(self._stored, outbox=()), self._book):
             return
         self._put()
 

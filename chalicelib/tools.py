@@ -19,6 +19,7 @@ from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Call, Next, Outcome
 from chalicelib.core.plan import Plan, PlanError, Rules, Step
 from chalicelib.core.repinning import adrift
+from chalicelib.core.switch import Found
 from chalicelib.intake import codec
 from chalicelib.policy import Policy
 from chalicelib.policy.load import PolicyUnreadableError
@@ -34,6 +35,10 @@ class Hands(Protocol):
 
     def look(self, step: Step, incident: Incident, policy: Policy, now: datetime) -> Next:
         """Let the step's action observe by the policy that its incident follows, and say what is missing."""
+        ...
+
+    def switch(self) -> Found:
+        """Where the traffic switch stands, asked of itself."""
         ...
 
     def make(self, call: Call) -> Outcome:

@@ -20,6 +20,7 @@ from chalicelib.channels.aws import judged
 from chalicelib.channels.text import shorten
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Doubtful, Made, Outcome, Refused
+from chalicelib.policy.notifications import NoticeEvent
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -115,10 +116,11 @@ def _asks(message: Message) -> list[tuple[str, str, str]]:
 
 
 def _facts(message: Message) -> list[tuple[str, str]]:
+    finding = message.event in (NoticeEvent.FINDING_RAISED, NoticeEvent.FINDING_SETTLED)
     return [
-        ("Incident", message.incident),
+        ("Finding" if finding else "Incident", message.incident),
         ("Scope", message.scope),
-        ("Scenario", message.scenario),
+        ("Kind" if finding else "Scenario", message.scenario),
         ("Severity", message.severity.value),
         ("State", message.state),
         ("Open since", f"{message.opened_at:%Y-%m-%d %H:%M:%S} UTC"),

@@ -12,19 +12,12 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from chalicelib.core.approvals import asked_for
-from chalicelib.core.book import (
-    Book,
-    Incident,
-    NoticeRecord,
-    NoticeState,
-    StepRecord,
-    StepState,
-    case_of,
-)
+from chalicelib.core.book import Book, Incident, StepRecord, StepState, case_of
 from chalicelib.core.incidents import note, put, put_step
 from chalicelib.core.outcome import Act, Done, Doubtful, Made, Next, Outcome, Refused, Stuck, Wait
 from chalicelib.core.plan import Rules, Step
 from chalicelib.core.public import is_public, public
+from chalicelib.core.sending import begun, ended, without
 
 LOOK_AFTER_CALL: Final = timedelta(seconds=2)
 LOOK_AFTER_REFUSAL: Final = timedelta(seconds=10)
@@ -32,9 +25,7 @@ LOOK_AT_DEBTS: Final = timedelta(minutes=1)
 """A debt is tried every tick, not more often: whoever does not answer now is dark for longer than that."""
 LOOK_WHILE_HELD: Final = timedelta(seconds=60)
 REFUSALS_TO_STUCK: Final = 3
-TELL_TRIES: Final = 5
 HISTORY_KEPT: Final = 5
-TELL_AGAIN: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,15 +135,7 @@ def fold_answer(book: Book, answer: Answer, *, rules: Rules, now: datetime) -> B
                 return book
             return _fold_step(book, incident, step, answer, rules, now)
         case Telling(key=key, due_at=due_at):
-            known = incident.notices.get(key)
-            record = NoticeRecord(
-                state=NoticeState.SENDING,
-                due_at=due_at,
-                at=now,
-                tries=(known.tries if known else 0) + 1,
-                message_at=known.message_at if known else now,
-                because="being sent" if known is None else f"being sent again: {known.because}",
-            )
+            record = begun(incident.notices.get(key), due_at, now)
             return put(book, replace(incident, notices={**incident.notices, key: record}))
         case Told(key=key, outcome=outcome):
             return _told(book, incident, key, outcome, rules, now)
@@ -332,30 +315,14 @@ def _withdrawn(book: Book, incident: Incident, step_id: str | None, key: str | N
     if step_id and (record := incident.step(step_id)).state is StepState.ACTING:
         changed = replace(record, state=StepState.RUNNING, calls=record.calls - 1, call=None, look_at=now)
         book = put_step(book, incident.id, step_id, changed)
-    if key and (notice := incident.notices.get(key)) and notice.state is NoticeState.SENDING:
-        left = {k: v for k, v in incident.notices.items() if k != key}
-        if notice.tries > 1:
-            left[key] = replace(notice, state=NoticeState.DOUBTFUL, tries=notice.tries - 1, again_at=now)
+    if key and (left := without(incident.notices, key, now)) is not None:
         book = put(book, replace(case_of(book, incident.id) or incident, notices=left))
     return book
 
 
 def _told(book: Book, incident: Incident, key: str, outcome: Outcome, rules: Rules, now: datetime) -> Book:
-    record = incident.notices.get(key)
-    if record is None or record.state is not NoticeState.SENDING:
+    changed = ended(incident.notices.get(key), outcome, rules, now)
+    if changed is None:
         return book
-    again: datetime | None = None
-    match outcome:
-        case Made():
-            state = NoticeState.SENT
-        case Refused():
-            state = NoticeState.FAILED
-        case Doubtful():
-            state = NoticeState.FAILED if record.tries >= TELL_TRIES else NoticeState.DOUBTFUL
-            again = now + TELL_AGAIN * 2 ** (record.tries - 1) / rules.policy.speed
-        case _:
-            assert_never(outcome)
-    late = f", {(now - record.due_at).total_seconds():.0f} s after its deadline" if now > record.due_at else ""
-    changed = replace(record, state=state, at=now, again_at=again, because=outcome.because + late)
     book = put(book, replace(incident, notices={**incident.notices, key: changed}))
-    return note(book, incident.id, f"notice-{state}", f"{key}: {changed.because}", now)
+    return note(book, incident.id, f"notice-{changed.state}", f"{key}: {changed.because}", now)

@@ -201,6 +201,40 @@ class Debt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that people must know and that is no incident (findings.py): so since `since`, until `settled_at`.
+
+    `kind` is what it is about, of which one at a time stands; `scope` the thing it is about, as people call it.
+    """
+
+    id: str
+    kind: str
+    headline: str
+    because: str
+    severity: Severity
+    scope: str
+    since: datetime
+    settled_at: datetime | None = None
+    settled_because: str = ""
+    notices: Mapping[str, NoticeRecord] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What was last seen of the traffic switch, and since when it is seen so; `at` is the time of the newest look.
+
+    `region` is the last that it was seen to send people to, None while it never was. `silent_since` is the first of the
+    looks in a row that brought nothing.
+    """
+
+    at: datetime
+    because: str
+    since: datetime
+    region: str | None = None
+    silent_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One line of a timeline, numbered within its incident (or within 'platform')."""
 
@@ -238,6 +272,8 @@ class Book:
     outbox: tuple[Entry, ...] = ()
     entries: int = 0
     history: tuple[PublicIncident, ...] = ()
+    findings: Mapping[str, Finding] = field(default_factory=dict)
+    switch: Sight | None = None
 
     def incident_at(self, scope: str) -> Incident | None:
         """The open incident whose scope is `scope` or an ancestor of it, a closing one excepted."""

@@ -11,14 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from chalicelib.core import findings
 from chalicelib.core.answers import Asked, HeldBack
-from chalicelib.core.book import Book, Incident, StepRecord, StepState
+from chalicelib.core.book import Book, Finding, Incident, NoticeRecord, StepRecord, StepState
 from chalicelib.core.gates import Ask, Pass, Refuse, Wanted, judge
 from chalicelib.core.message import Message
-from chalicelib.core.notices import outstanding
+from chalicelib.core.notices import Owed, outstanding
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Plan, Rules, Step
 from chalicelib.core.states import IncidentState
+from chalicelib.core.switch import LookAtSwitch, look_due, next_look_at
 from chalicelib.core.wording import message
 
 
@@ -45,7 +47,7 @@ class Do:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tell:
-    """Send this message."""
+    """Send this message; `incident` is the id of what it tells of, which may be a finding."""
 
     incident: str
     key: str
@@ -80,7 +82,7 @@ class Held:
     answer: Asked | HeldBack
 
 
-Work = Look | Do | Tell | AskAlarms | Archive
+Work = Look | Do | Tell | AskAlarms | Archive | LookAtSwitch
 _RUNNING = (IncidentState.RESPONDING, IncidentState.ASKING, IncidentState.STALLING)
 
 
@@ -89,6 +91,8 @@ def due(book: Book, *, rules: Rules, now: datetime) -> tuple[Work | Held, ...]:
     found: list[Work | Held] = []
     for incident in book.incidents.values():
         found += _tell(book, incident, rules, now)
+    for finding in book.findings.values():
+        found += _tell_of(finding, rules, now)
     for incident in book.incidents.values():
         its = rules.of(incident.policy)
         if incident.state in _RUNNING:
@@ -101,6 +105,7 @@ def due(book: Book, *, rules: Rules, now: datetime) -> tuple[Work | Held, ...]:
             its = rules.of(debt.case.policy)
             plan = its.plan_of(debt.case.plan, debt.case.scenario)
             found += _step(book, debt.case, plan.step(step), record, its, now, debt=True)
+    found += look_due(book, rules, now)
     return tuple(found)
 
 
@@ -110,9 +115,12 @@ def wake_at(book: Book, *, rules: Rules, now: datetime) -> datetime | None:
     Never earlier than `now`; at most a look too early does no harm.
     """
     times: list[datetime] = []
+    for notices in (*(i.notices for i in book.incidents.values()), *(f.notices for f in book.findings.values())):
+        times += [n.again_at for n in notices.values() if n.again_at and n.state == "doubtful"]
+    if look_at := next_look_at(book, rules):
+        times.append(look_at)
     for incident in book.incidents.values():
         its = rules.of(incident.policy)
-        times += [n.again_at for n in incident.notices.values() if n.again_at and n.state == "doubtful"]
         if incident.state is IncidentState.SUSPECTING or not incident.moved:
             rule = next((r for r in its.policy.signals.rules if r.scenario == incident.scenario), None)
             if rule and incident.bad_since:
@@ -135,16 +143,26 @@ def wake_at(book: Book, *, rules: Rules, now: datetime) -> datetime | None:
 
 def _tell(book: Book, incident: Incident, rules: Rules, now: datetime) -> Iterator[Tell]:
     for owed in outstanding(book, incident, rules, now):
-        record = incident.notices.get(owed.key)
-        if record and record.state == "doubtful" and record.again_at and record.again_at > now:
-            continue
-        at = record.message_at if record else now
-        yield Tell(
-            incident=incident.id,
-            key=owed.key,
-            message=message(book, incident, owed, rules, at),
-            because=f"{owed.event} is owed to {owed.channel} by {owed.due_at:%H:%M:%S} UTC",
-        )
+        if (at := _told_at(incident.notices.get(owed.key), now)) is not None:
+            yield _telling(incident.id, owed, message(book, incident, owed, rules, at))
+
+
+def _tell_of(finding: Finding, rules: Rules, now: datetime) -> Iterator[Tell]:
+    for owed in findings.outstanding(finding, rules):
+        if (at := _told_at(finding.notices.get(owed.key), now)) is not None:
+            yield _telling(finding.id, owed, findings.message(finding, owed, rules, at))
+
+
+def _told_at(record: NoticeRecord | None, now: datetime) -> datetime | None:
+    """The time that a notice bears, which is that of its first try; None while it is not to be tried again yet."""
+    if record and record.state == "doubtful" and record.again_at and record.again_at > now:
+        return None
+    return record.message_at if record else now
+
+
+def _telling(about: str, owed: Owed, worded: Message) -> Tell:
+    because = f"{owed.event} is owed to {owed.channel} by {owed.due_at:%H:%M:%S} UTC"
+    return Tell(incident=about, key=owed.key, message=worded, because=because)
 
 
 def _steps(book: Book, incident: Incident, rules: Rules, now: datetime) -> Iterator[Work | Held]:

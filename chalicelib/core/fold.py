@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from chalicelib.core import evidence
+from chalicelib.core import evidence, findings
 from chalicelib.core.answers import (
     AlarmsAsked,
     Answer,
@@ -27,7 +27,7 @@ from chalicelib.core.answers import (
     Withdrawn,
     fold_answer,
 )
-from chalicelib.core.book import Book, Incident, NoticeState, StepState, Watermark, covers
+from chalicelib.core.book import Book, Incident, StepState, Watermark, covers
 from chalicelib.core.commands import fold_command
 from chalicelib.core.debts import left_at_the_end, overdue, paid
 from chalicelib.core.happened import (
@@ -54,11 +54,13 @@ from chalicelib.core.happened import (
 from chalicelib.core.incidents import moved, note, opened, paged, put, put_step, settle
 from chalicelib.core.notices import owed
 from chalicelib.core.plan import Rules
+from chalicelib.core.sending import lapsed, under_way
 from chalicelib.core.states import Event, IncidentState
+from chalicelib.core.switch import SwitchSeen, seen
 from chalicelib.policy.scenarios import ScopeKind
 from chalicelib.policy.signals import Rule
 
-Happened = Signal | Command | Answer | Tick
+Happened = Signal | Command | Answer | SwitchSeen | Tick
 
 
 def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book:
@@ -84,6 +86,8 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             | Status()
         ):
             book = fold_command(book, happened, rules=rules, now=now)
+        case Telling() | Told() | Withdrawn() if happened.incident in book.findings:
+            book = findings.fold_notice(book, happened, rules, now)
         case (
             Looked()
             | Asked()
@@ -97,8 +101,10 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             | Archived()
         ):
             book = fold_answer(book, happened, rules=rules, now=now)
+        case SwitchSeen():
+            book = seen(book, happened, rules, now)
         case Tick():
-            book = _lapse(book, rules, now)
+            book = findings.lapse(_lapse(book, rules, now), rules, now)
         case _:
             assert_never(happened)
     return _follows(book, rules, now)
@@ -189,7 +195,7 @@ def _follows(book: Book, rules: Rules, now: datetime) -> Book:
         book = settle(book, incident_id, its, now)
         if book.incidents[incident_id].ending == "recovered":
             book = left_at_the_end(book, incident_id, its, now)
-    return paid(book, now)
+    return findings.without_told(paid(book, now), rules)
 
 
 def _lapse(book: Book, rules: Rules, now: datetime) -> Book:
@@ -198,15 +204,14 @@ def _lapse(book: Book, rules: Rules, now: datetime) -> Book:
     Only when time goes by: between a notice's `Telling` and its `Told` the desk takes nothing else in.
     """
     for incident in tuple(book.incidents.values()):
-        left = {k: n for k, n in incident.notices.items() if n.state in (NoticeState.SENDING, NoticeState.DOUBTFUL)}
+        left = under_way(incident.notices)
         wanted = {o.key for o in owed(book, incident, rules, now)} if left else set()
         for key, record in left.items():
             if key not in wanted:
-                because = f"it may have been delivered, and is no longer owed; {record.because}"
-                lapsed = replace(record, state=NoticeState.LAPSED, at=now, again_at=None, because=because)
+                over = lapsed(record, now)
                 there = book.incidents[incident.id]
-                book = put(book, replace(there, notices={**there.notices, key: lapsed}))
-                book = note(book, incident.id, "notice-lapsed", f"{key}: {because}", now)
+                book = put(book, replace(there, notices={**there.notices, key: over}))
+                book = note(book, incident.id, "notice-lapsed", f"{key}: {over.because}", now)
     return book
 
 

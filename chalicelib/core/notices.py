@@ -7,12 +7,12 @@ book. A notice that failed for good is owed to its channel's fallback. External 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from chalicelib.core.book import Book, Incident, NoticeState, StepState
+from chalicelib.core.book import Book, Incident, NoticeRecord, NoticeState, StepState
 from chalicelib.core.plan import Rules
 from chalicelib.core.states import IncidentState
 from chalicelib.policy.notifications import Notice, NoticeEvent
@@ -48,18 +48,19 @@ def owed(book: Book, incident: Incident, rules: Rules, now: datetime) -> tuple[O
                 continue
             key = "/".join(part for part in (event.value, about, channel) if part)
             first = Owed(key=key, event=event, about=about, channel=channel, audience=audience, due_at=at + row.within)
-            found += _with_fallbacks(incident, first, rules)
+            found += with_fallbacks(first, incident.notices, rules)
     return tuple(found)
 
 
 def outstanding(book: Book, incident: Incident, rules: Rules, now: datetime) -> tuple[Owed, ...]:
     """Those that are neither sent nor failed for good; one that lapsed and is owed again is sent anew."""
+    return unsettled(owed(book, incident, rules, now), incident.notices)
+
+
+def unsettled(wanted: Iterable[Owed], notices: Mapping[str, NoticeRecord]) -> tuple[Owed, ...]:
+    """Those of which the records do not say that they were sent, or failed for good."""
     final = {NoticeState.SENT, NoticeState.FAILED}
-    return tuple(
-        o
-        for o in owed(book, incident, rules, now)
-        if (record := incident.notices.get(o.key)) is None or record.state not in final
-    )
+    return tuple(o for o in wanted if (record := notices.get(o.key)) is None or record.state not in final)
 
 
 def _channels(row: Notice, event: NoticeEvent, about: str, rules: Rules) -> Iterator[tuple[str, Audience]]:
@@ -74,11 +75,12 @@ def _channels(row: Notice, event: NoticeEvent, about: str, rules: Rules) -> Iter
         yield channel, "external"
 
 
-def _with_fallbacks(incident: Incident, first: Owed, rules: Rules) -> Iterator[Owed]:
+def with_fallbacks(first: Owed, notices: Mapping[str, NoticeRecord], rules: Rules) -> Iterator[Owed]:
+    """A notice, and where its channel failed for good the same by the channel's fallback."""
     yield first
     seen = {first.channel}
     last = first
-    while (record := incident.notices.get(last.key)) and record.state is NoticeState.FAILED:
+    while (record := notices.get(last.key)) and record.state is NoticeState.FAILED:
         fallback = rules.policy.notifications.channel(last.channel).fallback
         if fallback is None or fallback in seen:
             return

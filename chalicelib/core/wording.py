@@ -111,6 +111,8 @@ def _internal(book: Book, incident: Incident, owed: Owed, rules: Rules, at: date
             return f"{where}: paging {who}", (f"{paging.because}.", f"{progress(incident, rules)}.")
         case NoticeEvent.STOOD_DOWN:
             return f"{where}: {incident.ending}", (f"{incident.because}.",)
+        case NoticeEvent.FINDING_RAISED | NoticeEvent.FINDING_SETTLED:
+            raise ValueError(f"{owed.event} tells of a finding (findings.py), and {incident.id} is an incident")
 
 
 def _step(steps: tuple[Step, ...], about: str) -> Step:

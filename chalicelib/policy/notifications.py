@@ -24,6 +24,8 @@ class NoticeEvent(StrEnum):
     STEP_STUCK = "step-stuck"
     ESCALATED = "escalated"
     STOOD_DOWN = "stood-down"
+    FINDING_RAISED = "finding-raised"
+    FINDING_SETTLED = "finding-settled"
 
 
 class PagerDutyChannel(Row):

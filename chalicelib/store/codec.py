@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from chalicelib.core.book import FORMAT, Book, Entry, Incident
+from chalicelib.core.book import FORMAT, Book, Entry, Finding, Incident
 from chalicelib.core.plan import Plan
 from chalicelib.policy import Policy
 from chalicelib.policy.load import PolicyUnreadableError
@@ -29,7 +29,7 @@ def dump_book(book: Book) -> str:
 
 
 def read_book(body: str) -> tuple[Book, dict[str, str]]:
-    """The book, and the incidents that had to be set aside because they cannot be read (id → why).
+    """The book, and the incidents and findings that had to be set aside because they cannot be read (id → why).
 
     BookUnreadableError when the book itself cannot be read, or was written by a newer format.
     """
@@ -39,14 +39,14 @@ def read_book(body: str) -> tuple[Book, dict[str, str]]:
             f"the book has format {raw['format']}, this code reads up to {FORMAT}: deploy the newer code"
         )
     aside: dict[str, str] = {}
-    for incident_id, incident in list(raw.get("incidents", {}).items()):
-        try:
-            _adapter(Incident).validate_python(incident)
-        except ValidationError as error:
-            aside[incident_id] = (
-                f"incident {incident_id!r} cannot be read: {error.errors()[0]['msg']}: {json.dumps(incident)}"
-            )
-            del raw["incidents"][incident_id]
+    for held, kind in (("incidents", Incident), ("findings", Finding)):
+        for name, found in list(raw.get(held, {}).items()):
+            try:
+                _adapter(kind).validate_python(found)
+            except ValidationError as error:
+                what = kind.__name__.lower()
+                aside[name] = f"{what} {name!r} cannot be read: {error.errors()[0]['msg']}: {json.dumps(found)}"
+                del raw[held][name]
     try:
         book: Book = _adapter(Book).validate_python(raw)
     except ValidationError as error:

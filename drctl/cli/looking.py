@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from chalicelib.core.book import Book, Incident, StepRecord, StepState
+from chalicelib.core.book import Book, Finding, Incident, StepRecord, StepState
+from chalicelib.core.findings import told
 from chalicelib.core.loss import Loss, Unknown
 from chalicelib.core.plan import Plan, Rules
 from chalicelib.core.report import clocks, data_loss
@@ -64,7 +65,7 @@ def rules_of(where: Place, incidents: Sequence[Incident]) -> Rules:
 
 
 def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) -> None:
-    """What is open, in which mode, who holds the desk, what is owed."""
+    """What is open, in which mode, where the traffic switch stands, who holds the desk, what is owed."""
     where = place(stage)
     book, lock = book_of(where), where.store.read_lock()
     dead = len(where.store.documents("dead"))
@@ -84,6 +85,8 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
                 "open": [{"incident": i.id, "state": i.state, "because": i.because} for i in book.incidents.values()],
                 "blocks": [b.because for b in book.blocks],
                 "debts": [d.because for d in book.debts],
+                "switch": switch_json(book),
+                "findings": [finding_json(f) for f in book.findings.values()],
                 "dead_letters": dead,
                 "desk_held_until": lock and lock.until.isoformat(),
             }
@@ -93,6 +96,16 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
     out.print(f"[bold]{platform.display_name}[/bold]  stage {stage}, responder in {where.region}")
     paused = f"  [red]PAUSED[/red] by {book.paused.by}: {book.paused.because}" if book.paused else ""
     out.print(f"mode [bold]{book.mode}[/bold], traffic goes to [bold]{book.serving}[/bold]{paused}")
+    if book.switch:
+        at = f"seen at {book.switch.region}" if book.switch.region else "never seen thrown"
+        silent = "  [yellow]no answer now[/yellow]" if book.switch.silent_since else ""
+        since = f"since {book.switch.since:%Y-%m-%d %H:%M:%S} UTC"
+        out.print(f"switch [bold]{at}[/bold]{silent}  [dim]{since}: {book.switch.because}[/dim]")
+    for finding in book.findings.values():
+        colour = "red" if finding.settled_at is None else "green"
+        out.print(f"[{colour}]{finding.headline}[/{colour}]  [dim]{finding.id}, {finding.severity}[/dim]")
+        out.print(f"  {finding.settled_because or finding.because}")
+        out.print(f"  [dim]told: {told(finding)}[/dim]")
     for block in book.blocks:
         out.print(f"[yellow]blocked[/yellow] {block.because}  [dim](drctl acknowledge --block)[/dim]")
     for debt in book.debts:
@@ -117,6 +130,35 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
         for step_id, record in incident.steps.items():
             if record.state in (StepState.ASKING, StepState.STUCK):
                 out.print(f"  [yellow]{record.state}[/yellow] {step_id}: {record.because}")
+
+
+def switch_json(book: Book) -> dict[str, Any] | None:
+    """What was last seen of the traffic switch; None while it never was looked at. A look that finds nothing new is not
+    written down, so there is no time of the last one.
+    """
+    if book.switch is None:
+        return None
+    silent = book.switch.silent_since
+    return {
+        "region": book.switch.region,
+        "because": book.switch.because,
+        "since": book.switch.since.isoformat(),
+        "silent_since": silent and silent.isoformat(),
+    }
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """What people must know and that is no incident, and whom it was told to."""
+    return {
+        "finding": finding.id,
+        "kind": finding.kind,
+        "severity": finding.severity,
+        "headline": finding.headline,
+        "because": finding.because,
+        "since": finding.since.isoformat(),
+        "settled": finding.settled_because or None,
+        "notices": {k: {"state": n.state, "because": n.because} for k, n in finding.notices.items()},
+    }
 
 
 def show(

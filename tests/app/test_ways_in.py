@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,15 +12,18 @@ from typing import Any, cast
 import pytest
 
 from chalicelib import ways_in
+from chalicelib.aside import Start
 from chalicelib.bootstrap import Responder, WallClock
 from chalicelib.clients.web import HttpAnswer
 from chalicelib.core.happened import AlarmState, Signal, SignalKind, Unreadable
-from chalicelib.core.outcome import Made, NoData, Wait
+from chalicelib.core.message import Message, StatusPage
+from chalicelib.core.outcome import Made, NoData, Refused, Wait
+from chalicelib.core.switch import Found, Stands
 from chalicelib.desk import Desk
 from chalicelib.policy.load import load
 from chalicelib.settings import Settings
 from chalicelib.store.codec import read_book
-from chalicelib.store.contract import StoreUnavailableError
+from chalicelib.store.contract import Saved, StoreUnavailableError, Superseded
 from chalicelib.store.memory import MemoryStore
 from chalicelib.tools import Tools
 
@@ -46,6 +50,9 @@ class Hands:
 
     def look(self, *_: Any) -> Wait:
         return Wait(because="busy", again_in=timedelta(seconds=30))
+
+    def switch(self) -> Found:
+        return Stands(region="us-east-1", because="the switch is in OK")
 
     def make(self, *_: Any) -> Made:
         raise AssertionError("nothing is to be made here")
@@ -234,3 +241,114 @@ def test_it_asks_the_region_at_its_own_address_and_never_the_global_name() -> No
     it, _, clock = responder(None, UP)
     ways_in.probe(it, until=until(clock, 55))
     assert set(cast("Any", it.ports).web.asked) == {"https://api.us-east-1.neurectomy.io/health"}
+
+
+@dataclass
+class Switch(Hands):
+    """Where the switch stands is what the test says; `messages` is what was told."""
+
+    stands: Found = field(default_factory=lambda: Stands(region="us-east-1", because="the switch is in OK"))
+    asked: int = 0
+    messages: list[Message] = field(default_factory=list)
+
+    def switch(self) -> Found:
+        self.asked += 1
+        return self.stands
+
+    def tell(self, message: Message, _: StatusPage) -> Made:
+        self.messages.append(message)
+        return Made(because="taken")
+
+
+class Counting(MemoryStore):
+    """Counts the books that are saved."""
+
+    saves = 0
+
+    def save(self, epoch: int, rev: int, body: str) -> Saved | Superseded:
+        self.saves += 1
+        return super().save(epoch, rev, body)
+
+
+def watching(hands: Switch, aside: Start | None = None) -> tuple[Responder, Counting, Clock]:
+    """A responder at whose switch something can be seen; `aside` begins what nothing waits for."""
+    it, _, clock = responder(store := Counting())
+    tools = replace(it.desk.tools, hands=hands, aside=aside or it.desk.tools.aside)
+    return replace(it, desk=Desk(tools)), store, clock
+
+
+def test_a_tick_with_nothing_open_asks_the_switch_and_saves_no_book_when_nothing_is_new() -> None:
+    hands = Switch()
+    it, store, clock = watching(hands)
+    for _ in range(10):
+        ways_in.tick(it, until=until(clock, 50))
+        clock.sleep(60)
+    assert hands.asked == 10
+    assert store.saves == 2, "the first book, and where the switch was seen first"
+    assert clock.now() == AT + timedelta(minutes=10), "nobody lingers where nothing is open"
+
+
+def test_a_difference_is_told_in_the_visit_that_saw_it() -> None:
+    hands = Switch()
+    it, store, clock = watching(hands)
+    ways_in.tick(it, until=until(clock, 50))
+    clock.sleep(60)
+    hands.stands = Refused(code="ResourceNotFound", because="alarm 'switch' does not exist")
+    ways_in.tick(it, until=until(clock, 50))
+    assert [m.channel for m in hands.messages] == ["pagerduty", "slack-incidents"]
+    saved = store.saves
+    for _ in range(5):
+        clock.sleep(60)
+        ways_in.tick(it, until=until(clock, 50))
+    assert len(hands.messages) == 2
+    assert store.saves == saved, "what stands is not written again"
+
+
+def test_a_desk_that_lingers_over_an_incident_asks_the_switch_every_tick_of_its_shift() -> None:
+    hands = Switch()
+    it, _, clock = watching(hands)
+    it.desk.receive(signal())
+    ways_in.tick(it, until=until(clock, 290))
+    assert hands.asked == 6
+
+
+class Slow(Clock):
+    """While it sleeps, `happens` by the number of the sleep."""
+
+    def __init__(self, happens: dict[int, Callable[[], object]]) -> None:
+        super().__init__()
+        self.happens, self.sleeps = happens, 0
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        self.sleeps += 1
+        self.happens.pop(self.sleeps, lambda: None)()
+
+
+def test_a_switch_that_takes_its_time_to_answer_keeps_no_signal_waiting() -> None:
+    begun: list[tuple[Future[Any], Callable[[], Any]]] = []
+
+    def start(job: Callable[[], Any]) -> Future[Any]:
+        begun.append((Future(), job))
+        return begun[-1][0]
+
+    it, store, _ = watching(hands := Switch(stands=NoData(because="no answer within 4 s")), start)
+    opened: list[int] = []
+
+    def look() -> None:
+        opened.append(len(read_book(store.book.body or "")[0].incidents))
+
+    def answer() -> None:
+        for future, job in begun:
+            future.set_result(job())
+
+    # The signal comes after a second; three seconds later it is an incident, and only then does the switch answer.
+    clock = Slow({1: lambda: it.desk.receive(signal()), 4: look, 5: answer})
+    desk = Desk(replace(it.desk.tools, clock=clock))
+    desk.work("me", until=clock.now() + timedelta(seconds=20))
+    assert opened == [1]
+    assert hands.asked == 1
+    book = read_book(store.book.body or "")[0]
+    assert book.switch is not None
+    assert book.switch.silent_since is not None
+    assert book.findings == {}

@@ -120,6 +120,14 @@ def test_a_verified_sender_is_taken_by_the_service(moto_ses: Any) -> None:
     assert isinstance(channel(moto_ses).send(message(), page()), Made)
 
 
+def test_mail_about_a_finding_calls_it_no_incident() -> None:
+    ses = Ses()
+    channel(client("sesv2", ses)).send(message(NoticeEvent.FINDING_RAISED), page())
+    text = ses.mails[0]["Content"]["Simple"]["Body"]["Text"]["Data"]
+    assert f"Finding: {INCIDENT}" in text
+    assert f"Incident: {INCIDENT}" not in text
+
+
 def test_internal_mail_names_the_incident_and_what_to_type() -> None:
     ses = Ses()
     told = message(NoticeEvent.APPROVAL_NEEDED, asks=(ASK,))

@@ -21,7 +21,8 @@ from chalicelib.core.happened import Tick
 from chalicelib.core.message import Message
 from chalicelib.core.outcome import Act, Call, Done, Doubtful, Made, Next, Outcome, Refused, Stuck, Wait
 from chalicelib.core.plan import Rules, Step
-from tests.core.stage import STANDBY, reread
+from chalicelib.core.switch import Found, LookAtSwitch, Stands, SwitchSeen
+from tests.core.stage import PRIMARY, STANDBY, reread
 
 _FACTS: Final[dict[str, dict[str, str | float]]] = {
     "switch-traffic": {"serves": STANDBY},
@@ -47,6 +48,8 @@ class LittleWorld:
     called: Counter[str] = field(default_factory=Counter)
     looked: Counter[str] = field(default_factory=Counter)
     told: list[Message] = field(default_factory=list)
+    switch: Found = field(default_factory=lambda: Stands(region=PRIMARY, because="the switch is in OK"))
+    seen: int = 0
     effects: set[tuple[str, str]] = field(default_factory=set)
     before_call: Callable[[Book, Incident, Step, datetime], None] = lambda *_: None
     before_message: Callable[[Book, Message], None] = lambda *_: None
@@ -80,6 +83,8 @@ class LittleWorld:
         outcome = self.answer_call(step)
         if isinstance(outcome, Made) or (isinstance(outcome, Doubtful) and self.lands):
             self.effects.add((incident.id, step.id))
+            if step.action == "switch-traffic":
+                self.switch = Stands(region=STANDBY, because="the switch is in ALARM")
         return outcome
 
     def tell(self, message: Message) -> Outcome:
@@ -131,6 +136,9 @@ class Worker:
         for other in self._due(now):
             if isinstance(other, AskAlarms):
                 self.take(AlarmsAsked(incident=other.incident, because=other.because), now)
+            elif isinstance(other, LookAtSwitch):
+                self.world.seen += 1
+                self.take(SwitchSeen(expected=other.expected, found=self.world.switch), now)
             elif isinstance(other, Archive):
                 self.archived[other.incident] = self.book.incidents[other.incident]
                 self.take(Archived(incident=other.incident), now)

@@ -47,8 +47,9 @@ from chalicelib.core.happened import (
     Status,
     Tick,
 )
-from chalicelib.core.outcome import Act, Done, Doubtful, Made, Refused, Stuck, Wait
+from chalicelib.core.outcome import Act, Done, Doubtful, Made, NoData, Refused, Stuck, Wait
 from chalicelib.core.states import IncidentState
+from chalicelib.core.switch import Found, Stands, SwitchSeen, Unset
 from chalicelib.policy.platform import Mode
 from tests.core.stage import (
     PRIMARY,
@@ -76,6 +77,16 @@ SIGNALS: Final[dict[str, Signal]] = {
     "nobody's alarm": alarm("nobody-knows-it", AlarmState.ALARM, 30),
     "an alarm of another region": alarm(ROUTE53, AlarmState.ALARM, 30, region=STANDBY),
     "an alarm from long ago": alarm(ROUTE53, AlarmState.ALARM, -9000),
+}
+
+
+SIGHTS: Final[dict[str, Found]] = {
+    "where it should be": Stands(region=PRIMARY, because="it is in OK"),
+    "elsewhere": Stands(region=STANDBY, because="it is in ALARM"),
+    "half thrown": Stands(region=PRIMARY, because="both are On", whole=False),
+    "never thrown": Unset(because="it is in INSUFFICIENT_DATA"),
+    "gone": Refused(code="ResourceNotFound", because="there is no such alarm"),
+    "silent": NoData(because="no answer within 4 s"),
 }
 
 
@@ -151,7 +162,9 @@ def answers(incident: str) -> dict[str, Answer]:
 
 def everything(book: Book) -> Mapping[str, Happened]:
     incident = only(book)
-    return {**SIGNALS, **commands(incident.id, incident.plan), **answers(incident.id), "time": Tick()}
+    said = {**commands(incident.id, incident.plan), **answers(incident.id)}
+    sights = {f"the switch, {name}": SwitchSeen(expected=(PRIMARY,), found=found) for name, found in SIGHTS.items()}
+    return {**SIGNALS, **said, **sights, "time": Tick()}
 
 
 NAMES: Final = tuple(everything(in_state(IncidentState.RESPONDING)))
@@ -167,6 +180,11 @@ def says_why(book: Book) -> None:
     assert all(r.because.strip() for r in book.replies)
     assert all(b.because.strip() for b in book.blocks)
     assert all(d.because.strip() for d in book.debts)
+    for finding in book.findings.values():
+        assert finding.because.strip()
+        assert finding.settled_at is None or finding.settled_because.strip()
+        assert all(n.because.strip() for n in finding.notices.values())
+    assert book.switch is None or book.switch.because.strip()
     assert book.paused is None or book.paused.because.strip()
 
 
@@ -181,7 +199,7 @@ def folded(book: Book, happened: Happened, seconds: float) -> Book:
 
 def test_every_kind_of_thing_that_can_happen_is_tried() -> None:
     tried = {type(one) for one in everything(in_state(IncidentState.RESPONDING)).values()}
-    assert tried >= {Signal, Tick, *get_args(Command), *get_args(Answer)}
+    assert tried >= {Signal, Tick, SwitchSeen, *get_args(Command), *get_args(Answer)}
 
 
 @pytest.mark.parametrize("name", NAMES)

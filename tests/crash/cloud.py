@@ -91,6 +91,7 @@ class CloudWatch:
         self.clock = clock
         self.speed = speed
         self.alarms: dict[tuple[str, str], Alarm] = {}
+        self.down = False
         self._points: dict[tuple[str, str, str], list[dict[str, float]]] = {}
 
     def add(self, region: str, properties: Mapping[str, Any]) -> None:
@@ -118,6 +119,7 @@ class CloudWatch:
         self._points.clear()
 
     def describe_alarms(self, region: str, _account: str, params: Params) -> dict[str, Any]:
+        _up(down=self.down)
         names = [n for n in params.get("AlarmNames", ()) if (region, n) in self.alarms]
         return {"MetricAlarms": [self._shown(region, name) for name in names], "CompositeAlarms": []}
 
@@ -231,6 +233,7 @@ class S3:
 
     def __init__(self, *buckets: str) -> None:
         self.buckets = {name: Bucket() for name in buckets}
+        self.down = False
 
     def add(self, bucket: str) -> None:
         """A bucket that is there from the start, and empty."""
@@ -238,6 +241,7 @@ class S3:
 
     def list_objects_v2(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
         """*list*: the keys that begin with the prefix, in the order of their bytes."""
+        _up(down=self.down)
         prefix, most = params.get("Prefix", ""), params.get("MaxKeys", 1000)
         keys = sorted(key for key in self._bucket(params).objects if key.startswith(prefix))
         rows = [{"Key": key} for key in keys[:most]]
@@ -262,6 +266,12 @@ class S3:
         if bucket is None:
             raise AwsError("NoSuchBucket", "The specified bucket does not exist", 404)
         return bucket
+
+
+def _up(*, down: bool) -> None:
+    """What a service that is down answers to those who look: 503, as every service of AWS may."""
+    if down:
+        raise AwsError("ServiceUnavailable", "Service is unable to handle request.", 503)
 
 
 def _unchunked(body: bytes) -> bytes:

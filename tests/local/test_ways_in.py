@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core.book import StepState
+from chalicelib.policy.platform import MetricSwitch
 from drctl.signing import signed
 from drctl.world.inside.pump import Change, detail, direct_event, sns_message
 from drctl.world.people import credentials_of, speaker
@@ -227,3 +228,31 @@ def touching(stage: Stage, since: Any) -> list[str]:
         for c in stage.ours(since)
         if c.service not in allowed and (c.service, c.operation) != page and not c.operation.startswith(reads)
     ]
+
+
+def test_a_switch_that_is_deleted_while_nothing_is_open_rings_within_one_tick_and_is_resolved_when_it_is_back(
+    stage: Stage,
+) -> None:
+    """In this mode nothing is touched, and it is looked at and told all the same."""
+
+    def alerts(status: str) -> list[str]:
+        found = [a for a in stage.seen("pagerduty")["alerts"] if a["dedup_key"].startswith("switch-lost")]
+        return [a["dedup_key"] for a in found if a["status"] == status]
+
+    switch = stage.policy.platform.traffic.switch
+    assert isinstance(switch, MetricSwitch)
+    cloudwatch = stage.client("cloudwatch", switch.region)
+    (alarm,) = cloudwatch.describe_alarms(AlarmNames=[switch.alarm])["MetricAlarms"]
+    eventually(lambda: stage.told("status")["switch"], within=30, what="the first look at the switch")
+    cloudwatch.delete_alarms(AlarmNames=[switch.alarm])
+    a_tick = 60 / SPEED + 15  # and what starting a function, a visit of the desk and a page take on a busy machine
+    (opened,) = eventually(lambda: alerts("open"), within=a_tick, what="an alert about the switch")
+    assert stage.world.serving() == stage.primary
+    (finding,) = stage.told("status")["findings"]
+    assert finding["finding"] == opened
+    assert f"alarm {switch.alarm!r} does not exist" in finding["because"]
+    assert "The traffic switch cannot be thrown" in stage.drctl("status").stdout
+    wanted = cloudwatch.meta.service_model.operation_model("PutMetricAlarm").input_shape.members
+    cloudwatch.put_metric_alarm(**{k: v for k, v in alarm.items() if k in wanted})
+    assert eventually(lambda: alerts("resolved"), within=a_tick, what="its end") == [opened]
+    eventually(lambda: stage.told("status")["findings"] == [], within=a_tick, what="a book without it")

@@ -110,6 +110,17 @@ def test_an_internal_channel_that_falls_back_onto_the_public_page_is_told(broken
     )
 
 
+def test_a_finding_that_customers_would_be_told_is_found(broken: Broken) -> None:
+    row = "- event: finding-raised\n    internal: [pagerduty, slack-incidents]\n"
+    broken.edit("notifications", row, row + "    external: [pagerduty]\n").says(
+        "finding-stays-inside",
+        "notifications.yaml matrix[10].external",
+        at="external: [pagerduty]",
+        found="pagerduty",
+        allowed="no external channel",
+    )
+
+
 def test_a_rung_that_is_not_later_than_the_one_before_is_told(broken: Broken) -> None:
     broken.edit("notifications", "after: 15m", "after: 5m").says(
         "ladder-climbs",

@@ -20,6 +20,7 @@ from chalicelib.core.happened import Signal
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Call, Made, Next, Outcome
 from chalicelib.core.plan import Step
+from chalicelib.core.switch import Found
 from chalicelib.policy import Policy
 from chalicelib.store.contract import Busy, Claimed, Saved, StoredBook, StoreUnavailableError, Superseded
 
@@ -159,6 +160,9 @@ class Outside:
 
     def look(self, step: Step, incident: Incident, policy: Policy, now: datetime) -> Next:  # noqa: ARG002  # the port's signature
         return cast("Next", self.ask("look", incident.id, step.id))
+
+    def switch(self) -> Found:
+        raise AssertionError("a visit that does not linger begins nothing beside its rounds")
 
     def make(self, call: Call) -> Outcome:
         return cast("Outcome", self.ask("make", call.params["incident"], call.params["step"]))

@@ -14,6 +14,7 @@ from chalicelib.core.happened import Abort, AlarmState, Command, Declare, Pause,
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Act, Call, Done, Made, Next, Outcome
 from chalicelib.core.plan import Step
+from chalicelib.core.switch import Found
 from chalicelib.policy import Policy
 from tests.core.stage import arn_of, policy_with
 
@@ -124,6 +125,9 @@ class TinyHands:
 
     def look(self, step: Step, incident: Incident, policy: Policy, now: datetime) -> Next:  # noqa: ARG002  # the port's signature
         return seen(incident.id, step.id, there=self.effects[incident.id, step.id] > 0)
+
+    def switch(self) -> Found:
+        raise AssertionError("a visit that does not linger begins nothing beside its rounds")
 
     def make(self, call: Call) -> Outcome:
         self.effects[call.params["incident"], call.params["step"]] += 1

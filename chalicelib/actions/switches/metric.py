@@ -21,6 +21,8 @@ from chalicelib.policy.platform import MetricSwitch
 PERIOD: Final = timedelta(minutes=1)
 WINDOW: Final = timedelta(minutes=2)
 STATES: Final[dict[str, Side]] = {"OK": "primary", "ALARM": "standby"}
+NO_DATA_YET: Final = "INSUFFICIENT_DATA"
+"""What the alarm is in until its first datapoint; from then on it keeps its state (TreatMissingData is ignore)."""
 VALUES: Final[dict[Side, float]] = {"primary": 0.0, "standby": 1.0}
 
 READS: Final[tuple[Op, ...]] = (

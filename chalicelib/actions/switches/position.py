@@ -9,6 +9,7 @@ from chalicelib.actions.switches import arc, metric
 from chalicelib.actions.switches import object as object_
 from chalicelib.actions.switches.stand import Position
 from chalicelib.core.outcome import NoData, Refused
+from chalicelib.core.switch import Found, Stands, Unset
 from chalicelib.policy import Policy
 from chalicelib.policy.platform import ArcSwitch, MetricSwitch, ObjectSwitch
 
@@ -32,3 +33,21 @@ def position(policy: Policy, reader: Reader) -> Position | NoData | Refused:
             return arc.stands(controls) if isinstance(controls, arc.Controls) else controls
         case unknown:
             assert_never(unknown)
+
+
+def found(policy: Policy, reader: Reader) -> Found:
+    """The same for the book, which knows regions: asked every tick. An alarm that never had a datapoint is Unset: it is
+    there, and its health check keeps what it last knew.
+    """
+    switch, regions = policy.platform.traffic.switch, policy.platform.regions
+    if isinstance(switch, MetricSwitch):
+        state = metric.state(switch, reader)
+        if state == metric.NO_DATA_YET:
+            return Unset(because=f"the switch {switch.alarm!r} is in {state}, and nothing was published under it yet")
+        said = metric.stands(switch, state) if isinstance(state, str) else state
+    else:
+        said = position(policy, reader)
+    if not isinstance(said, Position):
+        return said
+    region = regions.standby if said.at == "standby" else regions.primary
+    return Stands(region=region, because=said.because, whole=said.settled)

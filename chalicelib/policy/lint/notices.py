@@ -155,6 +155,18 @@ def internal_notice_stays_inside(whole: Whole) -> Iterator[Flaw]:
             )
 
 
+def finding_stays_inside(whole: Whole) -> Iterator[Flaw]:
+    """A finding is worded for the team alone; a channel to customers in its row would be told nothing."""
+    for i, notice in enumerate(whole.policy.notifications.matrix):
+        if notice.event in (NoticeEvent.FINDING_RAISED, NoticeEvent.FINDING_SETTLED) and notice.external:
+            yield error(
+                *("notifications", "matrix", i, "external"),
+                allowed="no external channel",
+                found=", ".join(notice.external),
+                because=f"{notice.event.value!r} names what is inside, and customers are never told it",
+            )
+
+
 def ladder_climbs(whole: Whole) -> Iterator[Flaw]:
     """Each rung comes later than the one before, and pages somebody."""
     ladder = whole.policy.notifications.ladder

@@ -95,6 +95,7 @@ RULES: Final[tuple[Rule, ...]] = (
     notices.channel_is_used,
     notices.fallbacks_make_no_circle,
     notices.internal_notice_stays_inside,
+    notices.finding_stays_inside,
     notices.ladder_climbs,
     notices.status_level_is_there,
     backups.cron_is_readable,
