@@ -213,7 +213,7 @@ class Shift:
         except Exception as error:  # a look that failed has seen nothing, and says so
             log.exception("the look at the traffic switch failed")
             found = NoData(because=f"looking at the traffic switch failed: {type(error).__name__}: {error}")
-        return [SwitchSeen(expected=work.expected, found=found)]
+        return [SwitchSeen(expected=work.expected, at=work.at, found=found)]
 
     def _look_once(self, work: Look) -> Answer:
         try:

@@ -221,7 +221,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """What was last seen of the traffic switch, and since when it is seen so; `at` is the time of the newest look.
+    """What was last seen of the traffic switch, and since when it is seen so; `at` is when the newest look began.
 
     `region` is the last that it was seen to send people to, None while it never was. `silent_since` is the first of the
     looks in a row that brought nothing.

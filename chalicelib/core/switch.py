@@ -22,7 +22,9 @@ from chalicelib.core.states import IncidentState
 from chalicelib.policy.scenarios import Severity
 
 LOOK_EVERY: Final = timedelta(seconds=50)
-"""A tick is a minute away; one that comes a little early must not leave the look to the next."""
+"""From the beginning of one to the next. A tick is a minute away; one that comes a little early must not leave the look
+to the one after it, however long the last took to be answered.
+"""
 SILENT_AFTER: Final = 3 * LOOK_EVERY
 """Three ticks. One look tries twice already; what is silent for a minute or two is most often back by itself, and a
 page for each blip would teach people to sleep through the one that matters."""
@@ -65,14 +67,16 @@ class LookAtSwitch:
     """Ask the switch where it stands; nothing waits for the answer. `expected` are the regions that would be right."""
 
     expected: tuple[str, ...]
+    at: datetime
     because: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwitchSeen:
-    """What such a look brought, and what was expected when it began."""
+    """What such a look brought; when it began, and what was expected then."""
 
     expected: tuple[str, ...]
+    at: datetime
     found: Found
 
 
@@ -88,7 +92,8 @@ def look_due(book: Book, rules: Rules, now: datetime) -> Iterator[LookAtSwitch]:
     """The look, when the newest is a tick old."""
     at = next_look_at(book, rules)
     if at is None or at <= now:
-        yield LookAtSwitch(expected=expected(book, rules), because="where the switch stands is compared every tick")
+        because = "where the switch stands is compared every tick"
+        yield LookAtSwitch(expected=expected(book, rules), at=now, because=because)
 
 
 def next_look_at(book: Book, rules: Rules) -> datetime | None:
@@ -102,7 +107,7 @@ def seen(book: Book, answer: SwitchSeen, rules: Rules, now: datetime) -> Book:
     if answer.expected != right:
         return book
     before, found = book.switch, answer.found
-    book = replace(book, switch=_sight(book, found, rules, now))
+    book = replace(book, switch=_sight(book, answer, rules, now))
     match found:
         case Stands():
             book = settled(book, LOST, because=f"the traffic switch answers again: {found.because}", now=now)
@@ -177,8 +182,8 @@ def _last(before: Sight | None) -> str:
     return f"it was last seen at {before.region}" if before and before.region else "it was never seen thrown before"
 
 
-def _sight(book: Book, found: Found, rules: Rules, now: datetime) -> Sight:
-    before = book.switch
+def _sight(book: Book, answer: SwitchSeen, rules: Rules, now: datetime) -> Sight:
+    before, found = book.switch, answer.found
     region = found.region if isinstance(found, Stands) else (before.region if before else None)
     # A new check without data is healthy: one that was never thrown is at the primary. One that has forgotten where it
     # was says nothing.
@@ -186,5 +191,5 @@ def _sight(book: Book, found: Found, rules: Rules, now: datetime) -> Sight:
     says_nothing = isinstance(found, NoData | Unset) and not new
     silent_since = ((before.silent_since if before else None) or now) if says_nothing else None
     if before and (before.because, before.region) == (found.because, region):
-        return replace(before, at=now, silent_since=silent_since)
-    return Sight(at=now, because=found.because, since=now, region=region, silent_since=silent_since)
+        return replace(before, at=answer.at, silent_since=silent_since)
+    return Sight(at=answer.at, because=found.because, since=now, region=region, silent_since=silent_since)

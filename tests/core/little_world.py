@@ -138,7 +138,7 @@ class Worker:
                 self.take(AlarmsAsked(incident=other.incident, because=other.because), now)
             elif isinstance(other, LookAtSwitch):
                 self.world.seen += 1
-                self.take(SwitchSeen(expected=other.expected, found=self.world.switch), now)
+                self.take(SwitchSeen(expected=other.expected, at=other.at, found=self.world.switch), now)
             elif isinstance(other, Archive):
                 self.archived[other.incident] = self.book.incidents[other.incident]
                 self.take(Archived(incident=other.incident), now)

@@ -163,7 +163,9 @@ def answers(incident: str) -> dict[str, Answer]:
 def everything(book: Book) -> Mapping[str, Happened]:
     incident = only(book)
     said = {**commands(incident.id, incident.plan), **answers(incident.id)}
-    sights = {f"the switch, {name}": SwitchSeen(expected=(PRIMARY,), found=found) for name, found in SIGHTS.items()}
+    sights = {
+        f"the switch, {name}": SwitchSeen(expected=(PRIMARY,), at=at(30), found=found) for name, found in SIGHTS.items()
+    }
     return {**SIGNALS, **said, **sights, "time": Tick()}
 
 

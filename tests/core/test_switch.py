@@ -202,7 +202,7 @@ def test_what_settles_before_anybody_knows_that_it_was_told_pages_nobody_late() 
     worker.world.switch = GONE
     tick(worker, MINUTE)
     worker.world.switch = AT_PRIMARY
-    worker.take(SwitchSeen(expected=(PRIMARY,), found=AT_PRIMARY), at(MINUTE + 1))
+    worker.take(SwitchSeen(expected=(PRIMARY,), at=at(MINUTE + 1), found=AT_PRIMARY), at(MINUTE + 1))
     worker.world.answer_message = lambda _: MADE
     before = len(told(worker))
     for minute in range(2, 6):
@@ -236,7 +236,9 @@ def test_during_the_failover_s_own_move_nothing_is_told_at_any_moment() -> None:
         if step.id != "traffic":
             return
         for found in (AT_PRIMARY, AT_STANDBY, Stands(region=PRIMARY, because="both are On", whole=False)):
-            seen = take(book, SwitchSeen(expected=expected(book, RULES), found=found), seconds=now.timestamp() - ZERO)
+            seen = take(
+                book, SwitchSeen(expected=expected(book, RULES), at=now, found=found), seconds=now.timestamp() - ZERO
+            )
             sights.append(seen.findings)
 
     worker = Worker(LittleWorld(dark=True, before_call=look), confirmed(), RULES)
@@ -258,7 +260,7 @@ ZERO: Final = at(0).timestamp()
 
 def test_a_look_that_began_before_the_switch_was_thrown_says_nothing_about_now() -> None:
     before = empty()
-    late = SwitchSeen(expected=expected(before, RULES), found=AT_PRIMARY)
+    late = SwitchSeen(expected=expected(before, RULES), at=at(0), found=AT_PRIMARY)
     after = replace(before, serving=STANDBY)
     assert take(after, late) == after
     assert any(isinstance(w, LookAtSwitch) for w in due(after, rules=RULES, now=at(0))), "it is looked at again"
@@ -376,6 +378,12 @@ def test_a_tick_that_comes_a_little_early_still_looks() -> None:
     assert worker.world.seen == 2
 
 
+def test_a_look_that_was_answered_late_does_not_keep_the_next_tick_from_looking() -> None:
+    late = SwitchSeen(expected=(PRIMARY,), at=at(0), found=NO_DATA)
+    book = take(empty(), late, seconds=15)
+    assert any(isinstance(w, LookAtSwitch) for w in due(reread(book), rules=RULES, now=at(MINUTE)))
+
+
 def test_looking_alone_changes_nothing_that_is_worth_a_write() -> None:
     worker = idle()
     before = worker.book
@@ -409,7 +417,7 @@ def test_a_finding_that_cannot_be_read_is_set_aside_and_found_again() -> None:
     assert list(aside) == [name]
     assert aside[name].startswith(f"finding '{name}' cannot be read")
     assert book == replace(worker.book, findings={})
-    anew = take(book, SwitchSeen(expected=(PRIMARY,), found=GONE), seconds=2 * MINUTE)
+    anew = take(book, SwitchSeen(expected=(PRIMARY,), at=at(2 * MINUTE), found=GONE), seconds=2 * MINUTE)
     assert finding(anew).kind == LOST
 
 
