@@ -59,8 +59,8 @@ class Progress:
         return cls(**read)  # type: ignore[arg-type] # each is of the type that its field has
 
     def facts(self) -> dict[str, str | float]:
-        """As a step keeps it."""
-        return asdict(self)
+        """As a step keeps it: the book knows text and floats."""
+        return {name: value if isinstance(value, str) else float(value) for name, value in asdict(self).items()}
 
     @property
     def began(self) -> datetime:

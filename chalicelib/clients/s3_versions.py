@@ -28,14 +28,14 @@ from chalicelib.clients import s3_copies
 from chalicelib.clients.aws import AwsClients, refusal
 from chalicelib.core.outcome import Call, Doubtful, Made, Outcome, Refused
 from chalicelib.core.restoring import Restoring
-from chalicelib.core.spans import read_span
+from chalicelib.core.spans import Span, read_span
 from chalicelib.core.versions import CHANGES, Verdict, cleared
 
 SIDE_BY_SIDE: Final = 16
-READ_S: Final = 15
-BEGINS_WITHIN_S: Final = 20.0
+READ_S: Final = 12
+BEGINS_WITHIN_S: Final = 10.0
 """Seconds of the call after which nothing more is begun: what is under way then ends before the call's time does."""
-ENDS_WITHIN_S: Final = 38.0
+ENDS_WITHIN_S: Final = 23.0
 TOLD: Final = 3
 _SLOW: Final = frozenset({"SlowDown", "Throttling", "RequestLimitExceeded", "503"})
 """https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html: reduce your request rate."""
@@ -116,8 +116,8 @@ def _missing(client: Any, asked: Restoring) -> Sequence[Verdict] | Refused:
         return listed
 
     span = read_span(page, asked.after, asked.aim, through=asked.through)
-    if not hasattr(span, "changes"):
-        raise TypeError(f"reading bucket {asked.bucket!r} gave {span!r}")
+    if not isinstance(span, Span):
+        raise TypeError(f"a page of bucket {asked.bucket!r} comes or raises; reading it gave {span!r}")
     return span.changes
 
 

@@ -17,8 +17,10 @@ from chalicelib.core.versions import Aim
 
 RESTORE: Final = "restore_span"
 """The operation of the call; no operation of boto3's, but many of them."""
-TAKES: Final = timedelta(seconds=40)
-"""How long a call may take, with what it has begun and not ended by then."""
+TAKES: Final = timedelta(seconds=25)
+"""How long a call may take. A shift has less than a minute and begins only what fits into the rest of it, so with this
+several follow one another.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,9 @@ from typing import Any, Final
 from chalicelib.core.outcome import NoData, Refused
 from chalicelib.core.versions import CHANGES, Aim, Entry, Key, Verdict, entries, fold, judge
 
-PAGES: Final = 10
-"""Pages (of 1,000 versions) that a span has at most, when it has one whole key at least."""
-PAGES_OF_ONE_KEY: Final = 50
+PAGES: Final = 5
+"""Pages (of 1,000 versions) that a span has at most, when it has one whole key at least: a look must not take long."""
+PAGES_OF_ONE_KEY: Final = 30
 """A key with more versions than these pages hold is passed over, and told."""
 ENOUGH: Final = 1000
 """Changes at which a span ends with the page that brought them."""

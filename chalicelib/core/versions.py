@@ -29,8 +29,8 @@ UNRESTORABLE: Final[frozenset[Kind]] = frozenset({"archived", "large", "many"})
 ARCHIVES: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Storage classes that cannot be read, nor copied, before RestoreObject has made a copy that can
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/archived-objects.html). GLACIER_IR is read at once."""
-LARGEST: Final = 20 * 1024**3
-"""Bytes that one call can copy within its time, in parts side by side."""
+LARGEST: Final = 10 * 1024**3
+"""Bytes that one call can copy within its time, in parts side by side; what is larger is told, and not attempted."""
 MARKERS: Final = 50
 """More delete markers than this above a version are not taken away; it is copied over them."""
 MARK: Final = "restored-from-version"
