@@ -6,6 +6,7 @@ of versions are set in its model, since it knows no other than now.
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ from chalicelib.policy import Policy
 from chalicelib.policy.backups import Restorable
 from tests.actions.stage import POLICY
 
-LOADER: Final = Loader(extra_search_paths=[])
+LOADER: Loader = Loader(extra_search_paths=[])
 BUCKET: Final = "house-artifacts"
 REGION: Final = "us-east-1"
 NOW: Final = datetime.now(UTC).replace(microsecond=0)
@@ -51,6 +52,17 @@ ROW: Final = Restorable.model_validate(
         "encryption": "SSE-S3",
     }
 )
+
+
+class OlderLoader(Loader):  # type: ignore[misc] # botocore ships no types
+    """botocore's descriptions as they were before a copy could have a condition of its destination."""
+
+    def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
+        found = copy.deepcopy(super().load_service_model(service_name, type_name, api_version))
+        if (service_name, type_name) == ("s3", "service-2"):
+            for name in ("IfMatch", "IfNoneMatch"):
+                del found["shapes"]["CopyObjectRequest"]["members"][name]
+        return found
 
 
 def policy(**more: Any) -> Policy:
@@ -153,24 +165,29 @@ class House:
 
     def worker(self) -> Worker:
         """A new worker, with clients and a wire of its own."""
-        session = new_session()
-        wire = Wire(session)
-        aws = AwsClients(session)
-        ports = Ports(
-            aws=aws,
-            kube=KubeClients(aws, (), now=lambda: NOW),
-            database=DatabaseClients(aws, POLICY.platform.database, REGION, tls=False),
-            web=Web({}),
-            dns=Dns({}),
-        )
-        return Worker(self.policy, Executor(ports=ports, actions=ACTIONS, channels={}), ports, wire)
+        return worker(self.policy)
 
 
-def new_session() -> Any:
+def new_session(key: str = "a") -> Any:
     """A boto3 session with events of its own; botocore's descriptions are read once for all of them."""
     core = botocore.session.Session()
     core.register_component("data_loader", LOADER)
-    return boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name=REGION, botocore_session=core)
+    return boto3.Session(aws_access_key_id=key, aws_secret_access_key="b", region_name=REGION, botocore_session=core)
+
+
+def worker(policy: Policy, account: str = "a") -> Worker:
+    """Who works by a policy, with whatever answers S3's clients."""
+    session = new_session(account)
+    wire = Wire(session)
+    aws = AwsClients(session)
+    ports = Ports(
+        aws=aws,
+        kube=KubeClients(aws, (), now=lambda: NOW),
+        database=DatabaseClients(aws, POLICY.platform.database, REGION, tls=False),
+        web=Web({}),
+        dns=Dns({}),
+    )
+    return Worker(policy, Executor(ports=ports, actions=ACTIONS, channels={}), ports, wire)
 
 
 PARAMS: Final = {"bucket": BUCKET, "prefix": "artifacts/", "as_of": AS_OF.isoformat()}

@@ -234,6 +234,32 @@ def test_parts_that_fail_leave_no_upload_behind(house: House) -> None:
     assert house.there() == {"big": b"small"}
 
 
+@pytest.mark.parametrize("knows", [True, False])
+def test_a_copy_is_made_only_if_the_key_is_as_it_was_where_boto3_knows_how_to_say_that(
+    house: House, monkeypatch: pytest.MonkeyPatch, knows: bool
+) -> None:
+    house.put("m", b"good", -9)
+    house.put("m", b"bad", 5)
+    house.put("deleted", b"good", -9)
+    house.put("deleted", b"bad", 5)
+    house.delete("deleted", 6)
+    if not knows:
+        monkeypatch.setattr(buckets, "LOADER", buckets.OlderLoader())
+    worker = house.worker()
+    conditions: dict[str, tuple[str | None, str | None]] = {}
+
+    def see(operation: str, request: Any) -> None:
+        if operation == "CopyObject":
+            key = request.url.rpartition("/")[2]
+            conditions[key] = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+
+    worker.wire.refuse = see
+    assert isinstance(worker.run(), Done)
+    etag = house.client.head_object(Bucket=BUCKET, Key="artifacts/m", VersionId=house.versions()["m"][1])["ETag"]
+    said = {"m": (etag.encode(), None), "deleted": (None, b"*")}
+    assert conditions == (said if knows else dict.fromkeys(said, (None, None)))
+
+
 def test_what_is_archived_is_told_and_everything_else_is_put_back(house: House) -> None:
     house.put("cold", b"good", -9, StorageClass="GLACIER")
     house.put("cold", b"bad", 5)
