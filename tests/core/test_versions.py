@@ -171,9 +171,9 @@ class Event:
 EVENTS = st.lists(
     st.builds(
         Event,
-        key=st.sampled_from(["a", "a/b", "a0", "ä", "\U0001f600"]),
+        key=st.sampled_from(["a", "a/b", "\U0001f600"]),
         deletes=st.booleans(),
-        second=st.integers(0, 12),
+        second=st.integers(0, 5),
         content=st.integers(0, 2),
     ),
     max_size=30,
@@ -271,8 +271,8 @@ def spans(bucket: Bucket, size: int, aim: Aim) -> Iterator[Span]:
         after = span.end
 
 
-@settings(max_examples=300, deadline=None)
-@given(EVENTS, st.integers(0, 12), st.integers(1, 7), st.sampled_from(["keep", "remove"]))
+@settings(max_examples=2000, deadline=None)
+@given(EVENTS, st.integers(0, 5), st.integers(1, 7), st.sampled_from(["keep", "remove"]))
 def test_a_random_history_becomes_what_it_was_and_a_second_run_finds_nothing(
     events: list[Event], minute: int, size: int, newer: Any
 ) -> None:
@@ -294,8 +294,8 @@ def test_a_random_history_becomes_what_it_was_and_a_second_run_finds_nothing(
     assert not [v for span in spans(bucket, size, aim) for v in span.changes]
 
 
-@settings(max_examples=200, deadline=None)
-@given(EVENTS, st.integers(0, 12), st.integers(1, 7), st.integers(1, 7))
+@settings(max_examples=500, deadline=None)
+@given(EVENTS, st.integers(0, 5), st.integers(1, 7), st.integers(1, 7))
 def test_where_pages_are_cut_changes_nothing(events: list[Event], minute: int, one: int, other: int) -> None:
     bucket, aim = Bucket(events), Aim(as_of=at(minute), begun=BEGUN, newer="remove")
     kinds = [
@@ -305,7 +305,7 @@ def test_where_pages_are_cut_changes_nothing(events: list[Event], minute: int, o
 
 
 @settings(max_examples=100, deadline=None)
-@given(EVENTS, st.integers(0, 12), st.integers(1, 7))
+@given(EVENTS, st.integers(0, 5), st.integers(1, 7))
 def test_a_span_read_again_through_its_last_change_has_the_same_changes(
     events: list[Event], minute: int, size: int
 ) -> None:
@@ -325,6 +325,26 @@ def test_two_lists_become_one_in_the_order_of_time_with_the_latest_first() -> No
     rows = [marker("m", 5, latest=True), version("b", 5), version("a", 4), marker("n", 3)]
     page = {"Versions": raw(rows, False), "DeleteMarkers": raw(rows, True)}
     assert [e.version for e in entries(page)] == ["m", "b", "a", "n"]
+
+
+def test_the_latest_stands_first_whatever_its_stamp_says() -> None:
+    for first, second in (
+        (marker("m", 4, latest=True), version("b", 5)),
+        (version("b", 4, latest=True), marker("m", 5)),
+    ):
+        rows = [first, second]
+        page = {"Versions": raw(rows, False), "DeleteMarkers": raw(rows, True)}
+        assert [e.version for e in entries(page)] == [first.version, second.version]
+
+
+def test_a_marker_of_a_version_s_own_second_is_taken_away_with_those_above_it() -> None:
+    bucket = Bucket([Event("k", False, 1, 1), Event("k", True, 1, 0), Event("k", True, 3, 0)])
+    aim = replace(AIM, as_of=at(2))
+    (span,) = spans(bucket, 1000, aim)
+    assert [v.kind for v in span.changes] == ["unmark"]
+    bucket.do(span.changes[0], BEGUN)
+    assert bucket.current() == {"k": '"1"'}
+    assert [s.changes for s in spans(bucket, 1000, aim)] == [()]
 
 
 def test_a_restored_archive_can_be_read() -> None:
@@ -368,22 +388,30 @@ class Long:
         return {"IsTruncated": more, "Versions": rows, **ends}
 
 
-def test_300_000_versions_go_by_in_bounded_memory() -> None:
-    listing, after, examined, changes, heaviest = Long(100_000, 3), "", 0, 0, 0
+def heaviest(listing: Long, after: str) -> int:
+    """The most bytes that reading one span takes at a time, the made-up page among them."""
     tracemalloc.start()
     try:
-        while after is not None:
-            tracemalloc.reset_peak()
-            before = tracemalloc.get_traced_memory()[0]
-            span = read_span(listing, after, AIM)
-            assert isinstance(span, Span)
-            heaviest = max(heaviest, tracemalloc.get_traced_memory()[1] - before)
-            examined, changes = examined + span.examined, changes + len(span.changes)
-            after = span.end  # type: ignore[assignment] # None ends it
+        read_span(listing, after, AIM)
+        return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+def test_300_000_versions_go_by_in_bounded_memory() -> None:
+    listing, after, examined, changes, spans_read = Long(100_000, 3), "", 0, 0, 0
+    first = heaviest(Long(100_000, 3), "")
+    while True:
+        span = read_span(listing, after, AIM)
+        assert isinstance(span, Span)
+        examined, changes, spans_read = examined + span.examined, changes + len(span.changes), spans_read + 1
+        if span.end is None:
+            break
+        after = span.end
+        if spans_read % 20 == 0:
+            assert heaviest(Long(100_000, 3), after) < first * 1.1
     assert (examined, changes) == (300_000, 100_000)
-    assert heaviest < 8_000_000
+    assert first < 8_000_000
     # A page ends within a key at most once a span, and is then read again from that key on.
     assert listing.pages < 300 * 1.5
 
