@@ -195,8 +195,7 @@ def _change(client: Any, asked: Restoring, verdict: Verdict, cut: s3_copies.Cut,
         case "copy":
             s3_copies.copy(client, asked.bucket, verdict, digests=asked.aim.digests, stop=stop, cut=cut)
         case "unmark":
-            # From the oldest: as long as one is left, the key is as deleted as before.
-            for marker in reversed(verdict.markers):
+            for marker in verdict.markers:  # as long as one is left, the key is as deleted as before
                 client.delete_object(**where, VersionId=marker)
         case "remove" if verdict.current is not None:
             client.delete_object(**where, IfMatch=verdict.current.etag)
