@@ -17,6 +17,7 @@ from typing import Any, Final
 import boto3
 import botocore.session
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from botocore.loaders import Loader
 from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
@@ -104,6 +105,8 @@ class Wire:
 
     def _after(self, **_: Any) -> None:
         number = self._here.number
+        if self.stop == (number, "lost"):
+            raise ReadTimeoutError(endpoint_url="s3")
         if self.stop == (number, "after"):
             self.gone = True
         if self.gone:

@@ -191,6 +191,27 @@ def test_where_no_etag_can_tell_the_copy_says_itself_what_it_is_of(encryption: s
         assert again.calls == 0
 
 
+@pytest.mark.parametrize(("code", "kind"), [("403", Stuck), ("404", Wait), ("SlowDown", Wait)])
+def test_a_doubt_is_cleared_by_an_answer_and_never_by_a_refusal(code: str, kind: type[Any]) -> None:
+    with buckets.house(encryption="SSE-KMS", kms_key="arn:aws:kms:us-east-1:111122223333:key/k") as house:
+        house.put("m", b"good", -9)
+        house.put("m", b"evil", 5)
+        worker = house.worker()
+        worker.look()
+        refused = ClientError(
+            {
+                "Error": {"Code": code, "Message": "no"},
+                "ResponseMetadata": {"HTTPStatusCode": 503 if code[0] == "S" else 0},
+            },
+            "HeadObject",
+        )
+        worker.wire.refuse = lambda operation, _: refused if operation == "HeadObject" else None
+        found = worker.look()
+        assert isinstance(found, kind), found
+        # A version that is gone meanwhile is no copy of anything; of the others nothing is known.
+        assert ("1 objects are to be put back" in found.because) == (code == "404")
+
+
 def test_a_bucket_that_is_encrypted_otherwise_than_policy_says_is_told_and_not_copied(house: House) -> None:
     house.put("m", b"good", -9, ServerSideEncryption="aws:kms")
     house.put("m", b"bad", 5)
@@ -483,6 +504,19 @@ def test_a_crash_at_any_request_of_the_call_changes_only_when_it_ends(when: str)
             assert {key: len(ids) for key, ids in house.versions().items()} == {
                 key: len(ids) + (key in ("overwritten", "both ü+ &/<x>")) for key, ids in versions.items()
             }
+
+
+def test_the_lost_answer_of_any_request_of_the_call_changes_only_when_it_ends() -> None:
+    for number in range(requests_of_the_call()):
+        with buckets.house() as house:
+            was = furnish(house)
+            versions = house.versions()
+            worker, call = first_call(house)
+            worker.wire.stop = (len(worker.wire.sent) + number, "lost")
+            assert isinstance(worker.make(call), Refused if number < 2 else Doubtful)
+            assert isinstance(worker.run(newer="remove"), Done)
+            assert house.there() == was, f"request {number}"
+            assert sum(map(len, house.versions().values())) == sum(map(len, versions.values())) + 2
 
 
 def test_a_worker_that_stops_after_any_look_is_followed_by_one_that_goes_on(monkeypatch: Any) -> None:
