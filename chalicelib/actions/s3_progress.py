@@ -24,7 +24,8 @@ TRIES = 2
 class Progress:
     """`number` 0 is the pass that counts. `after` is the last key that is dealt with, `through` the last key of the
     span that calls are made for, '' while there is none. `copies` to `counted` are what the first pass counted;
-    `examined` to `failed` are of the present one; `calls_*` are the step's calls when the span or the pass began.
+    `examined` to `failed` are of the present one; `begun` is when the first look was, and then when the last one before
+    the first call was; `calls_*` are the step's calls when the span or the pass began.
     """
 
     begun: str
@@ -64,7 +65,7 @@ class Progress:
 
     @property
     def began(self) -> datetime:
-        """When the first look was."""
+        """What was written from then on is nobody's accident."""
         return datetime.fromisoformat(self.begun)
 
     @property

@@ -7,6 +7,7 @@ is ever deleted; what is written since the restore began is left alone.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
@@ -15,7 +16,7 @@ from chalicelib.actions.s3_count import AT_ONCE, Facts, Seen, begin, silent
 from chalicelib.actions.s3_progress import Progress
 from chalicelib.actions.versions import BUCKETS, OBJECTS, READS, Place, Wrong, look, place_of
 from chalicelib.core.outcome import Act, Done, Next, NoData, Refused, Stuck, Wait
-from chalicelib.core.restoring import RESTORE, Restoring
+from chalicelib.core.restoring import RESTORE, Restoring, written
 from chalicelib.policy import Policy
 
 KEYS: Final = ("{restorable_keys}",)
@@ -76,6 +77,9 @@ class S3Restore:
             if target.at - datetime.fromisoformat(progress.rested_at) < REST / policy.speed:
                 return Seen(place, progress, None)
             progress = progress.again(target.calls)
+        if progress.number and not target.calls:
+            # Whoever approves may take an hour, and what was written in it is no more wanted than what was before.
+            progress = replace(progress, begun=written(target.at))
         span = look(place, place.aim(progress.began), reader, progress.after, progress.through)
         return span if isinstance(span, Refused | NoData) else Seen(place, progress, span)
 

@@ -320,6 +320,18 @@ def test_what_is_written_since_the_restore_began_is_left_alone(house: House) -> 
     assert "2 written since" in found.because
 
 
+def test_what_is_written_while_somebody_makes_up_their_mind_is_put_back_too(house: House) -> None:
+    was = furnish(house)
+    worker = house.worker()
+    worker.now = AS_OF + timedelta(minutes=10)
+    act(worker)
+    house.put("stays", b"corrupted later", 20)
+    house.delete("twice", 25)
+    worker.now = NOW
+    assert isinstance(worker.run(), Done)
+    assert house.there() == {**was, "new": b"n"}
+
+
 def test_one_object_that_cannot_be_put_back_keeps_no_other_from_it_and_is_told_by_its_key(house: House) -> None:
     was, worker = furnish(house), house.worker()
     denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "CopyObject")
