@@ -263,3 +263,45 @@ def house(**row: Any) -> Iterator[House]:
     """A house of its own."""
     with mock_aws():
         yield House(**row)
+
+
+def furnish(house: House) -> dict[str, bytes]:
+    """An accident with every kind of key; what was there at the moment of the restore."""
+    house.put("stays", b"one", -9)
+    house.put("overwritten", b"good", -9)
+    house.put("overwritten", b"bad", 5)
+    house.put("overwritten", b"worse", 6)
+    house.put("deleted", b"precious", -9)
+    house.delete("deleted", 5)
+    house.put("both ü+ &/<x>", b"models", -9)
+    house.put("both ü+ &/<x>", b"broken", 5)
+    house.delete("both ü+ &/<x>", 6)
+    house.put("empty/", b"", -9)
+    house.delete("empty/", 3)
+    house.put("twice", b"t", -9)
+    house.delete("twice", 3)
+    house.delete("twice", 4)
+    house.put("new", b"n", 5)
+    house.put("gone before", b"g", -9)
+    house.delete("gone before", -5)
+    return {
+        "stays": b"one",
+        "overwritten": b"good",
+        "deleted": b"precious",
+        "both ü+ &/<x>": b"models",
+        "empty/": b"",
+        "twice": b"t",
+    }
+
+
+def act(worker: Worker, **params: str) -> Act:
+    """The first call that it asks for."""
+    for _ in range(20):
+        match worker.look(**params):
+            case Act() as found:
+                return found
+            case Wait():
+                continue
+            case other:
+                pytest.fail(str(other))
+    pytest.fail("it asks for no call")

@@ -21,8 +21,7 @@ from chalicelib.store.codec import read_book
 from chalicelib.store.memory import MemoryStore
 from chalicelib.tools import Tools
 from tests.actions import buckets
-from tests.actions.buckets import NOW, PARAMS, House
-from tests.actions.test_s3_restore import furnish
+from tests.actions.buckets import NOW, PARAMS, House, furnish
 
 SCENARIO = "data-corruption"
 SHIFT = timedelta(seconds=40)
