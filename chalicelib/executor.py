@@ -16,12 +16,13 @@ from chalicelib.actions.contract import Action, AwsOp, KubeOp, Target
 from chalicelib.actions.reader import LiveReader, Ports, UndeclaredError
 from chalicelib.actions.switches import position
 from chalicelib.channels.contract import Channel
-from chalicelib.clients import aws, kubernetes
+from chalicelib.clients import aws, kubernetes, s3_versions
 from chalicelib.core.book import Incident
 from chalicelib.core.happened import Signal
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Call, Doubtful, Next, NoData, Outcome, Refused
 from chalicelib.core.plan import Step
+from chalicelib.core.restoring import RESTORE
 from chalicelib.core.switch import Found
 from chalicelib.intake.states import from_described
 from chalicelib.policy import Policy
@@ -96,7 +97,7 @@ class Executor:
             for op in action.calls:
                 match op:
                     case AwsOp() if call.system == "aws":
-                        if (op.service, op.operation) == (call.service, call.operation):
+                        if (op.service, op.batch or op.operation) == (call.service, call.operation):
                             return True
                     case KubeOp() if call.system == "kubernetes":
                         if f"{op.verb} {op.named}" == call.operation:
@@ -106,6 +107,8 @@ class Executor:
         return False
 
     def _aws(self, call: Call) -> Outcome:
+        if (call.service, call.operation) == ("s3", RESTORE):
+            return s3_versions.restore(self.ports.aws, call)
         params = dict(call.params)
         if "merge" in params:
             merged = self._merged(call.region, params)
@@ -143,4 +146,5 @@ def aim(step: Step, incident: Incident, now: datetime) -> Target:
         facts=record.facts,
         approved_by=approval.by if approval else None,
         approved_note=approval.note if approval else "",
+        calls=record.calls,
     )

@@ -27,6 +27,7 @@ class AwsOp:
     `where` is the region it goes to, from policy. `resources` are the ARNs of its IAM statement, with the words of
     drctl/deployment/permissions.py in braces, or `*` where the API knows no resource; then `condition`, an IAM
     condition key and its value, may narrow it. `iam` is the IAM action where it is not the operation's own name.
+    `batch` is the call that makes it, many times: it can be made in no other way, and the batch is what is called.
     `switch` is the kind of traffic switch that it belongs to: with another one nothing is granted. `items` are the
     families of the desk's table (`beats`) that it keeps to, by their partition keys.
     """
@@ -37,6 +38,7 @@ class AwsOp:
     where: Where = "standby"
     iam: tuple[str, ...] = ()
     condition: tuple[str, str] | None = None
+    batch: str = ""
     switch: Literal["metric", "object", "arc"] | None = None
     items: tuple[str, ...] = ()
 
@@ -70,7 +72,8 @@ class Target:
     """What a step is aimed at: the runbook's `with`, filled in, and the incident it is for.
 
     `incident` is the incident's id (used in deterministic names), `opened_at` its opening, `at` the time of this look
-    (only to say how far back to look, never for a name). `facts` is what the step's earlier looks kept.
+    (only to say how far back to look, never for a name). `facts` is what the step's earlier looks kept, `calls` how
+    many calls of the step have been made so far.
     """
 
     step: str
@@ -81,6 +84,7 @@ class Target:
     facts: Mapping[str, str | float] = field(default_factory=dict)
     approved_by: str | None = None
     approved_note: str = ""
+    calls: int = 0
 
 
 class Answer(Protocol):
@@ -100,6 +104,12 @@ class Reader(Protocol):
 
     def aws(self, service: str, region: str, operation: str, **params: Any) -> Mapping[str, Any] | Refused | NoData:
         """boto3's answer; Refused when the service said no (its `code` is the service's error code)."""
+        ...
+
+    def aws_each(
+        self, service: str, region: str, operation: str, each: Sequence[Mapping[str, Any]]
+    ) -> Sequence[Mapping[str, Any] | Refused | NoData]:
+        """The same operation once for each of these parameters, side by side; the answers in their order."""
         ...
 
     def aws_any(

@@ -5,7 +5,9 @@ anything: its AWS operations must be reads by name, its Kubernetes verbs are get
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from chalicelib.actions.contract import AwsOp, KubeOp, Op
@@ -17,6 +19,8 @@ from chalicelib.clients.kubernetes import KubeClients
 from chalicelib.clients.web import HttpAnswer, Web
 from chalicelib.core.outcome import NoData, Refused
 
+EACH_SIDE_BY_SIDE: Final = 8
+"""As many as a client's pool of connections bears (botocore's `max_pool_connections` is 10)."""
 READ_STATEMENTS: Final = frozenset({"role", "proof", "beat"})
 
 
@@ -45,6 +49,15 @@ class LiveReader:
     def aws(self, service: str, region: str, operation: str, **params: Any) -> Mapping[str, Any] | Refused | NoData:
         self._declared(service, operation)
         return aws.read(self.ports.aws, service, region, operation, params)
+
+    def aws_each(
+        self, service: str, region: str, operation: str, each: Sequence[Mapping[str, Any]]
+    ) -> Sequence[Mapping[str, Any] | Refused | NoData]:
+        self._declared(service, operation)
+        if not each:
+            return ()
+        with ThreadPoolExecutor(EACH_SIDE_BY_SIDE) as pool:
+            return list(pool.map(partial(aws.read, self.ports.aws, service, region, operation), each))
 
     def aws_any(
         self, service: str, regions: Sequence[str], operation: str, **params: Any

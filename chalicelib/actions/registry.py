@@ -12,6 +12,8 @@ from chalicelib.actions.node_capacity import NodeCapacity
 from chalicelib.actions.person import Person
 from chalicelib.actions.point_application import PointApplication
 from chalicelib.actions.promote_replica import PromoteReplica
+from chalicelib.actions.s3_count import S3Count
+from chalicelib.actions.s3_restore import S3Restore
 from chalicelib.actions.switch_traffic import SwitchTraffic
 from chalicelib.actions.velero_location import LocationReadOnly
 from chalicelib.actions.velero_restore import VeleroRestore
@@ -39,6 +41,8 @@ ACTIONS: Final[Mapping[str, Action]] = {
         SchedulesPaused(),
         FenceAcl(),
         FencePrimary(),
+        S3Count(),
+        S3Restore(),
         Person(),
     )
 }

@@ -42,9 +42,15 @@ def kube_rights(policy: Policy, place: Where, actions: Mapping[str, Action] = AC
     return tuple(sorted(found))
 
 
+def used(policy: Policy, actions: Mapping[str, Action] = ACTIONS) -> tuple[Action, ...]:
+    """The actions that a runbook names: nobody needs the rights of the others."""
+    named = {step.action for runbook in policy.runbooks.runbooks for step in runbook.steps}
+    return tuple(action for name, action in actions.items() if name in named)
+
+
 def _declared(policy: Policy, place: Where, actions: Mapping[str, Action]) -> Iterator[KubeOp]:
     """The operations that say they go there, and those of every step that a runbook aims at that cluster."""
-    for action in actions.values():
+    for action in used(policy, actions):
         yield from (op for op in _kube(action.reads, action.calls) if op.where == place)
     for runbook in policy.runbooks.runbooks:
         for step in runbook.steps:

@@ -94,6 +94,7 @@ class AwsClients:
         self._others = others
         self._made: dict[tuple[str, str, bool], Any] = {}
         self._elsewhere: dict[tuple[str, str, bool, str], tuple[Keys, Any]] = {}
+        self._bulk: dict[tuple[str, str], Any] = {}
         self._lock = Lock()
 
     @property
@@ -116,6 +117,20 @@ class AwsClients:
             return self._client(service, region, writes=writes)
         keys = self._others.roles.keys(self._session, account, writes=writes)
         return self._as_role(service, region, account, keys, writes=writes) if isinstance(keys, Keys) else keys
+
+    def bulk(self, service: str, region: str, *, connections: int, read_s: int) -> Any:
+        """A client for many changes side by side, one attempt each; the first who asks says how many and how long."""
+        with self._lock:
+            if (service, region) not in self._bulk:
+                config = Config(
+                    connect_timeout=CONNECT_S,
+                    read_timeout=read_s,
+                    max_pool_connections=connections,
+                    retries={"total_max_attempts": 1, "mode": "standard"},
+                    s3={"addressing_style": "path"},
+                )
+                self._bulk[service, region] = self._session.client(service, region_name=region, config=config)
+            return self._bulk[service, region]
 
     def _client(self, service: str, region: str, *, writes: bool) -> Any:
         key = (service, region, writes)

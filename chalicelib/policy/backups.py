@@ -42,6 +42,24 @@ class BucketReplication(Row):
     encryption: Literal["SSE-KMS", "SSE-S3"]
 
 
+class Restorable(Row):
+    """A versioned bucket whose objects the responder may put back as they were, below these prefixes only."""
+
+    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+    region: Region
+    prefixes: Annotated[tuple[Annotated[str, Field(pattern=r"^([^/*?$][^*?$]*)?$")], ...], Field(min_length=1)] = Field(
+        description="what may be put back, and what IAM lets be touched; a folder ends with a slash, '' is the bucket"
+    )
+    restores_back: Duration = Field(description="the oldest moment, before now, that it is put back to")
+    lifecycle_keeps: Duration = Field(
+        description="how long its lifecycle keeps a version that is current no more (NoncurrentVersionExpiration)"
+    )
+    encryption: Literal["SSE-KMS", "SSE-S3"]
+    kms_key: Annotated[str, Field(pattern=r"^arn:aws:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$")] | None = Field(
+        default=None, description="the ARN of the key that SSE-KMS encrypts with; no alias, since IAM knows none"
+    )
+
+
 class Backups(Row):
     """Backups and replication."""
 
@@ -49,3 +67,4 @@ class Backups(Row):
     scope: Scope
     replication: tuple[BucketReplication, ...]
     rpo: Duration = Field(description="how old the newest good backup may be when it is restored")
+    restorable: tuple[Restorable, ...] = ()

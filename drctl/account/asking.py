@@ -23,7 +23,7 @@ READS: Final[Mapping[str, tuple[str, ...]]] = {
     "eks": ("describe_cluster", "describe_nodegroup"),
     "s3": (
         *("get_bucket_location", "get_bucket_versioning", "get_bucket_replication", "get_bucket_encryption"),
-        "get_public_access_block",
+        *("get_public_access_block", "get_bucket_lifecycle_configuration"),
     ),
     "route53": ("list_hosted_zones_by_name", "list_resource_record_sets", "list_health_checks"),
     "cloudwatch": ("describe_alarms",),
@@ -40,6 +40,7 @@ READS: Final[Mapping[str, tuple[str, ...]]] = {
 IAM_NAMES: Final = {
     ("s3", "get_bucket_replication"): "s3:GetReplicationConfiguration",
     ("s3", "get_bucket_encryption"): "s3:GetEncryptionConfiguration",
+    ("s3", "get_bucket_lifecycle_configuration"): "s3:GetLifecycleConfiguration",
     ("s3", "get_public_access_block"): "s3:GetBucketPublicAccessBlock",
 }
 """https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html"""
@@ -47,6 +48,7 @@ NOT_THERE: Final = frozenset(
     {
         *("DBInstanceNotFound", "DBInstanceNotFoundFault", "ResourceNotFoundException", "NotFoundException"),
         *("NoSuchBucket", "ReplicationConfigurationNotFoundError", "ServerSideEncryptionConfigurationNotFoundError"),
+        *("NoSuchLifecycleConfiguration",),
         *("NoSuchPublicAccessBlockConfiguration", "NoSuchHostedZone", "NotFound", "TableNotFoundException"),
     }
 )

@@ -62,7 +62,9 @@ def backups(policy: Policy, account: Account) -> Iterator[Row]:
             ("source", row.source, row.source_region),
             ("destination", row.destination, row.destination_region),
         ):
-            yield from _bucket(account, Subject(f"bucket {bucket}", f"{field}.{role}"), bucket, region, row.encryption)
+            yield from bucket_as_claimed(
+                account, Subject(f"bucket {bucket}", f"{field}.{role}"), bucket, region, row.encryption
+            )
         answer = account.ask("s3", row.source_region, "get_bucket_replication", Bucket=row.source)
         subject = Subject(f"replication of {row.source}", field)
         if isinstance(answer, NotThere):
@@ -71,7 +73,8 @@ def backups(policy: Policy, account: Account) -> Iterator[Row]:
             yield from subject.claims(answer, tuple(_replication(row)))
 
 
-def _bucket(account: Account, subject: Subject, bucket: str, region: str, encryption: str) -> Iterator[Row]:
+def bucket_as_claimed(account: Account, subject: Subject, bucket: str, region: str, encryption: str) -> Iterator[Row]:
+    """Where a bucket is, that it keeps versions, and how it encrypts; one row when it is not there."""
     where = account.ask("s3", region, "get_bucket_location", Bucket=bucket)
     location = Claim("region", region, lambda a: a.get("LocationConstraint") or UNNAMED_REGION)
     yield from subject.claims(where, (location,))

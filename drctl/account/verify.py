@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from chalicelib.policy import Policy
-from drctl.account import alarms, data, deployed, traffic
+from drctl.account import alarms, data, deployed, restorable, traffic
 from drctl.account.asking import Account
 from drctl.account.verdicts import Row
 
@@ -16,6 +16,7 @@ COMPARISONS: Final[tuple[Compare, ...]] = (
     data.database,
     deployed.clusters,
     data.backups,
+    restorable.restorable,
     traffic.traffic,
     alarms.alarms,
     alarms.topics,

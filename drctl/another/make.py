@@ -132,6 +132,7 @@ def _to_decide(policy: Policy) -> Iterator[tuple[Field, str]]:
         ("backups", "replication", 0, "source"),
         "the backups' buckets: a bucket's name is taken once in the whole world",
     )
+    yield ("backups", "restorable"), "the buckets whose objects may be put back, their lifecycles and their KMS keys"
     for i, channel in enumerate(policy.notifications.channels):
         if isinstance(channel, EmailChannel):
             yield ("notifications", "channels", i, "recipients"), f"who reads {channel.name}"

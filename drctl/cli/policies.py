@@ -12,6 +12,7 @@ from rich.table import Table
 
 from chalicelib.actions.contract import AwsOp, Op
 from chalicelib.actions.registry import ACTIONS
+from chalicelib.clients.aws import READ_ONLY
 from chalicelib.core.plan import Plan, PlanError, Step
 from chalicelib.core.plan import plan as make_plan
 from chalicelib.policy import Policy
@@ -130,13 +131,26 @@ def why_it_asks(step: Step, scenario: str, policy: Policy) -> str:
 
 def calls(step: Step, policy: Policy) -> list[str]:
     """The calls that the step may make, with their targets, as far as one can say before looking."""
-    named = [_named(op, step, policy) for op in ACTIONS[step.action].calls]
+    named = [_named(op, step, policy) for op in ACTIONS[step.action].calls if not (isinstance(op, AwsOp) and op.batch)]
+    named += _batches(step, policy)
     if step.action == "verify-write":
         database = policy.platform.database
         named.append(
             f"postgres: a row into {database.heartbeat_table} of {database.name}, by the applications' address"
         )
     return [n for n in named if n]
+
+
+def _batches(step: Step, policy: Policy) -> list[str]:
+    """Each call that is made of many, with what changes something in it."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for op in ACTIONS[step.action].calls:
+        if isinstance(op, AwsOp) and op.batch and not op.operation.startswith(READ_ONLY):
+            found.setdefault((op.service, op.batch), []).append(op.operation)
+    regions = {row.bucket: row.region for row in policy.backups.restorable}
+    bucket, prefix = step.params.get("bucket", ""), step.params.get("prefix", "")
+    where = f"in {regions.get(bucket, 'no region of policy')}, {bucket}/{prefix}"
+    return [f"aws: {service} {batch} {where}: {', '.join(made)}" for (service, batch), made in found.items()]
 
 
 def _named(op: Op, step: Step, policy: Policy) -> str:

@@ -18,7 +18,7 @@ from botocore import xform_name
 from chalicelib import names
 from chalicelib.actions.contract import Action, AwsOp
 from chalicelib.actions.registry import ACTIONS
-from chalicelib.actions.rights import kube_rights
+from chalicelib.actions.rights import kube_rights, used
 from chalicelib.policy import Policy
 from chalicelib.policy.accounts import Account, holder, named_by
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
@@ -94,10 +94,22 @@ def words(policy: Policy) -> dict[str, str]:
     return found
 
 
+def lists(policy: Policy) -> dict[str, tuple[str, ...]]:
+    """What a resource of an `AwsOp` may be as a whole, in braces: all of the ARNs of one kind that policy has."""
+    rows = policy.backups.restorable
+    return {
+        "{restorable_buckets}": tuple(f"arn:aws:s3:::{row.bucket}" for row in rows),
+        "{restorable_objects}": tuple(
+            f"arn:aws:s3:::{row.bucket}/{prefix}*" for row in rows for prefix in row.prefixes
+        ),
+        "{restorable_keys}": tuple(dict.fromkeys(row.kms_key for row in rows if row.kms_key)),
+    }
+
+
 def declared(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[AwsOp, ...]:
-    """What actions declare; of the traffic switch only what the kind in policy needs."""
+    """What the actions declare that a runbook uses; of the traffic switch only what the kind in policy needs."""
     kind = policy.platform.traffic.switch.kind
-    ops = (op for action in known.values() for op in (*action.reads, *action.calls))
+    ops = (op for action in used(policy, known) for op in (*action.reads, *action.calls))
     return tuple(op for op in ops if isinstance(op, AwsOp) and op.switch in (None, kind))
 
 
@@ -129,6 +141,7 @@ def grants(policy: Policy, ops: Iterable[AwsOp], account: Account | None = None)
     """What of these operations is granted in an account: the responder's own, unless one is given."""
     filled, found = words(policy), defaultdict[tuple[tuple[str, ...], Condition | None], set[str]](set)
     for op in ops:
+        # Where policy has none of what an operation is for, a statement without a resource would be none.
         if resources := tuple(r for r, held_by in _resources(policy, op, filled) if held_by == account):
             found[resources, _condition(policy, op, filled)].update(op.iam or (iam_action(op.service, op.operation),))
     return found
@@ -144,7 +157,8 @@ def _condition(policy: Policy, op: AwsOp, filled: Mapping[str, str]) -> Conditio
 
 def _resources(policy: Policy, op: AwsOp, filled: Mapping[str, str]) -> Iterable[tuple[str, Account | None]]:
     """Each resource of an operation, with the account that holds it; None for the responder's own."""
-    for resource in op.resources:
+    many = lists(policy)
+    for resource in (r for named in op.resources for r in many.get(named, (named,))):
         service, region, name = named_by(resource.format(**filled))
         if not service:  # `*`: the operation says which service and region it goes to
             service, region = op.service, filled[op.where]

@@ -27,9 +27,14 @@ LARGEST = 8 * 1024 * 1024
 IN_THE_RUNTIME = ("boto3", "botocore", "s3transfer")
 SOURCES = ("app.py", "requirements.txt", "chalicelib", "vendor", "policies", ".chalice")
 LEFT_OUT = {"__pycache__", "deployments", "deployed", ".mypy_cache", ".ruff_cache"}
-NEVER_USED = ("aws_lambda_powertools/event_handler/openapi/", "pydantic/v1/", "dateutil/zoneinfo/dateutil-zoneinfo")
-"""What nothing here imports and is worth a megabyte: Powertools' Swagger page, pydantic's own past, and a copy of the
-time zones, of which only UTC is used.
+NEVER_USED = (
+    "aws_lambda_powertools/event_handler/openapi/",
+    "pydantic/v1/",
+    "dateutil/zoneinfo/dateutil-zoneinfo",
+    "chalicelib/policy/lint/",
+)
+"""What nothing here imports and is worth a megabyte: Powertools' Swagger page, pydantic's own past, a copy of the time
+zones, of which only UTC is used, and the linter, which judges policies before they are deployed.
 """
 COMPILE = """
 import py_compile, sys

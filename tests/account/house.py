@@ -189,6 +189,7 @@ def _buckets(policy: Policy) -> None:
         client("s3", row.source_region).put_bucket_replication(
             Bucket=row.source, ReplicationConfiguration=replication(policy)
         )
+    _restorable(policy)
     responder = policy.platform.responder
     _bucket(responder.status_bucket, responder.region)
     client("s3", responder.region).put_public_access_block(
@@ -196,6 +197,29 @@ def _buckets(policy: Policy) -> None:
         PublicAccessBlockConfiguration=resources(policy)["Resources"]["StatusBucket"]["Properties"][
             "PublicAccessBlockConfiguration"
         ],
+    )
+
+
+def _restorable(policy: Policy) -> None:
+    made = {row.source for row in policy.backups.replication}
+    for row in policy.backups.restorable:
+        if row.bucket not in made:
+            _bucket(row.bucket, row.region)
+            rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
+            encryption = {"Rules": [rule]}
+            client("s3", row.region).put_bucket_encryption(
+                Bucket=row.bucket, ServerSideEncryptionConfiguration=encryption
+            )
+        lifecycle(policy, row.bucket, row.lifecycle_keeps.days)
+
+
+def lifecycle(policy: Policy, bucket: str, days: int, prefix: str = "") -> None:
+    """The bucket's only rule."""
+    row = next(r for r in policy.backups.restorable if r.bucket == bucket)
+    rule = {"ID": "old", "Status": "Enabled", "Filter": {"Prefix": prefix}}
+    client("s3", row.region).put_bucket_lifecycle_configuration(
+        Bucket=bucket,
+        LifecycleConfiguration={"Rules": [{**rule, "NoncurrentVersionExpiration": {"NoncurrentDays": days}}]},
     )
 
 

@@ -16,7 +16,7 @@ from drctl.account.asking import READS, Account, UndeclaredError, iam_policy
 from drctl.account.verdicts import Verdict
 from drctl.cli.main import app
 from drctl.deployment.primary import alarm_stack, endpoint_check
-from tests.account.house import PRIMARY, STANDBY, Watched, build, client, differing
+from tests.account.house import PRIMARY, STANDBY, Watched, build, client, differing, lifecycle
 
 
 @pytest.fixture
@@ -35,6 +35,17 @@ def test_an_account_as_claimed_has_no_difference_and_only_reads_are_made(policy:
     assert {(s, xform_name(o)) for s, o in watched.asked} == listed
     assert all(o.startswith(("Describe", "Get", "List")) for _, o in watched.asked)
     assert not {o for _, o in watched.asked if o in ("GetSecretValue", "GetObject")}
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("other", ["none", "elsewhere"])
+def test_versions_that_no_rule_ends_are_kept(policy: Policy, other: str) -> None:
+    row = policy.backups.restorable[0]
+    if other == "none":
+        client("s3", row.region).delete_bucket_lifecycle(Bucket=row.bucket)
+    else:
+        lifecycle(policy, row.bucket, 1, "logs/")
+    assert differing(policy) == []
 
 
 Change = Callable[[Policy], object]
@@ -133,6 +144,26 @@ DIFFERENCES: dict[str, tuple[Change, str, str, str]] = {
         "table acme-dr in eu-central-1",
         "point-in-time recovery",
         "DISABLED",
+    ),
+    "a lifecycle that keeps versions for less long than is promised": (
+        lambda p: lifecycle(p, p.backups.restorable[0].bucket, 14),
+        "bucket acme-mlflow-eu-west-1",
+        "versions below 'artifacts/' are kept",
+        "14 days",
+    ),
+    "a lifecycle of a part of what is promised": (
+        lambda p: lifecycle(p, p.backups.restorable[0].bucket, 7, "artifacts/old/"),
+        "bucket acme-mlflow-eu-west-1",
+        "versions below 'artifacts/' are kept",
+        "7 days",
+    ),
+    "an artifacts' bucket that keeps no versions": (
+        lambda p: client("s3", PRIMARY).put_bucket_versioning(
+            Bucket=p.backups.restorable[0].bucket, VersioningConfiguration={"Status": "Suspended"}
+        ),
+        "bucket acme-mlflow-eu-west-1",
+        "versioning",
+        "Suspended",
     ),
     "a function with a shorter timeout": (
         lambda p: client("lambda", STANDBY).update_function_configuration(

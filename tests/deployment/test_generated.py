@@ -13,7 +13,7 @@ import pytest
 
 from chalicelib import names
 from chalicelib.actions.contract import AwsOp
-from chalicelib.actions.registry import ACTIONS
+from chalicelib.actions.rights import used
 from chalicelib.names import logical
 from chalicelib.policy.load import load
 from drctl.deployment import generate
@@ -78,7 +78,7 @@ def test_everything_that_actions_declare_is_granted_and_nothing_that_nobody_decl
     kind = POLICY.platform.traffic.switch.kind
     declared = {
         (op.iam or (iam_action(op.service, op.operation),))[0]
-        for action in ACTIONS.values()
+        for action in used(POLICY)
         for op in (*action.reads, *action.calls)
         if isinstance(op, AwsOp) and op.switch in (None, kind)
     }

@@ -21,10 +21,11 @@ from chalicelib.actions.rights import PLACES, kube_rights
 from chalicelib.policy import Policy
 from chalicelib.policy.load import load
 from chalicelib.policy.platform import Endpoints, Network
+from chalicelib.policy.runbooks import RunbookStep
 from drctl.deployment import access, network, rbac
 from drctl.deployment.agents import witness
 from drctl.deployment.compare import DEPLOYED, actions, compare, document_of
-from drctl.deployment.permissions import INTERFACES, PRIMARY_CLUSTER, document, operations
+from drctl.deployment.permissions import INTERFACES, PRIMARY_CLUSTER, declared, document, operations
 from drctl.deployment.primary import primary
 from drctl.deployment.resources import resources
 from drctl.world.package import package
@@ -120,15 +121,72 @@ class Fencing:
 WITH_FENCING: dict[str, Action] = {**ACTIONS, Fencing.name: Fencing()}
 
 
+def using(action: str, **with_: str) -> Policy:
+    """The shipped policy, with a runbook that has one step more."""
+    first, *others = POLICY.runbooks.runbooks
+    row = {"id": "one-more", "title": "One more", "action": action, "with": with_, "automatic": True}
+    step = RunbookStep.model_validate({**row, "reversible": True, "expected": "1s", "deadline": "1m"})
+    runbooks = (first.model_copy(update={"steps": (*first.steps, step)}), *others)
+    return POLICY.model_copy(update={"runbooks": POLICY.runbooks.model_copy(update={"runbooks": runbooks})})
+
+
+FENCED = using(Fencing.name)
+
+
 def test_what_is_done_in_the_primary_is_granted_there_with_a_stack_of_its_own() -> None:
-    primary = {(r.namespace, r.group, r.resource, r.verb) for r in kube_rights(POLICY, "primary", WITH_FENCING)}
+    primary = {(r.namespace, r.group, r.resource, r.verb) for r in kube_rights(FENCED, "primary", WITH_FENCING)}
     assert ("", "apps", "deployments", "patch") in primary
     assert ("velero", "", "configmaps", "create") in primary
-    assert ("", "apps", "deployments", "patch") not in granted(rbac.manifests(POLICY, "standby", WITH_FENCING))
-    template = access.template(POLICY, "primary", WITH_FENCING)
+    assert ("", "apps", "deployments", "patch") not in granted(rbac.manifests(FENCED, "standby", WITH_FENCING))
+    template = access.template(FENCED, "primary", WITH_FENCING)
     assert template is not None
     assert {e["Properties"]["ClusterName"] for e in template["Resources"].values()} == {"neurectomy-use1"}
-    assert PRIMARY_CLUSTER in operations(POLICY, WITH_FENCING)
+    assert PRIMARY_CLUSTER in operations(FENCED, WITH_FENCING)
+
+
+def test_nothing_is_granted_for_an_action_that_no_runbook_names() -> None:
+    assert not [op for op in declared(POLICY) if op.service == "s3"]
+    assert declared(POLICY, WITH_FENCING) == declared(POLICY)
+    assert kube_rights(POLICY, "primary", WITH_FENCING) == kube_rights(POLICY, "primary")
+    granted_now = actions(document(POLICY, "tick"))
+    assert not {"s3:ListBucketVersions", "s3:DeleteObjectVersion", "kms:Decrypt"} & granted_now
+
+
+def statements(policy: Policy, action: str) -> list[list[str]]:
+    """The resources of every statement that allows an action."""
+    made: list[dict[str, Any]] = document(policy, "tick")["Statement"]
+    return [s["Resource"] for s in made if action in s["Action"]]
+
+
+def test_a_step_that_counts_may_read_the_buckets_of_policy_and_change_nothing_in_them() -> None:
+    policy = using("s3-count", bucket="neurectomy-mlflow-us-east-1", prefix="artifacts/")
+    buckets = sorted(f"arn:aws:s3:::{row.bucket}" for row in POLICY.backups.restorable)
+    assert statements(policy, "s3:ListBucketVersions") == [buckets]
+    assert statements(policy, "s3:GetBucketVersioning") == [buckets]
+    more = actions(document(policy, "tick")) - actions(document(POLICY, "tick"))
+    assert more == {"s3:ListBucketVersions", "s3:GetBucketVersioning", "s3:GetObjectVersion"}
+
+
+def test_a_step_that_restores_may_change_what_lies_below_the_prefixes_of_policy_and_use_its_keys() -> None:
+    policy = using("s3-restore", bucket="neurectomy-mlflow-us-east-1", prefix="artifacts/")
+    below = ["arn:aws:s3:::neurectomy-backups-us-east-1/" + p for p in ("backups/*", "kopia/*", "restores/*")]
+    below.append("arn:aws:s3:::neurectomy-mlflow-us-east-1/artifacts/*")
+    for action in ("s3:DeleteObjectVersion", "s3:DeleteObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"):
+        assert statements(policy, action) == [below]
+    assert below in statements(policy, "s3:PutObject")
+    keys = sorted(str(row.kms_key) for row in POLICY.backups.restorable)
+    assert statements(policy, "kms:Decrypt") == statements(policy, "kms:GenerateDataKey") == [keys]
+    granted_then = actions(document(policy, "tick"))
+    assert not {a for a in granted_then if a.startswith("s3:") and ("Bucket" in a or "Retention" in a)} - {
+        "s3:GetBucketVersioning",
+        "s3:ListBucketVersions",
+    }
+
+
+def test_a_policy_without_such_buckets_grants_no_statement_without_a_resource() -> None:
+    none = POLICY.backups.model_copy(update={"restorable": ()})
+    policy = using("s3-restore").model_copy(update={"backups": none})
+    assert document(policy, "tick") == document(POLICY, "tick")
 
 
 def test_functions_are_in_no_network_unless_policy_names_one() -> None:
@@ -174,7 +232,7 @@ def test_cfn_lint_finds_nothing_in_what_the_shipped_policy_does_not_need_yet(tmp
     head = {"AWSTemplateFormatVersion": "2010-09-09"}
     templates = {
         "endpoints.json": {**head, "Resources": network.endpoints(with_network(ends))},
-        "access.json": access.template(POLICY, "primary", WITH_FENCING),
+        "access.json": access.template(FENCED, "primary", WITH_FENCING),
     }
     for name, template in templates.items():
         (tmp_path / name).write_text(json.dumps(template))

@@ -27,6 +27,8 @@ NAMES = (
     "verify-service",
     "switch-traffic",
     "verify-traffic",
+    "s3-count",
+    "s3-restore",
     "person",
 )
 

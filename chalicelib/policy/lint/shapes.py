@@ -19,6 +19,9 @@ from chalicelib.policy.models import Policy
 from chalicelib.policy.where import Path, Places
 
 _EXAMPLES: Final = (
+    ("artifacts/", "a b/c", "the beginning of keys, without *, ? and $, which mean something to IAM"),
+    ("my.bucket-1", "0bucket", "a bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens"),
+    ("arn:aws:kms:eu-west-1:555566667777:key/a-1", "arn:aws:kms:us-east-1:444455556666:key/mrk-1", "a KMS key's ARN"),
     ("api-gateway", "x9", "a name: lower case, digits and hyphens, starting with a letter"),
     ("15m", "1h30m", "a duration like '15m', '1h30m' or '30d'"),
     ("eu-central-1", "eu-west-1", "an AWS region like 'eu-west-1'"),

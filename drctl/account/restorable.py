@@ -1,0 +1,55 @@
+"""The buckets that are put back as of a moment: that they keep what was overwritten, and for as long as is promised.
+
+Field names: botocore's model of S3. A rule without a filter is of the whole bucket, and of several rules the shortest
+wins (https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-conflicts.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from chalicelib.policy import Policy
+from chalicelib.policy.backups import Restorable
+from drctl.account.asking import Account, NotThere
+from drctl.account.data import bucket_as_claimed
+from drctl.account.verdicts import Claim, Row, Subject
+
+
+def restorable(policy: Policy, account: Account) -> Iterator[Row]:
+    """Region, versioning and encryption of each, and how long its lifecycle keeps what is current no more."""
+    for i, row in enumerate(policy.backups.restorable):
+        subject = Subject(f"bucket {row.bucket}", f"backups.restorable[{i}]")
+        seen = list(bucket_as_claimed(account, subject, row.bucket, row.region, row.encryption))
+        yield from seen
+        if any(r.what == "exists" for r in seen):
+            continue
+        rules = account.ask("s3", row.region, "get_bucket_lifecycle_configuration", Bucket=row.bucket)
+        # Without a lifecycle everything is kept.
+        yield from subject.claims({} if isinstance(rules, NotThere) else rules, tuple(_kept(policy, row)))
+
+
+def _kept(policy: Policy, row: Restorable) -> Iterator[Claim]:
+    """A claim a prefix. S3's days are real ones, whatever the speed is."""
+    days = round(row.lifecycle_keeps.total_seconds() * policy.speed / 86400)
+    enough = f"{days} days or more"
+    for prefix in row.prefixes:
+
+        def read(answer: Mapping[str, Any], prefix: str = prefix) -> str:
+            kept = [_days(rule) for rule in answer.get("Rules", []) if _touches(rule, prefix)]
+            shortest = min((n for n in kept if n is not None), default=days)
+            return enough if shortest >= days else f"{shortest} days"
+
+        yield Claim(f"versions below {prefix!r} are kept", enough, read)
+
+
+def _days(rule: Mapping[str, Any]) -> int | None:
+    found: int | None = rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays")
+    return found
+
+
+def _touches(rule: Mapping[str, Any], prefix: str) -> bool:
+    """Whether an enabled rule may be of a key below the prefix."""
+    among = rule.get("Filter", {})
+    its = str(among.get("Prefix") or among.get("And", {}).get("Prefix") or rule.get("Prefix") or "")
+    return rule.get("Status") == "Enabled" and (its.startswith(prefix) or prefix.startswith(its))
