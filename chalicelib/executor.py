@@ -46,9 +46,9 @@ class Executor:
         facts = action.observe(target, policy, LiveReader(self.ports, action.reads))
         return action.next(target, policy, facts, now)
 
-    def switch(self) -> Found:
+    def switch(self, policy: Policy) -> Found:
         """Asks the traffic switch where it stands, through a reader that holds only what that takes."""
-        return position.found(self.policy, LiveReader(self.ports, position.READS))
+        return position.found(policy, LiveReader(self.ports, position.READS))
 
     def make(self, call: Call) -> Outcome:
         """Makes one call, once."""

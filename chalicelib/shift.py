@@ -209,7 +209,7 @@ class Shift:
     def _switch(self, work: LookAtSwitch) -> list[Happened]:
         found: Found
         try:
-            found = self._hands.switch()
+            found = self._hands.switch(self._tools.policy)
         except Exception as error:  # a look that failed has seen nothing, and says so
             log.exception("the look at the traffic switch failed")
             found = NoData(because=f"looking at the traffic switch failed: {type(error).__name__}: {error}")

@@ -37,8 +37,8 @@ class Hands(Protocol):
         """Let the step's action observe by the policy that its incident follows, and say what is missing."""
         ...
 
-    def switch(self) -> Found:
-        """Where the traffic switch stands, asked of itself."""
+    def switch(self, policy: Policy) -> Found:
+        """Where the traffic switch of this policy stands, asked of itself."""
         ...
 
     def make(self, call: Call) -> Outcome:

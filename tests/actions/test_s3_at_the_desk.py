@@ -53,6 +53,9 @@ class Hands:
     def make(self, call: Any) -> Any:
         return self.executor.make(call)
 
+    def switch(self, *given: Any) -> Any:
+        return self.executor.switch(*given)
+
     def tell(self, *_: Any) -> Made:
         return Made(because="taken")
 

@@ -20,6 +20,7 @@ from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Made, NoData, Refused, Wait
 from chalicelib.core.switch import Found, Stands
 from chalicelib.desk import Desk
+from chalicelib.policy import Policy
 from chalicelib.policy.load import load
 from chalicelib.settings import Settings
 from chalicelib.store.codec import read_book
@@ -51,7 +52,7 @@ class Hands:
     def look(self, *_: Any) -> Wait:
         return Wait(because="busy", again_in=timedelta(seconds=30))
 
-    def switch(self) -> Found:
+    def switch(self, policy: Policy) -> Found:  # noqa: ARG002  # the port's signature
         return Stands(region="us-east-1", because="the switch is in OK")
 
     def make(self, *_: Any) -> Made:
@@ -251,7 +252,7 @@ class Switch(Hands):
     asked: int = 0
     messages: list[Message] = field(default_factory=list)
 
-    def switch(self) -> Found:
+    def switch(self, policy: Policy) -> Found:  # noqa: ARG002  # the port's signature
         self.asked += 1
         return self.stands
 

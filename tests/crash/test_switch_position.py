@@ -154,7 +154,7 @@ def test_an_idle_tick_asks_once_and_writes_no_book() -> None:
 def test_what_the_switch_says_is_told_by_region(kind: str, tmp_path: Path) -> None:
     platform = kind_of(kind, tmp_path)
     with platform.outside.life():
-        said = platform.responder().desk.tools.hands.switch()
+        said = platform.responder().desk.tools.hands.switch(platform.policy)
     assert isinstance(said, Stands)
     assert (said.region, said.whole) == (PRIMARY, True)
 

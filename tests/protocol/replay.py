@@ -161,7 +161,7 @@ class Outside:
     def look(self, step: Step, incident: Incident, policy: Policy, now: datetime) -> Next:  # noqa: ARG002  # the port's signature
         return cast("Next", self.ask("look", incident.id, step.id))
 
-    def switch(self) -> Found:
+    def switch(self, policy: Policy) -> Found:  # noqa: ARG002  # the port's signature
         raise AssertionError("a visit that does not linger begins nothing beside its rounds")
 
     def make(self, call: Call) -> Outcome:

@@ -126,7 +126,7 @@ class TinyHands:
     def look(self, step: Step, incident: Incident, policy: Policy, now: datetime) -> Next:  # noqa: ARG002  # the port's signature
         return seen(incident.id, step.id, there=self.effects[incident.id, step.id] > 0)
 
-    def switch(self) -> Found:
+    def switch(self, policy: Policy) -> Found:  # noqa: ARG002  # the port's signature
         raise AssertionError("a visit that does not linger begins nothing beside its rounds")
 
     def make(self, call: Call) -> Outcome:
