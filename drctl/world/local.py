@@ -28,7 +28,7 @@ from drctl.deployment.project import package_of
 from drctl.deployment.switch import object_host
 from drctl.neighbours.dns import AuthoritativeDns, answer
 from drctl.neighbours.healthchecks import CHECKERS, METRICS_NAMESPACE, METRICS_REGION, http_fetch, run_checkers
-from drctl.world import rights, seeds
+from drctl.world import rights, seeds, sight
 from drctl.world.agents import publish_health
 from drctl.world.authority import Authority
 from drctl.world.deploy import client, deploy
@@ -225,6 +225,7 @@ class LocalWorld:
                     self.platform.client("cloudwatch", region),
                     lambda: region not in self.platform.dark,
                     self._stop,
+                    lambda: sight.seen(self.platform.clusters[self.policy.platform.clusters.primary.name]),
                 )
             ),
         ]
