@@ -9,7 +9,9 @@ from chalicelib.actions.contract import Action
 from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.fence_primary import FencePrimary
 from chalicelib.actions.node_capacity import NodeCapacity
+from chalicelib.actions.nodes_replaced import NodesReplaced
 from chalicelib.actions.person import Person
+from chalicelib.actions.pods_recovered import PodsRecovered
 from chalicelib.actions.point_application import PointApplication
 from chalicelib.actions.promote_replica import PromoteReplica
 from chalicelib.actions.switch_traffic import SwitchTraffic
@@ -20,6 +22,7 @@ from chalicelib.actions.velero_schedules import SchedulesPaused
 from chalicelib.actions.verify_service import VerifyService
 from chalicelib.actions.verify_traffic import VerifyTraffic
 from chalicelib.actions.verify_write import VerifyWrite
+from chalicelib.actions.volumes_attached import VolumesAttached
 from chalicelib.actions.workload_ready import WorkloadReady
 
 ACTIONS: Final[Mapping[str, Action]] = {
@@ -39,6 +42,9 @@ ACTIONS: Final[Mapping[str, Action]] = {
         SchedulesPaused(),
         FenceAcl(),
         FencePrimary(),
+        PodsRecovered(),
+        NodesReplaced(),
+        VolumesAttached(),
         Person(),
     )
 }
