@@ -99,7 +99,7 @@ class NodesReplaced:
             return Stuck(because=f"{short} and no node comes for them: {facts.refused[0]}{purpose}")
         if facts.waiting and facts.full and not facts.coming:
             return Stuck(because=f"{short} and Karpenter may make no node: {'; '.join(facts.full)}{purpose}")
-        counted: dict[str, str | float] = {"ready": facts.ready, "failed": len(facts.failed)}
+        counted: dict[str, str | float] = {"ready": float(facts.ready), "failed": float(len(facts.failed))}
         if facts.left or facts.waiting or facts.coming:
             said = [*facts.failed]
             said += [f"it still holds {facts.left} pods, which go 5 minutes after it fell silent"] if facts.left else []

@@ -106,7 +106,7 @@ class PodsRecovered:
         purpose = f"; taken away on purpose, which is no fault: {_some(facts.taken)}" if facts.taken else ""
         if facts.broken:
             return Stuck(because=f"no reschedule mends this in cluster {cluster!r}: {_some(facts.broken)}{purpose}")
-        counted: dict[str, str | float] = {"ready": facts.ready, "wanted": facts.wanted}
+        counted: dict[str, str | float] = {"ready": float(facts.ready), "wanted": float(facts.wanted)}
         if facts.lacking or facts.violated:
             said = f"{facts.ready} of {facts.wanted} pods are ready: {_some((*facts.lacking, *facts.violated))}"
             if facts.unplaced:

@@ -31,6 +31,8 @@ ATTACHMENTS: Final = "storage.k8s.io/v1 volumeattachments"
 CLAIMS: Final = "v1 persistentvolumeclaims"
 DEAD: Final = frozenset({"stopped", "terminated"})
 """Not `stopping` and `shutting-down`: in those the machine still may write."""
+UNANSWERED: Final = "unanswered"
+"""A fact of a look to which EC2 gave no answer."""
 TAINT: Final = {"key": OUT_OF_SERVICE, "value": "nodeshutdown", "effect": "NoExecute"}
 
 
@@ -109,18 +111,22 @@ class VolumesAttached:
                 return Stuck(because=f"{because} ({code})")
         for held in facts.held:
             if not held.going:
-                return _release(cluster, held)
+                return _release(cluster, held, target)
         leaving = [f"volume {h.volume!r} leaves node {h.node_name!r} for pod {h.pod!r}" for h in facts.held]
         if leaving or facts.moving:
             said = "; ".join((*leaving, *facts.moving))
             return Wait(because=f"{said}; looking again in {AGAIN.seconds} s", again_in=AGAIN)
         because = f"all {facts.attached} volumes that pods in cluster {cluster.name!r} want are attached where they run"
-        return Done(because=because, facts={"attached": facts.attached})
+        return Done(because=because, facts={"attached": float(facts.attached)})
 
 
-def _release(cluster: Cluster, held: Held) -> Next:
+def _release(cluster: Cluster, held: Held, target: Target) -> Next:
     what = f"volume {held.volume!r} still is attached to node {held.node_name!r}, and pod {held.pod!r} waits elsewhere"
     match held.instance:
+        case NoData(because=because) if UNANSWERED not in target.facts:
+            # One lost answer is nobody's matter yet; the second is a person's.
+            said = f"{what}; EC2 said nothing about its instance: {because}; nothing is released, looking again"
+            return Wait(because=f"{said} in {AGAIN.seconds} s", again_in=AGAIN, facts={UNANSWERED: 1.0})
         case NoData(because=because) | Refused(because=because):
             return Stuck(
                 because=f"{what}; whether its machine still writes is not known: {because}; nothing is released"
@@ -137,7 +143,7 @@ def _release(cluster: Cluster, held: Held) -> Next:
             service=cluster.name,
             region=cluster.region,
             operation=f"delete {ATTACHMENTS}",
-            params={"name": held.attachment},
+            params={"name": held.attachment, "instance": state},
             until=f"volume {held.volume!r} is attached to the node of pod {held.pod!r}",
             reversible=False,
         )
@@ -153,6 +159,9 @@ def _release(cluster: Cluster, held: Held) -> Next:
         # A merge replaces the whole list, so it is refused when somebody has changed the node since it was read.
         params={
             "name": held.node_name,
+            # For whoever approves it; a body is not shown.
+            "taint": f"{OUT_OF_SERVICE}=nodeshutdown:NoExecute",
+            "instance": state,
             "body": {"metadata": {"resourceVersion": version}, "spec": {"taints": [*taints, TAINT]}},
         },
         until=f"volume {held.volume!r} is attached to the node of pod {held.pod!r}",
@@ -221,5 +230,6 @@ def _instance(cluster: Cluster, name: str, node: Mapping[str, Any] | None, reade
         return found
     states = [i["State"]["Name"] for r in found.get("Reservations") or () for i in r.get("Instances") or ()]
     if len(states) != 1:
-        return NoData(because=f"EC2 in {cluster.region} knows {len(states)} instances for node {name!r}, expected 1")
+        because = f"EC2 in {cluster.region} knows {len(states)} instances for node {name!r}, expected 1"
+        return Refused(code="NotOneInstance", because=because)
     return str(states[0])

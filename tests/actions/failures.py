@@ -69,8 +69,8 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     ("volumes-attached", PRIMARY, held(instance="running"), Stuck, "is running, so it may still write"),
     ("volumes-attached", PRIMARY, held(instance="stopping"), Stuck, "is stopping, so it may still write"),
     ("volumes-attached", PRIMARY, held(instance="shutting-down", node=None), Stuck, "may still write"),
-    ("volumes-attached", PRIMARY, held(instance=SILENT), Stuck, "not known: nobody answered within 4 s; nothing"),
-    ("volumes-attached", PRIMARY, held(instance=SILENT, node=None), Stuck, "nothing is released"),
+    ("volumes-attached", PRIMARY, held(instance=SILENT), Wait, "nobody answered within 4 s; nothing is released"),
+    ("volumes-attached", PRIMARY, held(instance=SILENT, node=None), Wait, "nothing is released"),
     ("volumes-attached", PRIMARY, held(instance=DENIED), Stuck, "not for you; nothing is released"),
     ("volumes-attached", PRIMARY, held(going=True, instance=SILENT), Wait, "leaves node"),
 ]

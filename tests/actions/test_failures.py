@@ -17,7 +17,7 @@ from chalicelib.clients.database import DatabaseClients
 from chalicelib.clients.dns import Dns
 from chalicelib.clients.kubernetes import KubeClients
 from chalicelib.clients.web import Web
-from chalicelib.core.outcome import Act, Done, Made, Next, Refused, Stuck, Wait
+from chalicelib.core.outcome import Act, Done, Made, Next, NoData, Refused, Stuck, Wait
 from chalicelib.executor import Executor
 from drctl.neighbours.aws import Aws
 from drctl.neighbours.ec2 import Ec2
@@ -29,6 +29,7 @@ from drctl.neighbours.kubernetes.rbac import User
 from drctl.neighbours.kubernetes.transport import ModelTransport
 from drctl.neighbours.kubernetes.velero.store import BackupStore
 from drctl.world import nodes, sight, workloads
+from tests.actions import failures
 from tests.actions.stage import AT, POLICY, target
 from tests.actions.test_life import InProcess
 
@@ -218,6 +219,16 @@ def test_a_volume_is_not_released_when_ec2_does_not_know_the_instance(primary: P
     found = primary.look("volumes-attached")
     assert isinstance(found, Stuck)
     assert "whether its machine still writes is not known" in found.because
+
+
+def test_ec2_s_silence_is_borne_once_and_then_asks_for_a_person() -> None:
+    silent = failures.held(instance=NoData(because="nobody answered"))
+    aim, action = target(cluster="primary"), ACTIONS["volumes-attached"]
+    first = action.next(aim, POLICY, silent, AT)
+    assert isinstance(first, Wait)
+    second = action.next(replace(aim, facts=first.facts), POLICY, silent, AT)
+    assert isinstance(second, Stuck)
+    assert "whether its machine still writes is not known: nobody answered; nothing is released" in second.because
 
 
 def test_an_attachment_to_a_node_that_is_gone_is_deleted_once_ec2_calls_its_instance_terminated(
