@@ -9,7 +9,9 @@ from chalicelib.actions.contract import Action
 from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.fence_primary import FencePrimary
 from chalicelib.actions.node_capacity import NodeCapacity
+from chalicelib.actions.nodes_replaced import NodesReplaced
 from chalicelib.actions.person import Person
+from chalicelib.actions.pods_recovered import PodsRecovered
 from chalicelib.actions.point_application import PointApplication
 from chalicelib.actions.promote_replica import PromoteReplica
 from chalicelib.actions.s3_count import S3Count
@@ -22,6 +24,7 @@ from chalicelib.actions.velero_schedules import SchedulesPaused
 from chalicelib.actions.verify_service import VerifyService
 from chalicelib.actions.verify_traffic import VerifyTraffic
 from chalicelib.actions.verify_write import VerifyWrite
+from chalicelib.actions.volumes_attached import VolumesAttached
 from chalicelib.actions.workload_ready import WorkloadReady
 
 ACTIONS: Final[Mapping[str, Action]] = {
@@ -43,6 +46,9 @@ ACTIONS: Final[Mapping[str, Action]] = {
         FencePrimary(),
         S3Count(),
         S3Restore(),
+        PodsRecovered(),
+        NodesReplaced(),
+        VolumesAttached(),
         Person(),
     )
 }

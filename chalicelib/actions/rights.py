@@ -16,7 +16,9 @@ from chalicelib.policy import Policy
 
 PLACES: Final[tuple[Where, ...]] = ("primary", "standby")
 VELERO: Final = "velero.io"
-IN_NO_NAMESPACE: Final = frozenset({"nodes", "namespaces", "persistentvolumes", "storageclasses"})
+IN_NO_NAMESPACE: Final = frozenset(
+    {"nodes", "namespaces", "persistentvolumes", "storageclasses", "volumeattachments", "nodeclaims", "nodepools"}
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)

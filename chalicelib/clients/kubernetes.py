@@ -44,12 +44,26 @@ _KINDS: Final = {
     "v1 events": "Event",
     "v1 secrets": "Secret",
     "v1 serviceaccounts": "ServiceAccount",
+    "v1 persistentvolumeclaims": "PersistentVolumeClaim",
+    "policy/v1 poddisruptionbudgets": "PodDisruptionBudget",
     "storage.k8s.io/v1 storageclasses": "StorageClass",
+    "storage.k8s.io/v1 volumeattachments": "VolumeAttachment",
+    "karpenter.sh/v1 nodeclaims": "NodeClaim",
+    "karpenter.sh/v1 nodepools": "NodePool",
     "authorization.k8s.io/v1 selfsubjectaccessreviews": "SelfSubjectAccessReview",
 }
 _REGISTERING: Final = Lock()
 _REVIEWS: Final = "authorization.k8s.io/v1 selfsubjectaccessreviews"
-_CLUSTER_WIDE: Final = frozenset({"v1 nodes", "storage.k8s.io/v1 storageclasses", _REVIEWS})
+_CLUSTER_WIDE: Final = frozenset(
+    {
+        "v1 nodes",
+        "storage.k8s.io/v1 storageclasses",
+        "storage.k8s.io/v1 volumeattachments",
+        "karpenter.sh/v1 nodeclaims",
+        "karpenter.sh/v1 nodepools",
+        _REVIEWS,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,7 @@ def _held(platform: Platform) -> Mapping[tuple[str, str, str], str | None]:
     }
     found |= {("eks", row.region, row.name): row.account for row in (clusters.primary, clusters.standby)}
     found["secretsmanager", secret.region, secret.name] = secret.account
-    # The fence is all that is asked of EC2, and its ACLs are of the VPC's owner: with a shared VPC not the database's.
+    # EC2 there is asked for the fence, whose ACLs are of the VPC's owner: with a shared VPC not the database's. In an
+    # account that is not the cluster's it knows none of its instances, and then no volume is released.
     found["ec2", database.primary.region, ""] = platform.fence.account or database.primary.account
     return found

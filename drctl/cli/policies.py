@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
@@ -27,6 +27,9 @@ from drctl.deployment import generate
 from drctl.deployment.permissions import words
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
+
+SHORT: Final = 6
+"""Steps; the plan of a longer runbook would not be a page any more with what each looks at."""
 
 
 def register(app: typer.Typer) -> None:
@@ -100,16 +103,26 @@ def plan(
             show_duration(step.deadline),
         )
     out.print(table)
-    out.print("\n[bold]Asks a person[/bold]")
-    for step in made.steps:
-        if asks := why_it_asks(step, scenario, policy):
-            out.print(f"  {step.id}: {asks}")
-    out.print("\n[bold]Calls that change something[/bold] (each by the one executor, tried once)")
-    for step in made.steps:
-        for call in calls(step, policy):
-            out.print(f"  {step.id}: {call}")
+    _section("Asks a person", [(s.id, why_it_asks(s, scenario, policy)) for s in made.steps])
+    title = "Calls that change something[/bold] (each by the one executor, tried once)[bold]"
+    _section(title, [(s.id, call) for s in made.steps for call in calls(s, policy)])
+    if made.steps and len(made.steps) <= SHORT:
+        _section("Looks at", [(s.id, ", ".join(looks(s))) for s in made.steps])
     end = max(t[1] for t in times.values())
     out.print(f"\nAbout {show_duration(end)} when every expected time is kept and people answer as policy expects.")
+
+
+def _section(title: str, rows: list[tuple[str, str]]) -> None:
+    out.print(f"\n[bold]{title}[/bold]")
+    told = [f"  {step}: {text}" for step, text in rows if text] or ["  nothing"]
+    for line in told:
+        out.print(line)
+
+
+def looks(step: Step) -> list[str]:
+    """What the step's action reads, by the names of its operations."""
+    reads = ACTIONS[step.action].reads
+    return [f"{op.service} {op.operation}" if isinstance(op, AwsOp) else op.named for op in reads]
 
 
 def schedule(made: Plan, policy: Policy) -> dict[str, tuple[timedelta, timedelta]]:
@@ -154,7 +167,9 @@ def _batches(step: Step, policy: Policy) -> list[str]:
 
 
 def _named(op: Op, step: Step, policy: Policy) -> str:
-    place = policy.platform.regions.standby
+    # A step is aimed at a cluster by its runbook; an operation says where it goes.
+    primary = op.where == "primary" or step.params.get("cluster") == "primary"
+    place = policy.platform.regions.primary if primary else policy.platform.regions.standby
     if isinstance(op, AwsOp):
         if op.operation.startswith("get_"):
             return ""
@@ -162,7 +177,7 @@ def _named(op: Op, step: Step, policy: Policy) -> str:
         targets = [r.format(**filled).split(":", 5)[-1] for r in op.resources if r != "*"]
         condition = op.condition[1].format(**filled) if op.condition else ""
         return f"aws: {op.service} {op.operation} in {place}, {', '.join(targets) or condition}"
-    cluster = policy.platform.clusters.standby.name
+    cluster = policy.platform.cluster("primary" if primary else "standby").name
     about = f" for {step.service}" if step.service else ""
     return f"kubernetes: {op.verb} {op.named}{about} in {cluster}"
 

@@ -32,6 +32,8 @@ def register(app: typer.Typer) -> None:
     broken = typer.Typer(help="Break something in the local world.", no_args_is_help=True)
     broken.command(name="region")(break_region)
     broken.command(name="service")(break_service)
+    broken.command(name="pods")(break_pods)
+    broken.command(name="node")(break_node)
     app.add_typer(broken, name="break", rich_help_panel=PANEL)
     app.command(rich_help_panel=PANEL)(mend)
     app.command(rich_help_panel=PANEL)(ledger)
@@ -81,7 +83,7 @@ def screen(world: Any) -> Panel:
     grid.add_row("speed", f"durations are divided by {policy.speed:g}")
     grid.add_row("", "")
     grid.add_row("let it act", ".venv/bin/drctl set-mode automatic   (it starts in observe, and touches nothing)")
-    grid.add_row("break", f".venv/bin/drctl break region {regions.primary}")
+    grid.add_row("break", f".venv/bin/drctl break region {regions.primary}   (or pods SERVICE, or node)")
     grid.add_row("watch", ".venv/bin/drctl status      .venv/bin/drctl show")
     grid.add_row("answer", ".venv/bin/drctl approve     .venv/bin/drctl --help")
     grid.add_row("mend", ".venv/bin/drctl mend")
@@ -165,6 +167,31 @@ def break_service(
     }
     fault = _control("POST", "/faults", json={k: v for k, v in wanted.items() if v is not None})
     _broken(fault, f"{service} {operation or ''} in {region or 'every region'}: {kind}", json=json)
+
+
+def break_pods(
+    service: Annotated[str, typer.Argument(help="By its name in services.yaml, such as redis.")],
+    *,
+    crash_loop: Annotated[bool, typer.Option("--crash-loop", help="Its containers exit, again and again.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """A service's pods in the primary cluster are gone, or crash in a loop."""
+    made = _control("POST", "/faults", json={"kind": "pods", "service": service, "crash_loop": crash_loop})
+    _broken(made, f"the pods of {made['what']}: {made['because']}", json=json)
+
+
+def break_node(
+    node: Annotated[str | None, typer.Argument(help="Its name; one that holds a volume when left out.")] = None,
+    *,
+    volume_stuck: Annotated[
+        bool, typer.Option("--volume-stuck", help="Stopped and not terminated: its volumes stay on it.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """A node of the primary cluster dies."""
+    wanted = {"kind": "node", "node": node, "volume_stuck": volume_stuck}
+    made = _control("POST", "/faults", json={k: v for k, v in wanted.items() if v is not None})
+    _broken(made, f"node {made['what']}: {made['because']}", json=json)
 
 
 def _broken(fault: dict[str, Any], sentence: str, *, json: bool) -> None:

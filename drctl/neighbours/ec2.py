@@ -1,4 +1,5 @@
-"""Amazon EC2, of which only network ACLs: what they are, what they let through, and who is told when they change.
+"""Amazon EC2, of which only instances (ec2_instances.py) and network ACLs: what they are, what they let through, and
+who is told when they change.
 
 Sources, named below by their short names:
 - *rules*: docs.aws.amazon.com/vpc/latest/userguide/nacl-rules.html (lowest number first, the first match decides, what
@@ -15,9 +16,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from drctl.neighbours.aws import DEFAULT_ACCOUNT, AwsError
+from drctl.neighbours.ec2_instances import Instances
 
 LARGEST: Final = 32_766
 DEFAULT_DENIAL: Final = 32_767
@@ -85,8 +88,14 @@ class Acl:
 class Ec2:
     """Network ACLs by region. `on_change` is told of an ACL whose rules have changed."""
 
-    def __init__(self, on_change: Callable[[Acl], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        on_change: Callable[[Acl], None] = lambda _: None,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self.on_change = on_change
+        self.instances = Instances(clock)
         self.acls: list[Acl] = []
 
     def add(
@@ -99,6 +108,9 @@ class Ec2:
             acl.entries[egress, 100] = rule
         self.acls.append(acl)
         return acl
+
+    def describe_instances(self, region: str, account: str, params: Params) -> dict[str, Any]:
+        return self.instances.describe_instances(region, account, params)
 
     def describe_network_acls(self, region: str, account: str, params: Params) -> dict[str, Any]:
         found = [a for a in self.acls if (a.region, a.account) == (region, account)]

@@ -1,4 +1,5 @@
-"""What goes on in the platform while nobody looks: its monitoring agents publish, Route 53's checkers ask.
+"""What goes on in the platform while nobody looks: its monitoring agents publish what they see, Route 53's checkers
+ask.
 
 They speak to MiniStack directly and not through the gate: they stand inside AWS and inside the platform, and are
 silent when their own region is lost.
@@ -19,7 +20,9 @@ from drctl.neighbours.healthchecks import METRICS_NAMESPACE
 
 log = logging.getLogger(__name__)
 GOOD: Mapping[str, float] = {"LessThanThreshold": 1.0, "GreaterThanThreshold": -1.0}
-EVERY_S = 30.0
+CLUSTER = frozenset({"ClusterHealthy", "AvailablePodsPercent", "cluster_failed_node_count"})
+"""What can only be said of a cluster that is seen."""
+EVERY_S = 15.0
 """Real seconds between two datapoints of the platform's agents."""
 
 
@@ -35,13 +38,29 @@ def healthy_values(policy: Policy) -> dict[str, list[tuple[str, float]]]:
     return found
 
 
-async def publish_health(policy: Policy, client: Any, is_up: Callable[[], bool], stop: asyncio.Event) -> None:
-    """The primary's agents say that all is well, for as long as their region is up; lost, they say nothing."""
+async def publish_health(
+    policy: Policy,
+    client: Any,
+    is_up: Callable[[], bool],
+    stop: asyncio.Event,
+    seen: Callable[[], Mapping[str, float]] = dict,
+) -> None:
+    """The primary's agents publish for as long as their region is up; lost, they say nothing. `seen` is what they see
+    of the cluster, by the metric's name; of everything else they say that it is well.
+    """
     values = healthy_values(policy)
     while not stop.is_set():
         if is_up():
+            truth = await asyncio.to_thread(seen)
             for namespace, metrics in values.items():
-                data = [{"MetricName": name, "Value": value, "Timestamp": datetime.now(UTC)} for name, value in metrics]
+                data: list[dict[str, Any]] = [
+                    {"MetricName": name, "Value": truth.get(name, value), "Timestamp": datetime.now(UTC)}
+                    | {"StorageResolution": 1}
+                    for name, value in metrics
+                    if name in truth or name not in CLUSTER or not truth
+                ]
+                if not data:
+                    continue
                 try:
                     await asyncio.to_thread(client.put_metric_data, Namespace=namespace, MetricData=data)
                 except (BotoCoreError, ClientError) as error:

@@ -2,6 +2,7 @@
 
 GET    /faults            the faults there are now
 POST   /faults            one more: {kind, region?, service?, operation?, times?, seconds?, phase?, silent?} -> it
+                          or {kind: "pods", service, crash_loop?}, {kind: "node", node?, volume_stuck?}: `breaks.py`
 DELETE /faults            all of them
 DELETE /faults/{id}       one of them
 GET    /ledger?service=…  the calls with these values; `since` (ISO 8601) and `last` (how many) narrow it further
@@ -9,6 +10,7 @@ GET    /ledger?service=…  the calls with these values; `since` (ISO 8601) and 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, fields
 from datetime import datetime
@@ -17,15 +19,16 @@ from typing import Any
 
 from aiohttp import web
 
+from drctl.world.breaks import KINDS, Breaks
 from drctl.world.faults import Fault
 from drctl.world.gate import Gate
 
 Darken = Callable[[frozenset[str], frozenset[str]], Awaitable[None]]
 
 
-def control(gate: Gate, darken: Darken | None = None) -> web.Application:
+def control(gate: Gate, darken: Darken | None = None, breaks: Breaks | None = None) -> web.Application:
     """The control app. `darken` is told which regions are wholly lost, and which of them are silent too, whenever
-    that may have changed.
+    that may have changed. `breaks` breaks what is inside a cluster.
     """
     settable = {field.name for field in fields(Fault)} - {"id"}
 
@@ -38,13 +41,19 @@ def control(gate: Gate, darken: Darken | None = None) -> web.Application:
             )
 
     async def listed(_: web.Request) -> web.Response:
-        return web.json_response([asdict(fault) for fault in gate.faults])
+        return web.json_response([*(asdict(fault) for fault in gate.faults), *(breaks or ())])
 
     async def added(request: web.Request) -> web.Response:
         try:
             wanted: Any = await request.json()
         except JSONDecodeError as wrong:
             return _refuse(f"a fault is a JSON object, this is not: {wrong}")
+        if breaks is not None and isinstance(wanted, dict) and wanted.get("kind") in KINDS:
+            try:
+                made = await asyncio.to_thread(breaks.add, gate.faults.number(), wanted)
+            except (ValueError, KeyError) as wrong:
+                return _refuse(str(wrong))
+            return web.json_response(asdict(made), status=201)
         if not isinstance(wanted, dict) or "kind" not in wanted or not set(wanted) <= settable:
             return _refuse(f"a fault is {wanted!r}, expected an object of {', '.join(sorted(settable))}, with a kind")
         try:
@@ -56,11 +65,14 @@ def control(gate: Gate, darken: Darken | None = None) -> web.Application:
 
     async def cleared(_: web.Request) -> web.Response:
         gone = [asdict(fault) for fault in gate.faults.clear()]
+        gone += await asyncio.to_thread(breaks.clear) if breaks is not None else []
         await changed()
         return web.json_response(gone)
 
     async def removed(request: web.Request) -> web.Response:
         number = request.match_info["id"]
+        if breaks is not None and number.isdigit() and any(b["id"] == int(number) for b in breaks):
+            return web.json_response(await asyncio.to_thread(breaks.remove, int(number)))
         try:
             gone = gate.faults.remove(int(number))
         except (KeyError, ValueError):

@@ -97,8 +97,12 @@ class Faults:
         self._faults: dict[int, Fault] = {}
         self._ids = itertools.count(1)
 
+    def number(self) -> int:
+        """A number that no fault has."""
+        return next(self._ids)
+
     def add(self, fault: Fault) -> Fault:
-        fault.id = next(self._ids)
+        fault.id = self.number()
         self._faults[fault.id] = fault
         return fault
 

@@ -28,9 +28,10 @@ from drctl.deployment.project import package_of
 from drctl.deployment.switch import object_host
 from drctl.neighbours.dns import AuthoritativeDns, answer
 from drctl.neighbours.healthchecks import CHECKERS, METRICS_NAMESPACE, METRICS_REGION, http_fetch, run_checkers
-from drctl.world import rights, seeds
+from drctl.world import rights, seeds, sight
 from drctl.world.agents import publish_health
 from drctl.world.authority import Authority
+from drctl.world.breaks import Breaks
 from drctl.world.deploy import client, deploy
 from drctl.world.ministack import install
 from drctl.world.platform import ROUTES, LocalPlatform, now
@@ -84,6 +85,7 @@ class LocalWorld:
         self.told("starting AWS, two databases, two clusters, PagerDuty and Slack")
         self.platform = await asyncio.to_thread(LocalPlatform, self.policy)
         self._left.callback(self.platform.stop)
+        primary = self.policy.platform.clusters.primary.name
         self.world = World(
             self.root,
             speed=self.policy.speed,
@@ -93,6 +95,7 @@ class LocalWorld:
             local=self.local,
             says={"policies": str(self.policies.resolve())},
             on_dark=self.platform.darken,
+            breaks=Breaks(self.policy, self.platform.clusters[primary], self.platform.ec2),
         )
         await self._left.enter_async_context(self.world)
         self.platform.ails = self.world.gate.faults.ailing
@@ -202,7 +205,7 @@ class LocalWorld:
     async def _go_on(self) -> None:
         """The platform's agents and Route 53's checkers, until the world ends."""
         session = await self._left.enter_async_context(aiohttp.ClientSession())
-        region = self.policy.platform.regions.primary
+        region, primary = self.policy.platform.regions.primary, self.policy.platform.clusters.primary.name
         route53 = self.platform.client("cloudwatch", METRICS_REGION)
 
         async def publish(values: list[dict[str, Any]]) -> None:
@@ -225,6 +228,7 @@ class LocalWorld:
                     self.platform.client("cloudwatch", region),
                     lambda: region not in self.platform.dark,
                     self._stop,
+                    lambda: sight.seen(self.platform.clusters[primary]),
                 )
             ),
         ]

@@ -36,6 +36,7 @@ from drctl.neighbours.eks import Eks
 from drctl.neighbours.healthchecks import Evaluation, HealthCheckers
 from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
 from drctl.neighbours.kubernetes.app import make_app as kubernetes_app
+from drctl.neighbours.kubernetes.objects import Obj
 from drctl.neighbours.kubernetes.rbac import User
 from drctl.neighbours.kubernetes.status import Answer
 from drctl.neighbours.kubernetes.velero.store import BackupStore
@@ -45,7 +46,7 @@ from drctl.neighbours.rds.service import Rds
 from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel, Slack
 from drctl.neighbours.sts_token import Identity, Unauthorized, Verifier
-from drctl.world import people, seeds, workloads
+from drctl.world import nodes, people, seeds, workloads
 from drctl.world.ailing import KUBERNETES, SERVICES, Ails, felt
 from drctl.world.deploy import client, make_bucket
 from drctl.world.faults import Fault
@@ -85,6 +86,7 @@ class SharedKubeApi(KubeApi):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         self._turn = threading.RLock()
         super().__init__(*arguments, **named)
+        self.trouble.turn = self._turn
 
     def request(self, *arguments: Any) -> Answer:
         with self._turn:
@@ -97,6 +99,10 @@ class SharedKubeApi(KubeApi):
     def ready_deployment(self, namespace: str, name: str) -> bool:
         with self._turn:
             return super().ready_deployment(namespace, name)
+
+    def objects(self, key: str, namespace: str | None = None) -> list[Obj]:
+        with self._turn:
+            return super().objects(key, namespace)
 
 
 class LocalPlatform:
@@ -202,7 +208,7 @@ class LocalPlatform:
         self._open_buckets()
         for row in self._rows():
             group = row.node_group
-            size = (group.failover_size if row is platform.clusters.primary else STANDBY_NODES) if group else 0
+            size = (nodes.GROUP if row is platform.clusters.primary else STANDBY_NODES) if group else 0
             self.eks.add(
                 row.region,
                 row.name,
@@ -228,14 +234,16 @@ class LocalPlatform:
 
         self.store.upload = upload
 
-    def _furnish(self, row: Cluster, nodes: int) -> None:
+    def _furnish(self, row: Cluster, size: int) -> None:
         """The primary runs the workloads; the standby has a Velero on the replicated bucket and little else."""
         api = self.clusters[row.name]
         if row.node_group:
             # https://docs.aws.amazon.com/eks/latest/userguide/managed-node-groups.html: the label that EKS puts there
             api.workloads.node_labels["eks.amazonaws.com/nodegroup"] = row.node_group.name
         workloads.furnish(self.policy, row, api, self.ecr)
-        api.set_nodes(nodes)
+        api.set_nodes(size)
+        if row is self.policy.platform.clusters.primary:
+            nodes.furnish(self.policy, row, api, self.ec2)
         grant(api, self.policy, "primary" if row is self.policy.platform.clusters.primary else "standby")
         if row is not self.policy.platform.clusters.primary:
             return

@@ -25,6 +25,7 @@ from typing import IO, Self
 
 from aiohttp import web
 
+from drctl.world.breaks import Breaks
 from drctl.world.control import control
 from drctl.world.gate import Gate
 from drctl.world.ledger import Ledger
@@ -52,7 +53,7 @@ class Neighbour:
 class World:
     """`routes` maps a service, or `service:Operation`, to a neighbour's name: what the gate sends there.
     `local` is where the world writes its state, `root/.local` unless given; `says` are further lines of it.
-    `on_dark` is told which regions are wholly lost, before their AWS is.
+    `on_dark` is told which regions are wholly lost, before their AWS is; `breaks` breaks what is inside a cluster.
     """
 
     root: Path
@@ -65,6 +66,7 @@ class World:
     local: Path | None = None
     says: Mapping[str, object] = field(default_factory=dict)
     on_dark: Callable[[frozenset[str]], None] = lambda _: None
+    breaks: Breaks | None = None
     _left: AsyncExitStack = field(default_factory=AsyncExitStack, init=False)
     _stop: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _waited_for: bool = field(default=False, init=False)
@@ -111,7 +113,7 @@ class World:
             ledger=Ledger(self.state_path.parent / "ledger.jsonl"),
         )
         self.gate_port = await self._serve(self.gate.app(), self.gate_port)
-        self.control_port = await self._serve(control(self.gate, self.darken), self.control_port)
+        self.control_port = await self._serve(control(self.gate, self.darken, self.breaks), self.control_port)
         self._write_down(urls)
 
     async def _serve(self, app: web.Application, port: int, tls: ssl.SSLContext | None = None) -> int:

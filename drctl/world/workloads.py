@@ -85,14 +85,20 @@ def _workload(policy: Policy, service: Service) -> Iterator[dict[str, Any]]:
     for rewrite in policy.rewrites.rewrites:
         if isinstance(rewrite, Certificate) and rewrite.service == service.name:
             yield _ingress(service, where, rewrite)
+    # A volume can be on one node only, so its service has one pod, and the old one ends before the new one starts.
+    alone = bool(VOLUMES & set(service.depends_on))
     for name in service.deployments:
         yield _named("apps/v1", "Deployment", name, where) | {
             "spec": {
-                "replicas": REPLICAS,
+                "replicas": 1 if alone else REPLICAS,
+                **({"strategy": {"type": "Recreate"}} if alone else {}),
                 "selector": {"matchLabels": labels},
                 "template": {"metadata": {"labels": labels}, "spec": _pod(policy, service, name)},
             },
         }
+    if not alone:
+        budget = {"maxUnavailable": 1, "selector": {"matchLabels": labels}}
+        yield _named("policy/v1", "PodDisruptionBudget", service.name, where) | {"spec": budget}
 
 
 def _pod(policy: Policy, service: Service, name: str) -> dict[str, Any]:

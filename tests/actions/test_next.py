@@ -27,7 +27,7 @@ from chalicelib.actions.verify_write import Proof
 from chalicelib.actions.workload_ready import Readiness
 from chalicelib.core.outcome import Act, Call, Done, Next, Stuck, Wait
 from chalicelib.core.restoring import RESTORE
-from tests.actions import fences, s3_rows
+from tests.actions import failures, fences, s3_rows
 from tests.actions.stage import AT, DENIED, POLICY, SILENT, STANDBY, target
 
 REDIS = STANDBY | {"service": "redis"}
@@ -52,6 +52,7 @@ def restoring(*attempts: Attempt, good: tuple[Backup, ...] = (GOOD, OLDER)) -> R
 
 ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     *fences.ROWS,
+    *failures.ROWS,
     ("velero-location-read-only", STANDBY, SILENT, Wait, "looking again"),
     ("velero-location-read-only", STANDBY, DENIED, Stuck, "AccessDenied"),
     ("velero-location-read-only", STANDBY, None, Stuck, "does not exist"),
@@ -290,5 +291,5 @@ def test_rows_that_policy_no_longer_has_leave_the_image_mapping() -> None:
     assert call.params["body"] == {"data": {"registry-9": None, **image_registries(POLICY)}}
 
 
-def test_only_the_promotion_cannot_be_undone() -> None:
-    assert {c[0] for c in CALLS if not call_of(*c).reversible} == {"promote-replica"}
+def test_only_a_promotion_and_a_volume_that_is_released_cannot_be_undone() -> None:
+    assert {c[0] for c in CALLS if not call_of(*c).reversible} == {"promote-replica", "volumes-attached"}

@@ -232,6 +232,33 @@ def test_a_smaller_failure_below_an_open_incident_is_noted_there_and_opens_nothi
     assert "NodeReadiness is ALARM" in book.outbox[-1].text
 
 
+def test_a_pod_alarm_belongs_to_its_node_s_incident_and_to_its_region_s_whichever_comes_first() -> None:
+    book = take(take(empty(), alarm("PodAvailability")), alarm("NodeReadiness", seconds=5), seconds=5)
+    assert [i.scenario for i in book.incidents.values() if not i.ending] == ["node-failure"]
+    book = take(book, alarm(ROUTE53, seconds=9), seconds=9)
+    assert [i.scenario for i in book.incidents.values() if not i.ending] == [REGION]
+    later = take(take(suspected(), alarm("PodAvailability", seconds=3), seconds=3), Tick(), seconds=200)
+    assert only(later).scenario == REGION
+
+
+def test_pods_that_are_back_in_time_were_no_incident_and_late_ones_are() -> None:
+    book = take(empty(), alarm("PodAvailability"))
+    assert only(book).state is IncidentState.SUSPECTING
+    in_time = take(book, alarm("PodAvailability", AlarmState.OK, 60), seconds=60)
+    in_time = take(take(in_time, Tick(), seconds=90), Tick(), seconds=91)
+    assert {i.ending for i in in_time.incidents.values()} <= {"cleared"}
+    late = take(book, Tick(), seconds=90)
+    assert only(late).confirmed_at == at(90)
+
+
+def test_a_node_that_is_replaced_in_time_was_no_incident_and_one_that_is_not_is() -> None:
+    book = take(empty(), alarm("NodeReadiness"))
+    in_time = take(book, alarm("NodeReadiness", AlarmState.OK, 100), seconds=100)
+    in_time = take(take(in_time, Tick(), seconds=161), Tick(), seconds=180)
+    assert {i.ending for i in in_time.incidents.values()} <= {"cleared"}
+    assert only(take(book, Tick(), seconds=180)).confirmed_at == at(180)
+
+
 def _nodes_and_a_false_alarm(order: str) -> Book:
     node, region = alarm("NodeReadiness"), probe()
     book = take(empty(), *((node, region) if order == "before" else (region, node)))

@@ -19,7 +19,7 @@ from chalicelib.store.codec import read_incident
 from tests.crash.platform_in_process import SIDE_BY_SIDE, Platform
 
 _ID: Final = re.compile(r"-\d{8}T\d{6}")
-_ASKED: Final = re.compile(r"(approval-needed/\w+)-\d{6}")
+_ASKED: Final = re.compile(r"((?:approval-needed|step-stuck)/[a-z][a-z-]*)-\d{6}")
 REPEATABLE: Final = frozenset({"cloudwatch.PutMetricData", "s3.PutObject", "secrets-manager.PutSecretValue"})
 """They write the same once more: the switch's position, a page of which the newest is shown, a version by token."""
 LATENESS: Final = ("step-late/", "escalated/")
@@ -132,6 +132,8 @@ def _service(restore: Mapping[str, Any]) -> str:
 
 def _page(platform: Platform) -> dict[str, Any]:
     files = platform.s3.buckets[platform.policy.platform.responder.status_bucket].objects
+    if not files:
+        return {}  # nothing was told that has to do with customers
     summary = json.loads(files["api/v2/summary.json"])
     return {
         "files": sorted(files),

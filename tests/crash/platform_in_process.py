@@ -64,7 +64,7 @@ from drctl.neighbours.slack import Channel as SlackRoom
 from drctl.neighbours.slack import Slack
 from drctl.neighbours.sts import Sts
 from drctl.neighbours.sts_token import Unauthorized, Verifier
-from drctl.world import people, workloads
+from drctl.world import nodes, people, workloads
 from drctl.world.network import network
 from drctl.world.platform import BACKUPS_THERE, STANDBY_NODES
 from drctl.world.rights import grant
@@ -280,7 +280,7 @@ class Platform:
         self._secrets(primary.address.host, primary.address.port)
         for row in self._rows():
             group, api = row.node_group, self.clusters[row.name]
-            size = (group.failover_size if row is platform.clusters.primary else STANDBY_NODES) if group else 0
+            size = (nodes.GROUP if row is platform.clusters.primary else STANDBY_NODES) if group else 0
             self.eks.add(
                 row.region,
                 row.name,
@@ -293,6 +293,8 @@ class Platform:
                 api.workloads.node_labels["eks.amazonaws.com/nodegroup"] = group.name
             workloads.furnish(self.policy, row, api, self.ecr)
             api.set_nodes(size)
+            if row is platform.clusters.primary:
+                nodes.furnish(self.policy, row, api, self.ec2)
         self._rights()
         source = self.clusters[platform.clusters.primary.name]
         seed(source, workloads.objects(self.policy))

@@ -48,8 +48,11 @@ class NotOverError(Exception):
 
 class Story:
     """One telling. `stops` are where workers are stopped or answers are lost, by the number of the call; `breaks` is
-    what happens to the primary region; without `answers`, nobody answers a page.
+    what happens to the primary region; without `answers`, nobody answers a page. Another case is another `evidence`.
     """
+
+    note = "the region is gone"
+    """What the person says when they approve."""
 
     def __init__(
         self,
@@ -57,10 +60,12 @@ class Story:
         policy: Policy = POLICY,
         breaks: Callable[[Platform], None] = Platform.darken,
         answers: bool = True,
+        mode: str = "automatic",
     ) -> None:
         self.platform = Platform(stops, policy)
         self._breaks = breaks
         self._answers = answers
+        self._mode = mode
         self.crashes = 0
         self.failures = 0
         self._workers: dict[str, Responder] = {}
@@ -77,15 +82,19 @@ class Story:
     def begin(self) -> None:
         """What happens by itself from here."""
         clock = self.platform.clock
-        self._deliver(START, "command", {"command": "set-mode", "mode": "automatic"}, "automatic")
+        self._deliver(START, "command", {"command": "set-mode", "mode": self._mode}, "automatic")
         clock.at(DARK_AT, lambda: self._breaks(self.platform))
-        self._alarm(PROBE_AT, from_probe("standby-probe", healthy=False, changed_at=DARK_AT, reason="3 in a row"))
-        self._alarm(ALARM_AT, _route53())
-        self._alarm(SILENT_AT, from_heartbeat("primary", healthy=False, changed_at=SILENT_AT, reason="silent"))
+        self.evidence()
         clock.at(START, self._beat)
         if self._answers:
             clock.at(ALARM_AT, self._read)
         self._tick_at = START
+
+    def evidence(self) -> None:
+        """Who says that something failed, and when."""
+        self.alarm(PROBE_AT, from_probe("standby-probe", healthy=False, changed_at=DARK_AT, reason="3 in a row"))
+        self.alarm(ALARM_AT, _route53())
+        self.alarm(SILENT_AT, from_heartbeat("primary", healthy=False, changed_at=SILENT_AT, reason="silent"))
 
     def deploy(self, policy: Policy) -> None:
         """The responder is deployed with another policy: every worker is a new one."""
@@ -117,7 +126,9 @@ class Story:
 
         return self._invoke("tick", work) and held[-1]
 
-    def _alarm(self, when: datetime, signal: Signal) -> None:
+    def alarm(self, when: datetime, signal: Signal) -> None:
+        """Delivers a signal then, until it is taken in."""
+
         def work(responder: Responder) -> None:
             ways_in.alarms(responder, [signal], until=_until(responder))
 
@@ -178,7 +189,7 @@ class Story:
             self._say(f"acknowledge-{incident.id}", {"command": "acknowledge", "incident": incident.id})
             for ask in said.get("asks", ()):
                 if found := _ASK.match(ask):
-                    wanted = {"command": "approve", "plan": incident.plan, "note": "the region is gone"}
+                    wanted = {"command": "approve", "plan": incident.plan, "note": self.note}
                     # One yes a page: a page that rings again for the same step gets another.
                     self._say(f"approve-{alert.dedup_key}"[:120], {**wanted, **found.groupdict()})
         clock.at(clock.now() + timedelta(seconds=1), self._read)

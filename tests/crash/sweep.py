@@ -26,9 +26,14 @@ class Told:
     wrong: str
 
 
-def sweep(wanted: Callable[[int, str], Iterable[When]], expected: object, folder: Path) -> list[Told]:
+def sweep(
+    wanted: Callable[[int, str], Iterable[When]],
+    expected: object,
+    folder: Path,
+    story: Callable[[], Story] = Story,
+) -> list[Told]:
     """Tells a story for each fault that is `wanted` at a call (number, kind); `expected` is the ending of all."""
-    telling = _Sweep(Story(), wanted, folder)
+    telling = _Sweep(story(), wanted, folder)
     try:
         telling.story.tell()
         wrong = _wrong(telling, expected) if telling.child else ""

@@ -83,6 +83,7 @@ def test_what_is_declared_is_granted_there_looks_to_one_role_and_changes_to_the_
     assert looks == {
         ("rds:DescribeDBInstances", f"{west.format('rds')}:db:neurectomy-pg-west"),
         ("rds:DescribeDBInstances", f"{east.format('rds')}:db:neurectomy-pg"),
+        ("ec2:DescribeInstances", "*"),
         ("ec2:DescribeNetworkAcls", "*"),
         ("secretsmanager:GetSecretValue", secret),
     }

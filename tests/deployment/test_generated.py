@@ -27,7 +27,12 @@ from tests.deployment.conftest import ROOT
 
 FOLDER = ROOT / "policies"
 POLICY = load(FOLDER)
-KNOWS_NO_RESOURCE = {"cloudwatch:GetMetricStatistics", "cloudwatch:PutMetricData", "ec2:DescribeNetworkAcls"}
+KNOWS_NO_RESOURCE = {
+    "cloudwatch:GetMetricStatistics",
+    "cloudwatch:PutMetricData",
+    "ec2:DescribeInstances",
+    "ec2:DescribeNetworkAcls",
+}
 """By CloudWatch's and EC2's pages of the service authorization reference."""
 
 

@@ -38,7 +38,7 @@ AGENTS: tuple[Who, ...] = ("primary", "witness", "replica")
 Result = TypeVar("Result")
 
 
-def eventually(look: Callable[[], Result], *, within: float, what: str = "it") -> Result:
+def eventually(look: Callable[[], Result | None], *, within: float, what: str = "it") -> Result:
     """The first true thing that `look` returns; fails when there is none in time (seconds)."""
     patience, until = threading.Event(), time.monotonic() + within
     while time.monotonic() < until:

@@ -100,3 +100,31 @@ def test_an_unknown_filter_and_an_absent_entry_are_refused() -> None:
         stand.client.describe_network_acls(Filters=[{"Name": "colour", "Values": ["red"]}])
     with pytest.raises(ClientError, match=r"InvalidNetworkAclEntry\.NotFound"):
         stand.client.delete_network_acl_entry(NetworkAclId=ACL, RuleNumber=7, Egress=False)
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ({"InstanceIds": ["web-1"]}, "InvalidInstanceID.Malformed"),
+        ({"InstanceIds": ["i-0123456789abcdef0"]}, "InvalidInstanceID.NotFound"),
+        ({"Filters": [{"Name": "colour", "Values": ["red"]}]}, "InvalidParameterValue"),
+    ],
+)
+def test_instances_that_are_not_known_or_not_asked_for_rightly_are_refused(asked: dict[str, Any], code: str) -> None:
+    with pytest.raises(ClientError) as refused:
+        Stand().client.describe_instances(**asked)
+    assert refused.value.response["Error"]["Code"] == code
+
+
+def test_an_instance_says_its_state_and_a_terminated_one_has_no_name_any_more() -> None:
+    stand = Stand()
+    made = stand.ec2.instances.launch(REGION, ACCOUNT, "us-east-1a")
+    named = [{"Name": "private-dns-name", "Values": [made.name]}]
+    (found,) = stand.client.describe_instances(Filters=named)["Reservations"]
+    assert found["Instances"][0]["State"] == {"Code": 16, "Name": "running"}
+    stand.ec2.instances.turn(made.identifier, "terminated")
+    assert stand.client.describe_instances(Filters=named)["Reservations"] == []
+    (gone,) = stand.client.describe_instances(InstanceIds=[made.identifier])["Reservations"]
+    assert gone["Instances"][0]["State"] == {"Code": 48, "Name": "terminated"}
+    elsewhere = make_client(Aws({"ec2": stand.ec2}), "ec2", "us-west-2", account=ACCOUNT)
+    assert elsewhere.describe_instances()["Reservations"] == []

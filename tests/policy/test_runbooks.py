@@ -60,10 +60,11 @@ def test_steps_that_need_each_other_in_a_circle_are_told(broken: Broken) -> None
 
 
 def test_a_step_that_asks_without_a_reason_is_told(broken: Broken) -> None:
-    broken.edit("runbooks", "        asks_because: only a person can tell why no node came\n", "").says(
+    why = "a volume that is taken from a node that still writes is damaged, so a person makes sure that it is dead"
+    broken.edit("runbooks", f"        asks_because: {why}\n", "").says(
         "asking-step-says-why",
-        "runbooks.yaml runbooks[2].steps[0].asks_because",
-        at="- id: nodes",
+        "runbooks.yaml runbooks[2].steps[1].asks_because",
+        at="- id: volumes",
         found="nothing",
         allowed="where automatic is false",
     )

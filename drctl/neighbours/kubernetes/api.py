@@ -21,7 +21,9 @@ from urllib.parse import unquote
 from drctl.neighbours.kubernetes import kinds, native, reviews
 from drctl.neighbours.kubernetes.asking import Address, Asking, address
 from drctl.neighbours.kubernetes.deletes import Deletes
+from drctl.neighbours.kubernetes.karpenter import Karpenter
 from drctl.neighbours.kubernetes.namespaces import Namespaces
+from drctl.neighbours.kubernetes.nodes import Nodes
 from drctl.neighbours.kubernetes.objects import Cluster, Obj, stamp
 from drctl.neighbours.kubernetes.rbac import (
     ANONYMOUS,
@@ -35,6 +37,7 @@ from drctl.neighbours.kubernetes.rbac import (
 from drctl.neighbours.kubernetes.reads import Reads
 from drctl.neighbours.kubernetes.status import Answer, RefusedError, no_such_path, not_acceptable, unauthorized
 from drctl.neighbours.kubernetes.subresources import Subresources
+from drctl.neighbours.kubernetes.trouble import Trouble
 from drctl.neighbours.kubernetes.velero.backups import Backups, write_files
 from drctl.neighbours.kubernetes.velero.filters import capture
 from drctl.neighbours.kubernetes.velero.locations import Locations
@@ -43,6 +46,7 @@ from drctl.neighbours.kubernetes.velero.restores import Restores
 from drctl.neighbours.kubernetes.velero.schedules import Schedules
 from drctl.neighbours.kubernetes.velero.shared import Partial, Velero, duration
 from drctl.neighbours.kubernetes.velero.store import BackupStore, StoredBackup
+from drctl.neighbours.kubernetes.volumes import Volumes
 from drctl.neighbours.kubernetes.workloads import Workloads
 from drctl.neighbours.kubernetes.writes import Writes
 
@@ -96,11 +100,20 @@ class KubeApi:
         self.velero = Velero(self.cluster, location, velero)
         self.url = url
         self.workloads = Workloads(self.cluster, pods_per_node)
+        self.nodes = Nodes(self.cluster)
+        self.volumes = Volumes(self.cluster)
+        self.karpenter = Karpenter(self.cluster)
+        self.workloads.mounted = self.volumes.mounted
+        self.nodes.on_unknown = self.karpenter.gone
+        self.trouble = Trouble(self.cluster, self.workloads, self.nodes, self.karpenter)
         self.backups = Backups(self.velero)
         self.restores = Restores(self.velero)
         self.cluster.controllers = [
             Namespaces(self.cluster),
             self.workloads,
+            self.nodes,
+            self.volumes,
+            self.karpenter,
             Locations(self.velero),
             self.backups,
             self.restores,

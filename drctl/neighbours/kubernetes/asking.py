@@ -142,7 +142,9 @@ class Asking:
         sent = self.read("DeleteOptions") if self.body.strip() else {}
         if not isinstance(sent.get("preconditions") or {}, dict):
             raise bad_request("json: cannot unmarshal into Go struct field DeleteOptions.preconditions")
-        named = {k: self.query[k] for k in ("propagationPolicy",) if k in self.query}
+        named: dict[str, Any] = {k: self.query[k] for k in ("propagationPolicy",) if k in self.query}
+        if "gracePeriodSeconds" in self.query:
+            named["gracePeriodSeconds"] = int(self.query["gracePeriodSeconds"])
         return sent | named
 
 

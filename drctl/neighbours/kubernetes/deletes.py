@@ -6,13 +6,27 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from drctl.neighbours.kubernetes.asking import Asking, answered, success
-from drctl.neighbours.kubernetes.kinds import Resource
+from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Cluster, Obj, stamp
 from drctl.neighbours.kubernetes.reads import Reads
 from drctl.neighbours.kubernetes.status import Answer, conflict, details
+
+GRACE: Final = 30
+"""Seconds; the default of `terminationGracePeriodSeconds`."""
+
+
+def terminating(cluster: Cluster, pod: Obj, grace: int = GRACE) -> Obj:
+    """Marks a pod that its kubelet has yet to end; a mark that is there stays as it is."""
+    if "deletionTimestamp" in pod["metadata"]:
+        return pod
+    new = copy.deepcopy(pod)
+    until = cluster.now + timedelta(seconds=grace / cluster.speed)
+    new["metadata"] |= {"deletionTimestamp": stamp(until), "deletionGracePeriodSeconds": grace}
+    return cluster.write(by_key("pods"), new)
 
 
 class Deletes:
@@ -55,7 +69,18 @@ class Deletes:
             else:
                 meta["deletionGracePeriodSeconds"] = 0
             return self.cluster.write(resource, obj)
+        if resource.kind == "Pod" and obj["spec"].get("nodeName") in self.cluster.silent:
+            return self._without_kubelet(resource, obj, options)
         return self._deleted(resource, self.cluster.remove(resource, obj))
+
+    def _without_kubelet(self, resource: Resource, obj: Obj, options: Mapping[str, Any]) -> Obj:
+        """Nobody ends the containers, so the pod stays, unless it is deleted with a grace period of 0
+        (kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle, "Forced Pod termination").
+        """
+        grace = options.get("gracePeriodSeconds")
+        if grace == 0:
+            return self._deleted(resource, self.cluster.remove(resource, obj))
+        return terminating(self.cluster, obj, GRACE if grace is None else int(grace))
 
     @staticmethod
     def _deleted(resource: Resource, obj: Obj) -> Obj:

@@ -76,6 +76,17 @@ _NATIVE: Final = (
         details_on_delete=False,
         short=("pvc",),
     ),
+    Resource(
+        "",
+        "v1",
+        "persistentvolumes",
+        "PersistentVolume",
+        False,
+        "core_v1",
+        status=True,
+        details_on_delete=False,
+        short=("pv",),
+    ),
     Resource("apps", "v1", "deployments", "Deployment", True, "apps_v1", True, True, True, short=("deploy",)),
     Resource(
         "policy",

@@ -24,6 +24,7 @@ IMAGE_WAITS: Final = (10.0, 300.0)
 CONFIG_WAITS: Final = 10.0
 """Seconds between two tries: of an image doubling from the first to the last, of a configuration."""
 CLAIMS: Final = "persistentvolumeclaims"
+VOLUMES: Final = "persistentvolumes"
 CLASSES: Final = "storageclasses.storage.k8s.io"
 ACCOUNTS: Final = "serviceaccounts"
 EVENTS: Final = "events"
@@ -69,6 +70,11 @@ def _lacking(cluster: Cluster, namespace: str, container: Mapping[str, Any]) -> 
                 yield f'{kind} "{ref["name"]}" not found'
             elif ref["key"] not in (found.get("data") or {}):
                 yield f"couldn't find key {ref['key']} in {shown} {namespace}/{ref['name']}"
+
+
+def creating(pod: Obj, now: str) -> Obj:
+    """The pod while its node gets ready for it: every container is ContainerCreating."""
+    return not_started(pod, Waiting("", "", ""), now)
 
 
 def not_started(pod: Obj, found: Waiting, now: str) -> Obj:
@@ -121,9 +127,29 @@ def bind(cluster: Cluster, claim: Obj) -> None:
         return
     new = copy.deepcopy(claim)
     new["spec"]["volumeName"] = f"pvc-{claim['metadata']['uid']}"
+    _provision(cluster, new)
     asked = (claim["spec"].get("resources") or {}).get("requests") or {}
     new["status"] = {"phase": "Bound", "accessModes": claim["spec"].get("accessModes", []), "capacity": asked}
     cluster.write(by_key(CLAIMS), new)
+
+
+def _provision(cluster: Cluster, claim: Obj) -> None:
+    """The volume of a claim, as external-provisioner makes it for a CSI driver. Simplified: it lies in no zone."""
+    spec, meta, name = claim["spec"], claim["metadata"], claim["spec"]["volumeName"]
+    if cluster.get(VOLUMES, "", name) is not None:
+        return
+    found = cluster.get(CLASSES, "", spec["storageClassName"]) or {}
+    about = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "name": meta["name"], "namespace": meta["namespace"]}
+    volume = {
+        "accessModes": spec.get("accessModes", []),
+        "capacity": (spec.get("resources") or {}).get("requests") or {},
+        "claimRef": {**about, "uid": meta["uid"]},
+        "csi": {"driver": found.get("provisioner", ""), "volumeHandle": f"vol-{meta['uid'].replace('-', '')[:17]}"},
+        "persistentVolumeReclaimPolicy": "Delete",
+        "storageClassName": spec["storageClassName"],
+        "volumeMode": "Filesystem",
+    }
+    cluster.create(by_key(VOLUMES), {"metadata": {"name": name}, "spec": volume, "status": {"phase": "Bound"}})
 
 
 def unbound(cluster: Cluster, pod: Obj) -> str | None:
@@ -140,15 +166,27 @@ def unbound(cluster: Cluster, pod: Obj) -> str | None:
     return None
 
 
-def unscheduled(nodes: int, allowed: int, unbound: str | None) -> str:
-    """What the scheduler says of a pod that no node takes."""
+def unscheduled(nodes: int, allowed: int, unbound: str | None, tainted: Mapping[str, int]) -> str:
+    """What the scheduler says of a pod that no node takes; `tainted` is how many nodes have a taint that keeps it
+    out.
+    """
     if not nodes:
         return "no nodes available to schedule pods"
-    why = unbound or (f"{nodes} Too many pods" if allowed == nodes else "")
-    if not why:
-        full = f", {allowed} Too many pods" if allowed else ""
-        why = f"{nodes - allowed} {UNMATCHED}{full}"
-    return f"0/{nodes} nodes are available: {why}."
+    unmatched = nodes - allowed - sum(tainted.values())
+    said = [f"{n} node(s) had untolerated taint {{{taint}}}" for taint, n in sorted(tainted.items())]
+    said += [f"{unmatched} {UNMATCHED}"] if unmatched else []
+    said += [f"{allowed} Too many pods"] if allowed else []
+    return f"0/{nodes} nodes are available: {unbound or ', '.join(said)}."
+
+
+def untolerated(node: Obj) -> str:
+    """The first taint that keeps a pod without tolerations out, as the scheduler writes it
+    (plugins/tainttoleration); "" when there is none.
+    """
+    for taint in node["spec"].get("taints") or ():
+        if taint["effect"] in ("NoSchedule", "NoExecute"):
+            return f"{taint['key']}: {taint.get('value', '')}"
+    return ""
 
 
 def fits(node: Obj, pod: Obj) -> bool:
@@ -184,26 +222,34 @@ def _compares(operator: str, found: str, wanted: str) -> bool:
     return int(found) > int(wanted) if operator == "Gt" else int(found) < int(wanted)
 
 
-def tell(cluster: Cluster, about: Obj, reason: str, message: str) -> None:
-    """An Event about an object, once for each thing it says."""
+def tell(cluster: Cluster, about: Obj, reason: str, message: str, source: str = "persistentvolume-controller") -> None:
+    """An Event about an object: one for each thing it says, counted when it is said again. What lies in no namespace
+    is told of in `default` (client-go, tools/record/event.go).
+    """
     meta, now = about["metadata"], stamp(cluster.now)
-    space = meta["namespace"]
+    space = meta.get("namespace") or "default"
     for event in cluster.every_object(EVENTS, space):
         if (event["involvedObject"]["uid"], event["reason"], event["message"]) == (meta["uid"], reason, message):
+            cluster.write(by_key(EVENTS), {**event, "count": event["count"] + 1, "lastTimestamp": now})
             return
     kind = {"kind": about["kind"], "apiVersion": about["apiVersion"]}
     cluster.create(
         by_key(EVENTS),
         {
             "metadata": {"generateName": f"{meta['name']}.", "namespace": space},
-            "involvedObject": {**kind, "namespace": space, "name": meta["name"], "uid": meta["uid"]},
+            "involvedObject": {
+                **kind,
+                "namespace": meta.get("namespace", ""),
+                "name": meta["name"],
+                "uid": meta["uid"],
+            },
             "reason": reason,
             "message": message,
             "type": "Warning",
             "count": 1,
             "firstTimestamp": now,
             "lastTimestamp": now,
-            "source": {"component": "persistentvolume-controller"},
+            "source": {"component": source},
         },
     )
 

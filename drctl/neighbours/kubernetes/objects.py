@@ -51,6 +51,8 @@ class Cluster:
         self.revision = 100
         self.controllers: list[Controller] = []
         self.unsettled: set[str] = set()
+        self.silent: set[str] = set()
+        """Nodes whose kubelet posts nothing and ends no pod."""
         self._kept: dict[str, dict[tuple[str, str], Obj]] = {}
         self._alarms: list[tuple[datetime, int, str, str, tuple[str, ...]]] = []
         self._made = 0
@@ -159,7 +161,9 @@ class Cluster:
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
         if new == old:
             return old
-        if "deletionTimestamp" in meta and not meta.get("finalizers") and resource.kind != "Namespace":
+        # A pod with a grace period goes when its kubelet has ended it, not before.
+        ends_itself = resource.kind == "Namespace" or bool(meta.get("deletionGracePeriodSeconds"))
+        if "deletionTimestamp" in meta and not meta.get("finalizers") and not ends_itself:
             return self.remove(resource, new)
         self._keep(resource, new)
         self._tell(resource, new, gone=False)

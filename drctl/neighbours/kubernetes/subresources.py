@@ -7,13 +7,13 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from drctl.neighbours.kubernetes import selectors
+from drctl.neighbours.kubernetes import budgets
 from drctl.neighbours.kubernetes.asking import Asking, answered, success
 from drctl.neighbours.kubernetes.deletes import Deletes
 from drctl.neighbours.kubernetes.kinds import Resource
 from drctl.neighbours.kubernetes.objects import Cluster, Obj
 from drctl.neighbours.kubernetes.reads import Reads
-from drctl.neighbours.kubernetes.status import Answer, Cause, RefusedError, internal, invalid, no_such_path, not_found
+from drctl.neighbours.kubernetes.status import Answer, Cause, internal, invalid, no_such_path, not_found
 from drctl.neighbours.kubernetes.writes import Writes
 
 
@@ -80,20 +80,8 @@ class Subresources:
     def _evict(self, resource: Resource, asking: Asking) -> Answer:
         """policy/v1 Eviction: 429 when a budget has nothing left (kubernetes.io/docs/concepts/scheduling-eviction)."""
         pod = self.reads.find(resource, asking.address)
-        labels = pod["metadata"].get("labels") or {}
-        for budget in self.cluster.every_object("poddisruptionbudgets.policy", asking.address.namespace):
-            status = budget.get("status") or {}
-            if selectors.selects(budget["spec"].get("selector"), labels) and not status.get("disruptionsAllowed"):
-                text = (
-                    f"The disruption budget {budget['metadata']['name']} needs {status.get('desiredHealthy', 0)} "
-                    f"healthy pods and has {status.get('currentHealthy', 0)} currently"
-                )
-                raise RefusedError(
-                    429,
-                    "Cannot evict pod as it would violate the pod's disruption budget.",
-                    "TooManyRequests",
-                    {"causes": [{"reason": "DisruptionBudget", "message": text}]},
-                )
+        if (refused := budgets.refusal(self.cluster, pod)) is not None:
+            raise refused
         self.deletes.take_away(resource, pod, {})
         return answered(201, success(201))
 

@@ -9,24 +9,24 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from drctl.neighbours.kubernetes import kubelet
+from drctl.neighbours.kubernetes import budgets, crashing, kubelet, nodes
+from drctl.neighbours.kubernetes.budgets import BUDGETS, is_going, is_ready, share
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Cluster, Obj, instant, stamp
-from drctl.neighbours.kubernetes.selectors import selects
 
 READY: Final = 20.0
 """Seconds from a pod's node until it serves: image pull, start, probes."""
 NODES: Final = "nodes"
+MOUNT_AGAIN: Final = 2.0
+"""Seconds between two looks of a kubelet at whether its pod's volumes are attached."""
 PODS: Final = "pods"
 DEPLOYMENTS: Final = "deployments.apps"
-BUDGETS: Final = "poddisruptionbudgets.policy"
 _HASH: Final = "pod-template-hash"
-_CAPACITY: Final = {"cpu": "4", "memory": "16Gi"}
 
 
 class Workloads:
@@ -35,18 +35,23 @@ class Workloads:
     name = "workloads"
 
     def __init__(self, cluster: Cluster, pods_per_node: int) -> None:
-        """`node_labels` are put on every node made from then on, `zones` in turn; `pull` says what nodes cannot get."""
+        """`node_labels` are put on every node made from then on, `zones` in turn; `pull` says what nodes cannot get,
+        `mounted` whether a pod's volumes are attached to its node.
+        """
         self.cluster = cluster
         self.pods_per_node = pods_per_node
         self.node_labels: dict[str, str] = {}
         self.zones: tuple[str, ...] = ()
         self.pull: kubelet.Pull = lambda _image: None
+        self.crashing = crashing.Crashing(cluster)
+        self.mounted: Callable[[Obj], bool] = lambda _pod: True
         self._templates: dict[str, list[str]] = {}
         self._tries: dict[str, int] = {}
 
     def set_nodes(self, count: int) -> None:
         """Makes the cluster have `count` nodes, Ready at once; pods on a node that goes are made anew elsewhere."""
-        have = self.cluster.every_object(NODES)
+        prefix = f"{self.cluster.name}-node-"
+        have = [n for n in self.cluster.every_object(NODES) if n["metadata"]["name"].startswith(prefix)]
         for number in range(len(have) + 1, count + 1):
             self.cluster.create(by_key(NODES), self._node(number))
         numbered = sorted(have, key=lambda n: int(n["metadata"]["name"].rpartition("-")[2]))
@@ -57,25 +62,9 @@ class Workloads:
             self.cluster.remove(by_key(NODES), node)
 
     def _node(self, number: int) -> Obj:
-        now = stamp(self.cluster.now)
-        ready = {
-            "type": "Ready",
-            "status": "True",
-            "lastHeartbeatTime": now,
-            "lastTransitionTime": now,
-            "reason": "KubeletReady",
-            "message": "kubelet is posting ready status",
-        }
         name = f"{self.cluster.name}-node-{number}"
-        room = {**_CAPACITY, "pods": str(self.pods_per_node)}
-        labels = {"kubernetes.io/hostname": name, **self.node_labels}
-        if self.zones:
-            labels["topology.kubernetes.io/zone"] = self.zones[(number - 1) % len(self.zones)]
-        return {
-            "metadata": {"name": name, "labels": labels},
-            "spec": {},
-            "status": {"capacity": room, "allocatable": room, "conditions": [ready]},
-        }
+        zone = self.zones[(number - 1) % len(self.zones)] if self.zones else ""
+        return nodes.made(self.cluster, name, self.pods_per_node, {**nodes.labels(name, zone), **self.node_labels})
 
     def ready(self, namespace: str, name: str) -> bool:
         """Whether the Deployment is Available and has a pod that serves."""
@@ -94,17 +83,25 @@ class Workloads:
         if what == "ready":
             pod = self.cluster.get(PODS, key[0], key[1])
             if pod is not None and pod["metadata"]["uid"] == key[2]:
-                self._start(pod)
+                self.start(pod)
         else:
             self._settle()
 
-    def _start(self, pod: Obj) -> None:
+    def start(self, pod: Obj) -> None:
         """Starts the pod, or says what it waits for and tries again later."""
         meta, now = pod["metadata"], stamp(self.cluster.now)
+        if pod["spec"]["nodeName"] in self.cluster.silent or is_going(pod):
+            return  # no kubelet starts it; `nodes.py` tries again when there is one
+        if not self.mounted(pod):
+            self.cluster.write(by_key(PODS), kubelet.creating(pod, now))
+            self.cluster.after(MOUNT_AGAIN, self.name, "ready", meta["namespace"], meta["name"], meta["uid"])
+            return
         found = kubelet.waiting(self.cluster, pod, self.pull)
         if found is None:
             self._tries.pop(meta["uid"], None)
-            self.cluster.write(by_key(PODS), _running(pod, now))
+            pause = self.crashing.started(pod)
+            if pause is not None:
+                self.cluster.after(pause, self.name, "ready", meta["namespace"], meta["name"], meta["uid"])
             return
         self.cluster.write(by_key(PODS), kubelet.not_started(pod, found, now))
         tries = self._tries[meta["uid"]] = self._tries.get(meta["uid"], -1) + 1
@@ -125,12 +122,12 @@ class Workloads:
         for deployment in self.cluster.every_object(DEPLOYMENTS):
             self._report(deployment, owned.get(deployment["metadata"]["uid"], []))
         for budget in self.cluster.every_object(BUDGETS):
-            self._report_budget(budget)
+            budgets.report(self.cluster, budget)
 
     def _by_owner(self) -> dict[str, list[Obj]]:
         found: dict[str, list[Obj]] = {}
         for pod in self.cluster.every_object(PODS):
-            for owner in pod["metadata"].get("ownerReferences") or ():
+            for owner in () if is_going(pod) else pod["metadata"].get("ownerReferences") or ():
                 found.setdefault(owner["uid"], []).append(pod)
         return found
 
@@ -140,7 +137,7 @@ class Workloads:
         wanted, mark = deployment["spec"].get("replicas", 1), template_hash(deployment)
         current = [p for p in own if p["metadata"]["labels"].get(_HASH) == mark]
         old = [p for p in own if p not in current]
-        surplus = sorted(current, key=_is_ready)[: max(0, len(current) - wanted)]
+        surplus = sorted(current, key=is_ready)[: max(0, len(current) - wanted)]
         for pod in surplus:
             self.cluster.remove(by_key(PODS), pod)
         if (deployment["spec"].get("strategy") or {}).get("type") == "Recreate":
@@ -159,9 +156,9 @@ class Workloads:
     def _outdated(deployment: Obj, wanted: int, current: list[Obj], old: list[Obj]) -> list[Obj]:
         """The pods of older templates that may go now, unready ones first, so that enough stay available."""
         least = wanted - _most_unavailable(deployment, wanted)
-        unready = sum(not _is_ready(p) for p in current)
+        unready = sum(not is_ready(p) for p in current)
         spare = max(0, len(current) + len(old) - least - unready)
-        return sorted(old, key=_is_ready)[:spare]
+        return sorted(old, key=is_ready)[:spare]
 
     def _pod(self, deployment: Obj, mark: str) -> Obj:
         meta, template = deployment["metadata"], copy.deepcopy(deployment["spec"]["template"])
@@ -196,11 +193,12 @@ class Workloads:
     def _schedule(self) -> None:
         pods = self.cluster.every_object(PODS)
         taken = [p["spec"]["nodeName"] for p in pods if p["spec"].get("nodeName")]
-        nodes = [n for n in self.cluster.every_object(NODES) if not n["spec"].get("unschedulable")]
-        room = {n["metadata"]["name"]: self.pods_per_node - taken.count(n["metadata"]["name"]) for n in nodes}
+        ours = [n for n in self.cluster.every_object(NODES) if not n["spec"].get("unschedulable")]
+        room = {n["metadata"]["name"]: self.pods_per_node - taken.count(n["metadata"]["name"]) for n in ours}
+        tainted = Counter(kubelet.untolerated(n) for n in ours if kubelet.untolerated(n))
         waiting = [p for p in pods if not p["spec"].get("nodeName")]
         for pod in sorted(waiting, key=lambda p: int(p["metadata"]["resourceVersion"])):
-            allowed = [n["metadata"]["name"] for n in nodes if kubelet.fits(n, pod)]
+            allowed = [n["metadata"]["name"] for n in ours if not kubelet.untolerated(n) and kubelet.fits(n, pod)]
             node = max(allowed, key=lambda name: room[name], default="")
             new = copy.deepcopy(pod)
             unbound = kubelet.unbound(self.cluster, pod)
@@ -211,7 +209,7 @@ class Workloads:
                 meta = new["metadata"]
                 self.cluster.after(READY, self.name, "ready", meta["namespace"], meta["name"], meta["uid"])
             else:
-                text = kubelet.unscheduled(len(room), len(allowed), unbound)
+                text = kubelet.unscheduled(len(room), len(allowed), unbound, tainted)
                 before = next(iter(new["status"].get("conditions") or ()), None)
                 if before is None or before.get("message") != text:
                     at = before["lastTransitionTime"] if before else stamp(self.cluster.now)
@@ -224,7 +222,7 @@ class Workloads:
     def _report(self, deployment: Obj, own: list[Obj]) -> None:
         mark, now = template_hash(deployment), stamp(self.cluster.now)
         wanted = deployment["spec"].get("replicas", 1)
-        ready = sum(_is_ready(p) for p in own)
+        ready = sum(is_ready(p) for p in own)
         updated = sum(p["metadata"]["labels"].get(_HASH) == mark for p in own)
         status: dict[str, Any] = {"observedGeneration": deployment["metadata"]["generation"]}
         counts = {
@@ -291,47 +289,6 @@ class Workloads:
             self.cluster.at(until + timedelta(seconds=1), self.name, "deadline")
         return False
 
-    def _owners(self, pods: list[Obj]) -> list[Obj]:
-        uids = {o["uid"] for p in pods for o in p["metadata"].get("ownerReferences") or ()}
-        return [d for d in self.cluster.every_object(DEPLOYMENTS) if d["metadata"]["uid"] in uids]
-
-    def _report_budget(self, budget: Obj) -> None:
-        spec, meta = budget["spec"], budget["metadata"]
-        pods = [
-            p
-            for p in self.cluster.every_object(PODS, meta["namespace"])
-            if selects(spec.get("selector"), p["metadata"].get("labels") or {})
-        ]
-        expected, healthy = len(pods), sum(_is_ready(p) for p in pods)
-        if spec.get("maxUnavailable") is not None or isinstance(spec.get("minAvailable"), str):
-            expected = sum(d["spec"].get("replicas", 1) for d in self._owners(pods))
-        if spec.get("maxUnavailable") is not None:
-            desired = max(0, expected - _share(spec["maxUnavailable"], expected, up=True))
-        else:
-            desired = _share(spec.get("minAvailable", 1), expected, up=True)
-        allowed = max(0, healthy - desired) if expected else 0
-        reason = "SufficientPods" if allowed else "InsufficientPods"
-        before = {c["type"]: c for c in (budget.get("status") or {}).get("conditions") or ()}.get("DisruptionAllowed")
-        same = before is not None and before["reason"] == reason
-        condition = {
-            "type": "DisruptionAllowed",
-            "status": str(bool(allowed)),
-            "observedGeneration": meta["generation"],
-            "lastTransitionTime": before["lastTransitionTime"] if before and same else stamp(self.cluster.now),
-            "reason": reason,
-            "message": "",
-        }
-        new = copy.deepcopy(budget)
-        new["status"] = {
-            "observedGeneration": meta["generation"],
-            "disruptionsAllowed": allowed,
-            "currentHealthy": healthy,
-            "desiredHealthy": desired,
-            "expectedPods": expected,
-            "conditions": [condition],
-        }
-        self.cluster.write(by_key(BUDGETS), new)
-
 
 def template_hash(deployment: Obj) -> str:
     text = json.dumps(deployment["spec"].get("template"), sort_keys=True)
@@ -342,21 +299,8 @@ def _replicas(deployment: Obj, mark: str) -> str:
     return f"{deployment['metadata']['name']}-{mark}"
 
 
-def _is_ready(pod: Obj) -> bool:
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions") or ())
-
-
 def _condition(kind: str, status: str, now: str) -> dict[str, Any]:
     return {"type": kind, "status": status, "lastProbeTime": None, "lastTransitionTime": now}
-
-
-def _running(pod: Obj, now: str) -> Obj:
-    new = copy.deepcopy(pod)
-    scheduled = [c for c in new["status"].get("conditions") or () if c["type"] == "PodScheduled"]
-    more = [_condition(kind, "True", now) for kind in ("Initialized", "ContainersReady", "Ready")]
-    kept = {k: v for k, v in new["status"].items() if k != "containerStatuses"}
-    new["status"] = {**kept, "phase": "Running", "startTime": now, "conditions": [*scheduled, *more]}
-    return new
 
 
 def _kept(
@@ -376,16 +320,9 @@ def _kept(
 
 def _surge(deployment: Obj, wanted: int) -> int:
     rolling = (deployment["spec"].get("strategy") or {}).get("rollingUpdate") or {}
-    return _share(rolling.get("maxSurge", 1), wanted, up=True)
+    return share(rolling.get("maxSurge", 1), wanted, up=True)
 
 
 def _most_unavailable(deployment: Obj, wanted: int) -> int:
     rolling = (deployment["spec"].get("strategy") or {}).get("rollingUpdate") or {}
-    return _share(rolling.get("maxUnavailable", 0), wanted, up=False)
-
-
-def _share(value: int | str, whole: int, *, up: bool) -> int:
-    if isinstance(value, int):
-        return value
-    exact = whole * int(value.rstrip("%")) / 100
-    return math.ceil(exact) if up else math.floor(exact)
+    return share(rolling.get("maxUnavailable", 0), wanted, up=False)

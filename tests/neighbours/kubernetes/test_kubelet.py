@@ -66,7 +66,7 @@ def test_an_image_is_tried_again_ever_more_seldom_and_runs_once_it_is_there(api:
     assert len(tries) == 6  # at once, then after 10, 20, 40, 80 and 160 s; the next one after 300 s
     api.workloads.pull = lambda _image: None
     clock.move(301)
-    assert "containerStatuses" not in pod_of(api)["status"]
+    assert "running" in pod_of(api)["status"]["containerStatuses"][0]["state"]
     assert api.ready_deployment("shop", "web")
 
 

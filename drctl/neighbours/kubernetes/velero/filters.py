@@ -15,12 +15,16 @@ Spec = Mapping[str, Any]
 _NEVER: Final = (
     "nodes",
     "namespaces",
+    "persistentvolumes",
+    "volumeattachments.storage.k8s.io",
     "backups.velero.io",
     "restores.velero.io",
     "downloadrequests.velero.io",
     "deletebackuprequests.velero.io",
 )
-"""Not captured: what no restore brings back; namespaces, which go with their objects; requests meant only for now."""
+"""Not captured: what no restore brings back; volumes, which are provisioned anew for a restored claim; namespaces,
+which go with their objects; requests meant only for now.
+"""
 
 
 def named(resource: Resource, names: Iterable[str]) -> bool:

@@ -1,0 +1,104 @@
+"""What can be broken inside the primary cluster, for `drctl break pods` and `drctl break node`, and how that ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from chalicelib.policy import Policy
+from drctl.neighbours.ec2 import Ec2
+from drctl.neighbours.kubernetes.api import KubeApi
+from drctl.neighbours.kubernetes.karpenter import CLAIMS
+from drctl.neighbours.kubernetes.volumes import ATTACHMENTS
+
+KINDS: Final = ("pods", "node")
+FIELDS: Final = frozenset({"kind", "service", "crash_loop", "node", "volume_stuck"})
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """One thing that is broken. `id` is drawn from the same numbers as the gate's faults."""
+
+    id: int
+    kind: str
+    what: str
+    because: str
+
+
+class Breaks:
+    """The breaks there are now."""
+
+    def __init__(self, policy: Policy, api: KubeApi, ec2: Ec2) -> None:
+        self._policy, self._api, self._ec2 = policy, api, ec2
+        self._breaks: dict[int, tuple[Break, Callable[[], None]]] = {}
+
+    def add(self, number: int, wanted: dict[str, Any]) -> Break:
+        """Breaks it. Raises ValueError with what is allowed."""
+        unknown = set(wanted) - FIELDS
+        if unknown:
+            raise ValueError(f"a break has {', '.join(sorted(unknown))}, expected are {', '.join(sorted(FIELDS))}")
+        made, end = self._pods(number, wanted) if wanted["kind"] == "pods" else self._node(number, wanted)
+        self._breaks[number] = (made, end)
+        return made
+
+    def remove(self, number: int) -> dict[str, Any]:
+        """Mends it. Raises KeyError when there is none of that number."""
+        made, end = self._breaks.pop(number)
+        end()
+        return asdict(made)
+
+    def clear(self) -> list[dict[str, Any]]:
+        """Mends everything."""
+        return [self.remove(number) for number in tuple(self._breaks)]
+
+    def __iter__(self) -> Any:
+        return iter([asdict(made) for made, _ in self._breaks.values()])
+
+    def _pods(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
+        rows = {s.name: s for s in self._policy.services.services if s.deployments}
+        service = rows.get(str(wanted.get("service")))
+        if service is None:
+            raise ValueError(f"service is {wanted.get('service')!r}, allowed are {', '.join(rows)}")
+        places = [(service.namespace or "", name) for name in service.deployments]
+        trouble = self._api.trouble
+        if wanted.get("crash_loop"):
+            for place in places:
+                trouble.crash(*place, exit_code=1, message="broken by drctl break pods")
+
+            def end() -> None:
+                for place in places:
+                    trouble.end_crash(*place)
+
+            because = "its containers exit with code 1, and crash in a loop"
+            return Break(number, "pods", service.name, because), end
+        count = sum(trouble.kill_pods(*place) for place in places)
+        because = f"{count} pods are gone; Kubernetes starts others"
+        return Break(number, "pods", service.name, because), lambda: None
+
+    def _node(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
+        stuck, known = bool(wanted.get("volume_stuck")), self._names()
+        name = wanted.get("node") or next(iter(self._holding() if stuck else self._holding() or known), None)
+        if name not in known:
+            raise ValueError(f"node is {name!r}, allowed are Karpenter's: {', '.join(known)}")
+        instance = name.partition(".")[0]
+        if not stuck:
+            self._ec2.instances.turn(instance, "terminated")
+            self._api.trouble.lose_node(name)
+            return Break(number, "node", name, f"its instance {instance} is terminated"), lambda: None
+        self._ec2.instances.turn(instance, "stopped")
+        self._api.trouble.lose_node(name)
+
+        def end() -> None:
+            self._ec2.instances.turn(instance, "running")
+            self._api.trouble.find_node(name)
+
+        return Break(number, "node", name, f"its instance {instance} is stopped, and its volumes stay attached"), end
+
+    def _names(self) -> list[str]:
+        return [c["status"]["nodeName"] for c in self._api.objects(CLAIMS) if c["status"].get("nodeName")]
+
+    def _holding(self) -> list[str]:
+        """Karpenter's nodes that hold volumes."""
+        held: Iterable[str] = [a["spec"]["nodeName"] for a in self._api.objects(ATTACHMENTS)]
+        return [name for name in self._names() if name in held]

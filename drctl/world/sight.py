@@ -1,0 +1,41 @@
+"""What the primary cluster's monitoring agents see of it, as the metrics that policy's alarms read.
+
+Sources: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-EKS.html
+(`cluster_failed_node_count`: "a node is considered failed if it is suffering from any node conditions");
+https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#deployment-status (`availableReplicas`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from drctl.neighbours.kubernetes import nodes
+from drctl.neighbours.kubernetes.api import KubeApi
+from drctl.neighbours.kubernetes.karpenter import DISRUPTED
+from drctl.neighbours.kubernetes.objects import Obj
+
+
+def seen(api: KubeApi) -> Mapping[str, float]:
+    """ClusterHealthy, and while the API server answers also AvailablePodsPercent and cluster_failed_node_count: those
+    that nobody can count are not published.
+    """
+    if not api.reachable:
+        return {"ClusterHealthy": 0.0}
+    shares = [_available(d) for d in api.objects("deployments.apps") if d["spec"].get("replicas", 1) > 0]
+    return {
+        "ClusterHealthy": 1.0,
+        "AvailablePodsPercent": min(shares, default=100.0),
+        "cluster_failed_node_count": float(sum(_failed(n) for n in api.objects("nodes"))),
+    }
+
+
+def _available(deployment: Obj) -> float:
+    wanted = int(deployment["spec"].get("replicas", 1))
+    available = int((deployment.get("status") or {}).get("availableReplicas", 0))
+    return min(100.0, 100.0 * available / wanted)
+
+
+def _failed(node: Obj) -> bool:
+    """Not one that is new, and not one that is taken away on purpose."""
+    fresh = nodes.has_taint(node, "node.kubernetes.io/not-ready")
+    return not (nodes.is_ready(node) or nodes.has_taint(node, DISRUPTED) or fresh)
