@@ -173,10 +173,13 @@ class Stage:
         book = self.book()
         return list(book.incidents.values()) if book else []
 
+    def closed(self, scope: str) -> list[Incident]:
+        """Those of this scope."""
+        return [i for i in (read_incident(body) for _, body in self.store.documents("closed")) if i.scope == scope]
+
     def archive(self, scope: str) -> Incident | None:
-        """The closed incident of this scope."""
-        closed = [read_incident(body) for _, body in self.store.documents("closed")]
-        return next((i for i in closed if i.scope == scope), None)
+        """The closed incident of this scope, except suspicions that cleared: a busy machine may make one by itself."""
+        return next((i for i in self.closed(scope) if i.ending != "cleared"), None)
 
     def step(self, step: str) -> StepState | None:
         """Its state in the only open incident, None while there is none."""
