@@ -22,6 +22,8 @@ NAMES = (
     "volumes-attached",
     "fence-acl",
     "fence-primary",
+    "open-primary",
+    "replica-caught-up",
     "velero-restore",
     "workload-ready",
     "promote-replica",
