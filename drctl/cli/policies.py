@@ -151,7 +151,7 @@ def calls(step: Step, policy: Policy) -> list[str]:
         named.append(
             f"postgres: a row into {database.heartbeat_table} of {database.name}, by the applications' address"
         )
-    return [n for n in named if n]
+    return list(dict.fromkeys(n for n in named if n))
 
 
 def _batches(step: Step, policy: Policy) -> list[str]:
@@ -168,10 +168,10 @@ def _batches(step: Step, policy: Policy) -> list[str]:
 
 def _named(op: Op, step: Step, policy: Policy) -> str:
     # A step is aimed at a cluster by its runbook; an operation says where it goes.
-    primary = op.where == "primary" or step.params.get("cluster") == "primary"
+    primary = step.params.get("cluster", op.where) == "primary"
     place = policy.platform.regions.primary if primary else policy.platform.regions.standby
     if isinstance(op, AwsOp):
-        if op.operation.startswith("get_"):
+        if op.operation.startswith("get_") or op.switch not in (None, policy.platform.traffic.switch.kind):
             return ""
         filled = words(policy)
         targets = [r.format(**filled).split(":", 5)[-1] for r in op.resources if r != "*"]
