@@ -27,7 +27,8 @@ def test_the_standby_takes_over_by_appointment_and_nothing_is_lost(tmp_path: Pat
 
         incident = eventually(asking, within=240, what="the question when writes may stop")
         assert stage.world.serving() == stage.primary
-        assert "under_maintenance" in stage.page()["api/v2/summary.json"]
+        told = eventually(lambda: stage.page().get("api/v2/summary.json"), within=60, what="the page")
+        assert "under_maintenance" in told
         stage.drctl("approve", incident, "--step", "drain", "--by", "ana", "--note", "now")
         closed = eventually(lambda: stage.archive(stage.primary), within=300, what="the end")
         assert closed.ending == "recovered"
