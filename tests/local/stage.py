@@ -65,8 +65,8 @@ class Loop:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
-    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(120)
+    def run(self, coroutine: Coroutine[Any, Any, Result], *, within: float = 120) -> Result:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(within)
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -86,7 +86,7 @@ def up(
         try:
             yield Stage(world, folder)
         finally:
-            loop.run(world.__aexit__(None, None, None))
+            loop.run(world.__aexit__(None, None, None), within=300)
     finally:
         loop.close()
 
