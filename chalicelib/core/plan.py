@@ -182,17 +182,22 @@ class Rules:
     """The policy, and the plans that open incidents follow, by hash.
 
     An incident keeps the plan and the policy it started with: a deploy in the middle of it changes what new incidents
-    follow. `policies` are those that open incidents follow and that are not today's, by digest.
+    follow. `policies` are those that open incidents follow and that are not today's, by digest; `today` is what is
+    deployed, where `policy` is one of those.
     """
 
     policy: Policy
     plans: Mapping[str, Plan] = field(default_factory=dict)
     policies: Mapping[str, Policy] = field(default_factory=dict)
+    today: Policy | None = None
 
     def of(self, digest: str) -> Rules:
-        """The same rules for whoever follows the policy of that digest; today's where it was never kept."""
-        kept = self.policies.get(digest)
-        return self if kept is None or kept is self.policy else replace(self, policy=kept)
+        """The same rules for whoever follows the policy of that digest; today's where it was never kept, also when
+        asked of rules that are themselves of an older one.
+        """
+        today = self.today or self.policy
+        kept = self.policies.get(digest, today)
+        return self if kept is self.policy else replace(self, policy=kept, today=today)
 
     def plan_of(self, plan_hash: str, scenario: str) -> Plan:
         """The plan with that hash; KeyError when it was neither loaded nor is what policy gives today."""

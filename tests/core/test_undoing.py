@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from chalicelib.core.answers import Looked
 from chalicelib.core.book import Book, StepRecord, StepState
 from chalicelib.core.due import Do, Held, due
 from chalicelib.core.happened import Abort, Declare, Resolve
 from chalicelib.core.incidents import put
-from chalicelib.core.plan import PlanError, plan
+from chalicelib.core.outcome import Act, Call
+from chalicelib.core.plan import PlanError, Rules, plan
 from tests.core.little_world import LittleWorld, Worker
-from tests.core.stage import PRIMARY, RULES, at, confirmed, only, policy_with, reread, said, take
+from tests.core.stage import (
+    POLICY,
+    PRIMARY,
+    REGION,
+    RULES,
+    STANDBY,
+    at,
+    confirmed,
+    only,
+    policy_with,
+    reread,
+    said,
+    take,
+)
 
 SCENARIO = "planned-switchover"
+WANTED = Act(
+    because="the lease is revoked",
+    call=Call(system="aws", service="dynamodb", region=STANDBY, operation="update_item", until="not", reversible=True),
+)
 
 
 def with_steps(**states: StepState) -> Book:
@@ -77,6 +97,25 @@ def test_it_waits_while_another_incident_fences() -> None:
     reasons = [w.because for w in due(worker.book, rules=RULES, now=at(185)) if isinstance(w, Held)]
     told = [d.case.steps["reopen"].because for d in worker.book.debts if d.case]
     assert any("fence-primary is a step of its plan" in text for text in (*reasons, *told))
+
+
+def test_it_waits_for_an_incident_that_follows_a_newer_policy_than_it_does_itself() -> None:
+    """A deploy has changed the plan meanwhile, and the other incident's plan is what policy gives today."""
+    book = ended(with_steps(fence=StepState.DONE))
+    newer = policy_with(_without_cache).model_copy(update={"digest": "d" * 16})
+    rules = Rules(newer, {plan(REGION, policy=POLICY).hash: plan(REGION, policy=POLICY)}, {POLICY.digest: POLICY})
+    book = take(book, Declare(said=said("again"), scenario=SCENARIO, scope=PRIMARY), seconds=111, rules=rules)
+    opened = next(i for i in book.incidents.values() if i.scenario == SCENARIO)
+    assert opened.plan not in rules.plans
+    assert opened.plan != plan(SCENARIO, policy=POLICY).hash
+    book = take(book, Looked(incident=book.debts[0].case.id, step="reopen", next=WANTED), seconds=112, rules=rules)
+    held = [w for w in due(book, rules=rules, now=at(113)) if isinstance(w, Held) and w.step == "reopen"]
+    assert [w.because for w in held] == [f"incident {opened.id} is open, and fence-primary is a step of its plan"]
+
+
+def _without_cache(raw: dict[str, Any]) -> None:
+    services = raw["services"]["services"]
+    services[:] = [s for s in services if s["name"] != "redis"]
 
 
 def test_it_is_done_after_the_incident_is_closed_and_paid_once() -> None:
