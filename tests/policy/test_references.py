@@ -84,3 +84,14 @@ def test_a_database_that_is_no_database_of_the_table_is_told(broken: Broken) -> 
         found="redis",
         allowed="one of: postgresql",
     )
+
+
+def test_a_case_of_no_row_of_the_matrix_is_told(broken: Broken) -> None:
+    broken.edit("scenarios", "belongs_to: region-failure", "belongs_to: region-failur").says(
+        "scenario-belongs-to-a-row",
+        "scenarios.yaml scenarios[7].belongs_to",
+        at="belongs_to: region-failur",
+        found="region-failur",
+        allowed="pod-failure, node-failure",
+        because="did you mean 'region-failure'?",
+    )
