@@ -20,7 +20,7 @@ from typing import ClassVar, Final
 from chalicelib.actions.contract import AwsOp, Op, Reader, Target
 from chalicelib.actions.fence_acl import AGAIN, FenceAcl, ours
 from chalicelib.actions.fence_primary import READ_BEAT, TABLE, read_beat
-from chalicelib.actions.promote_replica import DESCRIBE
+from chalicelib.actions.promote_replica import DESCRIBE, describe
 from chalicelib.core.outcome import Act, Call, Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
 from chalicelib.store.beat import Beat, forget, key
@@ -56,17 +56,16 @@ class OpenPrimary:
     )
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Opening | Refused | NoData:
-        side = policy.platform.database.replica
-        found = reader.aws("rds", side.region, "describe_db_instances", DBInstanceIdentifier=side.instance)
-        if not isinstance(found, Mapping):
-            return found
+        replica = describe(policy, reader)
+        if not isinstance(replica, Mapping):
+            return replica
         lease, primary = read_beat(policy, reader, "lease"), read_beat(policy, reader, "primary")
         if not isinstance(lease, Beat):
             return lease
         if not isinstance(primary, Beat):
             return primary
         return Opening(
-            source=found["DBInstances"][0].get("ReadReplicaSourceDBInstanceIdentifier") or None,
+            source=replica.get("ReadReplicaSourceDBInstanceIdentifier") or None,
             lease=lease,
             primary=primary,
             acls=ours(policy, reader),

@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 
 from chalicelib.actions.contract import Op, Reader, Target
 from chalicelib.actions.fence_primary import READ_BEAT, read_beat
-from chalicelib.actions.promote_replica import DESCRIBE
+from chalicelib.actions.promote_replica import DESCRIBE, describe
 from chalicelib.core.outcome import Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
 from chalicelib.store.beat import Beat
@@ -38,15 +38,14 @@ class ReplicaCaughtUp:
     calls: ClassVar[tuple[Op, ...]] = ()
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Replay | Refused | NoData:
-        side = policy.platform.database.replica
-        found = reader.aws("rds", side.region, "describe_db_instances", DBInstanceIdentifier=side.instance)
-        if not isinstance(found, Mapping):
-            return found
+        side, replica = policy.platform.database.replica, describe(policy, reader)
+        if not isinstance(replica, Mapping):
+            return replica
         # The primary's word comes first: what it wrote between the two looks counts against us, never for us.
         written = read_beat(policy, reader, "primary")
         if not isinstance(written, Beat):
             return written
-        endpoint = found["DBInstances"][0].get("Endpoint") or {}
+        endpoint = replica.get("Endpoint") or {}
         if not endpoint:
             return NoData(because=f"{side.instance!r} in {side.region} has no endpoint")
         rows = reader.sql(endpoint["Address"], int(endpoint["Port"]), "beat", ["primary"])
