@@ -108,7 +108,8 @@ def test_it_waits_for_an_incident_that_follows_a_newer_policy_than_it_does_itsel
     opened = next(i for i in book.incidents.values() if i.scenario == SCENARIO)
     assert opened.plan not in rules.plans
     assert opened.plan != plan(SCENARIO, policy=POLICY).hash
-    book = take(book, Looked(incident=book.debts[0].case.id, step="reopen", next=WANTED), seconds=112, rules=rules)
+    (owes,) = (d.case.id for d in book.debts if d.case)
+    book = take(book, Looked(incident=owes, step="reopen", next=WANTED), seconds=112, rules=rules)
     held = [w for w in due(book, rules=rules, now=at(113)) if isinstance(w, Held) and w.step == "reopen"]
     assert [w.because for w in held] == [f"incident {opened.id} is open, and fence-primary is a step of its plan"]
 
