@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from chalicelib.actions.application_rolled_back import ApplicationRolledBack
+from chalicelib.actions.auto_sync import AutoSyncGivenBack
+from chalicelib.actions.canary_aborted import CanaryAborted
 from chalicelib.actions.contract import Action
 from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.fence_primary import FencePrimary
@@ -49,6 +52,9 @@ ACTIONS: Final[Mapping[str, Action]] = {
         PodsRecovered(),
         NodesReplaced(),
         VolumesAttached(),
+        CanaryAborted(),
+        ApplicationRolledBack(),
+        AutoSyncGivenBack(),
         Person(),
     )
 }

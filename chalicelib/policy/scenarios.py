@@ -44,7 +44,9 @@ class ScopeKind(StrEnum):
 
 
 class Scenario(Row):
-    """One row of the scenario matrix. `recovery_time` is None where it is variable."""
+    """What an incident can be of: a row of the scenario matrix, or a case that is recovered in a way of its own.
+    `recovery_time` is None where it is variable.
+    """
 
     name: Name
     display: str
@@ -55,6 +57,9 @@ class Scenario(Row):
     recovery_time_min: Duration | None = None
     recovery_time: Duration | None = None
     scope: ScopeKind
+    matrix: bool = Field(
+        default=True, description="a row of the owner's matrix; false for a case that has a runbook of its own"
+    )
     customer_text: str = Field(description="how the status page names it; no internal name, host or identifier")
 
 

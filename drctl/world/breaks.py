@@ -1,4 +1,4 @@
-"""What can be broken inside the primary cluster, for `drctl break pods` and `drctl break node`, and how that ends."""
+"""What can be broken inside the primary cluster, for `drctl break pods`, `node` and `deployment`, and how that ends."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from drctl.neighbours.ec2 import Ec2
 from drctl.neighbours.kubernetes.api import KubeApi
 from drctl.neighbours.kubernetes.karpenter import CLAIMS
 from drctl.neighbours.kubernetes.volumes import ATTACHMENTS
+from drctl.world import deployments
+from drctl.world.workloads import TAG
 
-KINDS: Final = ("pods", "node")
-FIELDS: Final = frozenset({"kind", "service", "crash_loop", "node", "volume_stuck"})
+KINDS: Final = ("pods", "node", "deployment")
+FIELDS: Final = frozenset({"kind", "service", "crash_loop", "node", "volume_stuck", "canary"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Breaks:
         unknown = set(wanted) - FIELDS
         if unknown:
             raise ValueError(f"a break has {', '.join(sorted(unknown))}, expected are {', '.join(sorted(FIELDS))}")
-        made, end = self._pods(number, wanted) if wanted["kind"] == "pods" else self._node(number, wanted)
+        how = {"pods": self._pods, "node": self._node, "deployment": self._deployment}[wanted["kind"]]
+        made, end = how(number, wanted)
         self._breaks[number] = (made, end)
         return made
 
@@ -94,6 +97,32 @@ class Breaks:
             self._api.trouble.find_node(name)
 
         return Break(number, "node", name, f"its instance {instance} is stopped, and its volumes stay attached"), end
+
+    def _deployment(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
+        canary = bool(wanted.get("canary"))
+        rows = {s.name: s for s in self._policy.services.services if s.managed_by}
+        rows = {n: s for n, s in rows.items() if s.managed_by and (s.managed_by.rollout or not canary)}
+        service = rows.get(str(wanted.get("service")))
+        if service is None or service.managed_by is None:
+            raise ValueError(f"service is {wanted.get('service')!r}, allowed are {', '.join(rows)}")
+        managed, api = service.managed_by, self._api
+
+        def push(tag: str) -> str:
+            # Two commits a break, after the two that have been deployed.
+            commit = deployments.revision(managed, 2 * number + (tag == TAG))
+            with api.trouble.turn:
+                manifests = deployments.manifests(self._policy, api, service, tag, canary=canary)
+                api.argocd.push(managed.namespace, managed.application, commit, manifests)
+            return commit
+
+        commit = push(deployments.BAD_TAG)
+        what = f"a canary of {managed.rollout}" if canary else "its deployments"
+        because = f"commit {commit[:7]} gives {what} an image that is not there"
+
+        def end() -> None:
+            push(TAG)
+
+        return Break(number, "deployment", service.name, because), end
 
     def _names(self) -> list[str]:
         return [c["status"]["nodeName"] for c in self._api.objects(CLAIMS) if c["status"].get("nodeName")]

@@ -2,7 +2,8 @@
 
 Sources: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-EKS.html
 (`cluster_failed_node_count`: "a node is considered failed if it is suffering from any node conditions");
-https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#deployment-status (`availableReplicas`).
+https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#deployment-status (`availableReplicas`);
+https://argo-cd.readthedocs.io/en/stable/operator-manual/metrics/ (`argocd_app_info`, its label `health_status`).
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from drctl.neighbours.kubernetes.objects import Obj
 
 
 def seen(api: KubeApi) -> Mapping[str, float]:
-    """ClusterHealthy, and while the API server answers also AvailablePodsPercent and cluster_failed_node_count: those
-    that nobody can count are not published.
+    """ClusterHealthy, and while the API server answers also AvailablePodsPercent, cluster_failed_node_count and
+    DegradedApplications: those that nobody can count are not published.
     """
     if not api.reachable:
         return {"ClusterHealthy": 0.0}
@@ -26,6 +27,7 @@ def seen(api: KubeApi) -> Mapping[str, float]:
         "ClusterHealthy": 1.0,
         "AvailablePodsPercent": min(shares, default=100.0),
         "cluster_failed_node_count": float(sum(_failed(n) for n in api.objects("nodes"))),
+        "DegradedApplications": float(sum(_degraded(a) for a in api.objects("applications.argoproj.io"))),
     }
 
 
@@ -33,6 +35,10 @@ def _available(deployment: Obj) -> float:
     wanted = int(deployment["spec"].get("replicas", 1))
     available = int((deployment.get("status") or {}).get("availableReplicas", 0))
     return min(100.0, 100.0 * available / wanted)
+
+
+def _degraded(application: Obj) -> bool:
+    return bool(((application.get("status") or {}).get("health") or {}).get("status") == "Degraded")
 
 
 def _failed(node: Obj) -> bool:

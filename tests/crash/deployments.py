@@ -1,0 +1,74 @@
+"""A bad deployment and a bad canary, each told as a story: the commit, and the alarm that follows its deadline."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from chalicelib.core.happened import AlarmState
+from drctl.neighbours.kubernetes.objects import Obj
+from drctl.world.breaks import Breaks
+from tests.crash.failures import primary, says
+from tests.crash.outside import Stop
+from tests.crash.platform_in_process import SPEED, Platform
+from tests.crash.story import DARK_AT, Story
+
+LATE: Final = timedelta(seconds=140) / SPEED
+"""From a push until Argo CD calls its application Degraded."""
+DEGRADED_AT: Final = DARK_AT + LATE
+REVERTED_AT: Final = DEGRADED_AT + timedelta(minutes=12) / SPEED
+
+
+class DeploymentStory(Story):
+    """A bad commit, and a person who reverts it when the platform has long been well again."""
+
+    service = "redis"
+    canary = False
+
+    def __init__(self, *stops: Stop, mode: str = "automatic", reverts: bool = True) -> None:
+        self._made: list[Breaks] = []
+        self._reverts = reverts
+        # It ends before a person has read the page: whether they answer in time is no part of it.
+        super().__init__(*stops, breaks=self._push, mode=mode, answers=False)
+
+    def _push(self, platform: Platform) -> None:
+        breaks = Breaks(platform.policy, primary(platform), platform.ec2)
+        breaks.add(1, {"kind": "deployment", "service": self.service, "canary": self.canary})
+        self._made.append(breaks)
+
+    def evidence(self) -> None:
+        self.alarm(DEGRADED_AT, says("DeploymentHealth", DEGRADED_AT))
+        if self._reverts:
+            self.platform.clock.at(REVERTED_AT, self._revert)
+
+    def _revert(self) -> None:
+        for breaks in self._made:
+            breaks.clear()
+
+    def _over(self) -> bool:
+        book = self.platform.book()
+        return super()._over() and book is not None and not book.debts
+
+
+class CanaryStory(DeploymentStory):
+    """The same of a canary."""
+
+    service = "ml-service"
+    canary = True
+
+
+class BothStory(DeploymentStory):
+    """The pods' alarm comes first, since the service has only one pod: then the deployment's takes it over."""
+
+    def evidence(self) -> None:
+        early = DARK_AT + timedelta(seconds=40) / SPEED
+        self.alarm(early, says("PodAvailability", early))
+        super().evidence()
+        well = DEGRADED_AT + timedelta(minutes=5) / SPEED
+        self.alarm(well, says("PodAvailability", well, AlarmState.OK))
+
+
+def application(platform: Platform, name: str) -> Obj:
+    """One of Argo CD's."""
+    every = primary(platform).objects("applications.argoproj.io")
+    return next(a for a in every if a["metadata"]["name"] == name)
