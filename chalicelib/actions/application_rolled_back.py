@@ -7,7 +7,8 @@ write to one object: there is no moment in which only one of them holds. `auto_s
 
 Not every Degraded is a deployment's fault: what had run well for a while is not mended by an older revision, and
 nothing is moved. Nor is anything while Argo CD is at work. What is gone back to is in Argo CD's history, and the step's
-`with: {revision: …}` may name another one of it. Sources: applications.py.
+`with: {revision: …}` may name another one of it; `of: configuration` is of the configuration's Application and not the
+services'. Sources: applications.py.
 """
 
 from __future__ import annotations
@@ -71,14 +72,14 @@ class ApplicationRolledBack:
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Apps | Refused | NoData:
         cluster = cluster_of(target, policy).name
-        apps = applications.look(policy.services.services, cluster, reader)
+        rows = policy.services.managed(target.params.get("of", "services"))
+        apps = applications.look(rows, cluster, reader)
         if isinstance(apps, NoData | Refused):
             return apps
         found = canaries(cluster, policy, reader)
         if isinstance(found, NoData | Refused):
             return found
         aborted = {c.name for c in found if c.canary and c.aborted and c.ready >= c.wanted}
-        rows = [s.managed_by for s in policy.services.services if s.managed_by]
         return Apps(apps, frozenset(row.application for row in rows if row.rollout in aborted))
 
     def next(self, target: Target, policy: Policy, facts: Apps | Refused | NoData, now: datetime) -> Next:

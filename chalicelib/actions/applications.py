@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from chalicelib.actions.contract import Reader
 from chalicelib.core.outcome import NoData, Refused
-from chalicelib.policy.services import Service
+from chalicelib.policy.services import ManagedBy
 
 APPLICATIONS: Final = "argoproj.io/v1alpha1 applications"
 HELD: Final = "dr-responder/held"
@@ -80,10 +80,9 @@ class App:
         return self.hold is not None and self.runs == self.hold.back_to
 
 
-def look(services: Sequence[Service], cluster: str, reader: Reader) -> tuple[App, ...] | Refused | NoData:
-    """The Applications that the service table names, in its order. One that is not there is Refused `NotFound`."""
+def look(rows: Sequence[ManagedBy], cluster: str, reader: Reader) -> tuple[App, ...] | Refused | NoData:
+    """These Applications, in their order. One that is not there is Refused `NotFound`."""
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
-    rows = [s.managed_by for s in services if s.managed_by]
     for namespace in dict.fromkeys(row.namespace for row in rows):
         listed = reader.kube(cluster, APPLICATIONS, namespace=namespace)
         if isinstance(listed, NoData | Refused):

@@ -30,7 +30,8 @@ class AutoSyncGivenBack:
     calls: ClassVar[tuple[Op, ...]] = ApplicationRolledBack.calls
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> tuple[App, ...] | Refused | NoData:
-        return applications.look(policy.services.services, cluster_of(target, policy).name, reader)
+        rows = policy.services.managed(target.params.get("of", "services"))
+        return applications.look(rows, cluster_of(target, policy).name, reader)
 
     def next(self, target: Target, policy: Policy, facts: tuple[App, ...] | Refused | NoData, now: datetime) -> Next:
         cluster = cluster_of(target, policy)

@@ -19,7 +19,9 @@ from chalicelib.actions.point_application import PointApplication
 from chalicelib.actions.promote_replica import PromoteReplica
 from chalicelib.actions.s3_count import S3Count
 from chalicelib.actions.s3_restore import S3Restore
+from chalicelib.actions.secrets_refreshed import SecretsRefreshed
 from chalicelib.actions.switch_traffic import SwitchTraffic
+from chalicelib.actions.terraform_state import TerraformStateRestored
 from chalicelib.actions.velero_location import LocationReadOnly
 from chalicelib.actions.velero_restore import VeleroRestore
 from chalicelib.actions.velero_rewrites import VeleroRewrites
@@ -55,6 +57,8 @@ ACTIONS: Final[Mapping[str, Action]] = {
         CanaryAborted(),
         ApplicationRolledBack(),
         AutoSyncGivenBack(),
+        SecretsRefreshed(),
+        TerraformStateRestored(),
         Person(),
     )
 }

@@ -52,6 +52,7 @@ _KINDS: Final = {
     "karpenter.sh/v1 nodepools": "NodePool",
     "argoproj.io/v1alpha1 applications": "Application",
     "argoproj.io/v1alpha1 rollouts": "Rollout",
+    "external-secrets.io/v1 externalsecrets": "ExternalSecret",
     "authorization.k8s.io/v1 selfsubjectaccessreviews": "SelfSubjectAccessReview",
 }
 _REGISTERING: Final = Lock()

@@ -55,11 +55,22 @@ class Services(Row):
     tiers: tuple[Tier, ...]
     services: tuple[Service, ...]
     infrastructure: tuple[Infrastructure, ...]
+    configuration: ManagedBy | None = Field(
+        default=None,
+        description="what deploys the platform's configuration: settings and external secrets, no workloads",
+    )
 
     @property
     def application_namespaces(self) -> tuple[str, ...]:
-        """Where the services' Applications lie, each once."""
-        return tuple(dict.fromkeys(s.managed_by.namespace for s in self.services if s.managed_by))
+        """Where the Applications lie, each once."""
+        rows = (*self.managed("services"), *self.managed("configuration"))
+        return tuple(dict.fromkeys(row.namespace for row in rows))
+
+    def managed(self, of: str) -> tuple[ManagedBy, ...]:
+        """What deploys the services in their order, or the configuration."""
+        if of == "configuration":
+            return (self.configuration,) if self.configuration else ()
+        return tuple(s.managed_by for s in self.services if s.managed_by)
 
     def tier(self, number: int) -> Tier:
         """The tier with that number; KeyError when there is none."""

@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
     broken.command(name="pods")(break_pods)
     broken.command(name="node")(break_node)
     broken.command(name="deployment")(break_deployment)
+    broken.command(name="configuration")(break_configuration)
     app.add_typer(broken, name="break", rich_help_panel=PANEL)
     app.command(rich_help_panel=PANEL)(mend)
     app.command(rich_help_panel=PANEL)(ledger)
@@ -204,6 +205,16 @@ def break_deployment(
     """A bad revision is pushed, and Argo CD deploys it. `drctl mend` pushes its revert."""
     made = _control("POST", "/faults", json={"kind": "deployment", "service": service, "canary": canary})
     _broken(made, f"the deployment of {made['what']}: {made['because']}", json=json)
+
+
+def break_configuration(
+    *,
+    secret: Annotated[bool, typer.Option("--secret", help="The store loses a secret; Git is right.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """A bad commit to the configuration, or a secret that its store has lost. `drctl mend` mends what was broken."""
+    made = _control("POST", "/faults", json={"kind": "configuration", "secret": secret})
+    _broken(made, f"the configuration of {made['what']}: {made['because']}", json=json)
 
 
 def _broken(fault: dict[str, Any], sentence: str, *, json: bool) -> None:

@@ -14,8 +14,8 @@ from drctl.neighbours.kubernetes.volumes import ATTACHMENTS
 from drctl.world import deployments
 from drctl.world.workloads import TAG
 
-KINDS: Final = ("pods", "node", "deployment")
-FIELDS: Final = frozenset({"kind", "service", "crash_loop", "node", "volume_stuck", "canary"})
+KINDS: Final = ("pods", "node", "deployment", "configuration")
+FIELDS: Final = frozenset({"kind", "service", "crash_loop", "node", "volume_stuck", "canary", "secret"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,8 @@ class Breaks:
         unknown = set(wanted) - FIELDS
         if unknown:
             raise ValueError(f"a break has {', '.join(sorted(unknown))}, expected are {', '.join(sorted(FIELDS))}")
-        how = {"pods": self._pods, "node": self._node, "deployment": self._deployment}[wanted["kind"]]
+        ways = {"pods": self._pods, "node": self._node, "deployment": self._deployment}
+        how = {**ways, "configuration": self._configuration}[wanted["kind"]]
         made, end = how(number, wanted)
         self._breaks[number] = (made, end)
         return made
@@ -123,6 +124,39 @@ class Breaks:
             push(TAG)
 
         return Break(number, "deployment", service.name, because), end
+
+    def _configuration(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
+        managed, api = self._policy.services.configuration, self._api
+        every = deployments.external_secrets(self._policy)
+        if managed is None or not every:
+            raise ValueError("policy names no configuration that could be broken")
+        first = every[0]["metadata"]
+        service = next(s for s in self._policy.services.services if f"{s.name}-settings" == first["name"])
+        if wanted.get("secret"):
+            key = every[0]["spec"]["data"][0]["remoteRef"]["key"]
+            with api.trouble.turn:
+                held = api.external_secrets.held.pop(key)
+                api.external_secrets.refresh(first["namespace"], first["name"])
+
+            def end() -> None:
+                with api.trouble.turn:
+                    api.external_secrets.held[key] = held
+
+            because = f"the store has lost {key}, and external secret {first['name']} cannot fetch it"
+            return Break(number, "configuration", service.name, because), end
+
+        def push(wrong: str) -> str:
+            commit = deployments.revision(managed, 2 * number + (not wrong))
+            with api.trouble.turn:
+                manifests = deployments.external_secrets(self._policy, wrong)
+                api.argocd.push(managed.namespace, managed.application, commit, manifests)
+            return commit
+
+        def revert() -> None:
+            push("")
+
+        because = f"commit {push(service.name)[:7]} lets external secret {first['name']} ask for what is not there"
+        return Break(number, "configuration", service.name, because), revert
 
     def _names(self) -> list[str]:
         return [c["status"]["nodeName"] for c in self._api.objects(CLAIMS) if c["status"].get("nodeName")]

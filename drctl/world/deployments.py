@@ -13,6 +13,7 @@ from typing import Any, Final
 from chalicelib.policy import Policy
 from chalicelib.policy.services import ManagedBy, Service
 from drctl.neighbours.kubernetes.api import KubeApi, seed
+from drctl.world.sight import CONFIGURATION
 from drctl.world.workloads import TAG, image_of
 
 DEPLOYED: Final = (timedelta(hours=44), timedelta(hours=20))
@@ -36,7 +37,58 @@ def furnish(policy: Policy, api: KubeApi, now: datetime) -> None:
         running = manifests(policy, api, service)
         seed_namespace(api, managed.namespace)
         deployed = [(name, when, running) for name, when in zip(names, at, strict=True)]
-        api.argocd.begin(_application(policy, service, managed), deployed)
+        path = f"services/{service.name}"
+        api.argocd.begin(_application(policy, managed, path, service.namespace or "", "default"), deployed)
+    _configure(policy, api, now)
+
+
+def _configure(policy: Policy, api: KubeApi, now: datetime) -> None:
+    """The configuration's Application, and what the secrets' store holds."""
+    managed = policy.services.configuration
+    if managed is None:
+        return
+    for service in _tier_1(policy):
+        api.external_secrets.held[_key(policy, service)] = {"token": "local"}
+    wanted = external_secrets(policy)
+    seed(api, wanted)
+    seed_namespace(api, managed.namespace)
+    at = [now - age / policy.speed for age in DEPLOYED]
+    deployed = [(revision(managed, n), when, wanted) for n, when in enumerate(at)]
+    api.argocd.begin(_application(policy, managed, "configuration", managed.namespace, CONFIGURATION), deployed)
+
+
+def _tier_1(policy: Policy) -> list[Service]:
+    return [s for s in policy.services.in_order() if s.tier == 1 and s.namespace]
+
+
+def _key(policy: Policy, service: Service) -> str:
+    return f"{policy.platform.name}/{service.name}"
+
+
+def external_secrets(policy: Policy, wrong: str = "") -> list[dict[str, Any]]:
+    """Settings of every service of tier 1, fetched each hour; the service `wrong` asks for a key that is not there."""
+    return [
+        {
+            "apiVersion": "external-secrets.io/v1",
+            "kind": "ExternalSecret",
+            "metadata": {"name": f"{service.name}-settings", "namespace": service.namespace},
+            "spec": {
+                "refreshInterval": "1h0m0s",
+                "secretStoreRef": {"name": "secrets-manager", "kind": "ClusterSecretStore"},
+                "target": {"name": f"{service.name}-settings"},
+                "data": [
+                    {
+                        "secretKey": "TOKEN",
+                        "remoteRef": {
+                            "key": _key(policy, service) + ("-typo" if service.name == wrong else ""),
+                            "property": "token",
+                        },
+                    }
+                ],
+            },
+        }
+        for service in _tier_1(policy)
+    ]
 
 
 def seed_namespace(api: KubeApi, name: str) -> None:
@@ -89,17 +141,17 @@ def rollout(policy: Policy, service: Service, name: str) -> dict[str, Any]:
     }
 
 
-def _application(policy: Policy, service: Service, managed: ManagedBy) -> dict[str, Any]:
+def _application(policy: Policy, managed: ManagedBy, path: str, namespace: str, project: str) -> dict[str, Any]:
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Application",
         "metadata": {"name": managed.application, "namespace": managed.namespace},
         "spec": {
-            "project": "default",
-            "destination": {"namespace": service.namespace, "server": "https://kubernetes.default.svc"},
+            "project": project,
+            "destination": {"namespace": namespace, "server": "https://kubernetes.default.svc"},
             "source": {
                 "repoURL": f"https://git.{policy.platform.traffic.zone}/platform.git",
-                "path": f"services/{service.name}",
+                "path": path,
                 "targetRevision": "main",
             },
             "syncPolicy": {"automated": {"prune": True, "selfHeal": True}, "syncOptions": ["CreateNamespace=true"]},

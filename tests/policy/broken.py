@@ -23,6 +23,8 @@ NAMES = (
     "canary-aborted",
     "application-rolled-back",
     "auto-sync-given-back",
+    "secrets-refreshed",
+    "terraform-state-restored",
     "fence-acl",
     "fence-primary",
     "velero-restore",

@@ -22,6 +22,7 @@ from drctl.neighbours.kubernetes import kinds, native, reviews
 from drctl.neighbours.kubernetes.argocd import ArgoCd
 from drctl.neighbours.kubernetes.asking import Address, Asking, acceptable, address
 from drctl.neighbours.kubernetes.deletes import Deletes
+from drctl.neighbours.kubernetes.external_secrets import ExternalSecrets
 from drctl.neighbours.kubernetes.karpenter import Karpenter
 from drctl.neighbours.kubernetes.namespaces import Namespaces
 from drctl.neighbours.kubernetes.nodes import Nodes
@@ -105,6 +106,7 @@ class KubeApi:
         self.volumes = Volumes(self.cluster)
         self.karpenter = Karpenter(self.cluster)
         self.argocd = ArgoCd(self.cluster)
+        self.external_secrets = ExternalSecrets(self.cluster)
         self.workloads.mounted = self.volumes.mounted
         self.nodes.on_unknown = self.karpenter.gone
         self.trouble = Trouble(self.cluster, self.workloads, self.nodes, self.karpenter)
@@ -118,6 +120,7 @@ class KubeApi:
             self.karpenter,
             Rollouts(self.cluster),
             self.argocd,
+            self.external_secrets,
             Locations(self.velero),
             self.backups,
             self.restores,
@@ -139,9 +142,8 @@ class KubeApi:
         }
         if read_only:
             spec["accessMode"] = "ReadOnly"
-        place = {"name": "default", "namespace": "velero"}
         kind = {"apiVersion": "velero.io/v1", "kind": "BackupStorageLocation"}
-        seed(self, [{**kind, "metadata": place, "spec": spec}])
+        seed(self, [{**kind, "metadata": {"name": "default", "namespace": "velero"}, "spec": spec}])
         self.set_nodes(nodes)
 
     # --- what the world does to it
