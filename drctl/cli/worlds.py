@@ -210,10 +210,11 @@ def break_deployment(
 def break_configuration(
     *,
     secret: Annotated[bool, typer.Option("--secret", help="The store loses a secret; Git is right.")] = False,
+    state: Annotated[bool, typer.Option("--state", help="Terraform's state is overwritten: no alarm sees it.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """A bad commit to the configuration, or a secret that its store has lost. `drctl mend` mends what was broken."""
-    made = _control("POST", "/faults", json={"kind": "configuration", "secret": secret})
+    """A bad commit to the configuration, a secret that its store has lost, or an overwritten state of Terraform."""
+    made = _control("POST", "/faults", json={"kind": "configuration", "secret": secret, "state": state})
     _broken(made, f"the configuration of {made['what']}: {made['because']}", json=json)
 
 

@@ -11,11 +11,11 @@ from drctl.neighbours.ec2 import Ec2
 from drctl.neighbours.kubernetes.api import KubeApi
 from drctl.neighbours.kubernetes.karpenter import CLAIMS
 from drctl.neighbours.kubernetes.volumes import ATTACHMENTS
-from drctl.world import deployments
+from drctl.world import deployments, states
 from drctl.world.workloads import TAG
 
 KINDS: Final = ("pods", "node", "deployment", "configuration")
-FIELDS: Final = frozenset({"kind", "service", "crash_loop", "node", "volume_stuck", "canary", "secret"})
+FIELDS: Final = frozenset({"kind", "service", "crash_loop", "node", "volume_stuck", "canary", "secret", "state"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,9 @@ class Break:
 class Breaks:
     """The breaks there are now."""
 
-    def __init__(self, policy: Policy, api: KubeApi, ec2: Ec2) -> None:
-        self._policy, self._api, self._ec2 = policy, api, ec2
+    def __init__(self, policy: Policy, api: KubeApi, ec2: Ec2, clients: states.Clients | None = None) -> None:
+        """`clients(service, region)` is a boto3 client of the account in which Terraform's states lie."""
+        self._policy, self._api, self._ec2, self._clients = policy, api, ec2, clients
         self._breaks: dict[int, tuple[Break, Callable[[], None]]] = {}
 
     def add(self, number: int, wanted: dict[str, Any]) -> Break:
@@ -126,6 +127,8 @@ class Breaks:
         return Break(number, "deployment", service.name, because), end
 
     def _configuration(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
+        if wanted.get("state"):
+            return self._state(number)
         managed, api = self._policy.services.configuration, self._api
         every = deployments.external_secrets(self._policy)
         if managed is None or not every:
@@ -157,6 +160,20 @@ class Breaks:
 
         because = f"commit {push(service.name)[:7]} lets external secret {first['name']} ask for what is not there"
         return Break(number, "configuration", service.name, because), revert
+
+    def _state(self, number: int) -> tuple[Break, Callable[[], None]]:
+        clients, row = self._clients, next(iter(self._policy.backups.terraform_states), None)
+        if row is None or clients is None:
+            raise ValueError("policy names no state of Terraform that could be overwritten")
+        before, empty = states.read(row, clients), states.state(42)
+
+        def end() -> None:
+            if states.read(row, clients) == empty:
+                states.write(row, clients, before)
+
+        states.write(row, clients, empty)
+        because = "an apply from the wrong folder has overwritten it with an empty one"
+        return Break(number, "configuration", f"state {row.name}", because), end
 
     def _names(self) -> list[str]:
         return [c["status"]["nodeName"] for c in self._api.objects(CLAIMS) if c["status"].get("nodeName")]

@@ -46,7 +46,7 @@ from drctl.neighbours.rds.service import Rds
 from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel, Slack
 from drctl.neighbours.sts_token import Identity, Unauthorized, Verifier
-from drctl.world import deployments, nodes, people, seeds, workloads
+from drctl.world import deployments, nodes, people, seeds, states, workloads
 from drctl.world.ailing import KUBERNETES, SERVICES, Ails, felt
 from drctl.world.deploy import client, make_bucket
 from drctl.world.faults import Fault
@@ -206,6 +206,7 @@ class LocalPlatform:
         )
         authority = base64.b64encode(self.authority.cert_pem.bytes()).decode()
         self._open_buckets()
+        states.furnish(self.policy, self.client)
         for row in self._rows():
             group = row.node_group
             size = (nodes.GROUP if row is platform.clusters.primary else STANDBY_NODES) if group else 0

@@ -1,4 +1,4 @@
-"""A bad deployment and a bad canary, each told as a story: the commit, and the alarm that follows its deadline."""
+"""A bad deployment, a bad canary and a bad configuration, each told as a story: the commit, and the alarm after it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import Final
 
 from chalicelib.core.happened import AlarmState
+from chalicelib.policy import Policy
 from drctl.neighbours.kubernetes.objects import Obj
 from drctl.world.breaks import Breaks
 from tests.crash.failures import primary, says
 from tests.crash.outside import Stop
-from tests.crash.platform_in_process import SPEED, Platform
+from tests.crash.platform_in_process import POLICY, SPEED, Platform
 from tests.crash.story import DARK_AT, Story
 
 LATE: Final = timedelta(seconds=140) / SPEED
@@ -72,3 +73,33 @@ def application(platform: Platform, name: str) -> Obj:
     """One of Argo CD's."""
     every = primary(platform).objects("applications.argoproj.io")
     return next(a for a in every if a["metadata"]["name"] == name)
+
+
+def _without_state(policy: Policy) -> Policy:
+    """Terraform's bucket is no part of this platform; its step is stopped at each call in tests/actions."""
+    rows = [
+        r.model_copy(update={"steps": tuple(s for s in r.steps if s.id != "terraform-state")})
+        if r.scenario == "configuration-error"
+        else r
+        for r in policy.runbooks.runbooks
+    ]
+    # Made anew: a copy would keep the runbooks that the policy has found before.
+    kept = {name: getattr(policy, name) for name in Policy.model_fields}
+    return Policy(**{**kept, "runbooks": policy.runbooks.model_copy(update={"runbooks": tuple(rows)})})
+
+
+class ConfigurationStory(Story):
+    """A bad commit to the configuration; a person says yes to going back, and to fetching the secrets again."""
+
+    note = "the commit renamed a key"
+
+    def __init__(self, *stops: Stop, mode: str = "automatic") -> None:
+        super().__init__(*stops, policy=_without_state(POLICY), breaks=_misconfigure, mode=mode)
+
+    def evidence(self) -> None:
+        at = DARK_AT + timedelta(seconds=20) / SPEED
+        self.alarm(at, says("ConfigurationHealth", at))
+
+
+def _misconfigure(platform: Platform) -> None:
+    Breaks(platform.policy, primary(platform), platform.ec2).add(1, {"kind": "configuration"})

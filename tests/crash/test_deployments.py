@@ -11,7 +11,7 @@ import pytest
 from chalicelib.actions.applications import HELD
 from chalicelib.core.book import StepState
 from chalicelib.store.codec import read_incident
-from tests.crash.deployments import BothStory, CanaryStory, DeploymentStory, application
+from tests.crash.deployments import BothStory, CanaryStory, ConfigurationStory, DeploymentStory, application
 from tests.crash.ending import archive, effects, ending, untrue
 from tests.crash.failures import primary
 from tests.crash.story import Story
@@ -19,7 +19,11 @@ from tests.crash.sweep import sweep
 from tests.crash.test_crash import all_of_them, assert_alike, some_of_each
 from tests.crash.test_failures import some_minutes
 
-CASES: Final[dict[str, Callable[[], Story]]] = {"deployment": DeploymentStory, "canary": CanaryStory}
+CASES: Final[dict[str, Callable[[], Story]]] = {
+    "deployment": DeploymentStory,
+    "canary": CanaryStory,
+    "configuration": ConfigurationStory,
+}
 
 
 def test_a_bad_deployment_goes_back_once_and_gets_its_sync_back_with_the_revert() -> None:
@@ -68,6 +72,20 @@ def test_the_deployment_s_incident_takes_over_the_one_that_its_own_pods_opened_a
     assert closed["bad-deployment"].ending == "recovered"
     assert closed["bad-deployment"].absorbed == (closed["pod-failure"].id,)
     assert effects(platform) == {"kubernetes PATCH applications/*": 2}
+
+
+def test_a_configuration_error_moves_nothing_before_a_person_has_said_yes_and_then_each_thing_once() -> None:
+    platform = ConfigurationStory().tell()
+    incident = archive(platform)
+    assert (incident.scenario, incident.ending) == ("configuration-error", "recovered")
+    assert not untrue(platform, faults=0)
+    assert effects(platform) == {"kubernetes PATCH applications/*": 1, "kubernetes PATCH externalsecrets/*": 3}
+    for step in ("revision", "secrets"):
+        approval = incident.step(step).approval
+        assert approval is not None
+        assert approval.note == "the commit renamed a key"
+    alerts = " ".join(str(a.payload) for a in platform.pagerduty.alerts)
+    assert "automated_sync=held" in alerts
 
 
 def test_observing_touches_nothing_and_says_what_it_would_do() -> None:
