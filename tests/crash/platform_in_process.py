@@ -120,6 +120,8 @@ class Platform:
         self.deployed = policy
         """What workers go by; `policy` is what the platform really is like."""
         self.clock = Clock(START)
+        self.untaken = 0  # of how many requests, from now on, no cluster takes the token
+        self._tokens: dict[str, tuple[datetime, datetime]] = {}
         self.outside = Outside(self.clock, stops)
         self.dark: frozenset[str] = frozenset()
         self.cut_off = False
@@ -318,10 +320,14 @@ class Platform:
 
     def _known(self, row: Cluster, token: str) -> User | None:
         """Whom the cluster takes a token for: STS is asked, as EKS does, and its access entries."""
+        if self.untaken:
+            self.untaken -= 1
+            return None
+        # botocore signs with the machine's time. A token is used as soon as it is signed, and ages with the time here.
+        signed_at, came_at = self._tokens.setdefault(token, (datetime.now(UTC), self.clock.now()))
         verifier = Verifier(
             row.name,
-            # botocore signs with the machine's time, whatever time it is here.
-            clock=lambda: datetime.now(UTC),
+            clock=lambda: signed_at + (self.clock.now() - came_at),
             fetch=self._sts,
             hosts=[f"sts.{row.region}.amazonaws.com"],
         )
