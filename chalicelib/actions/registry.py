@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from chalicelib.actions.contract import Action
+from chalicelib.actions.database_elsewhere import DatabaseElsewhere
 from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.fence_primary import FencePrimary
 from chalicelib.actions.node_capacity import NodeCapacity
 from chalicelib.actions.nodes_replaced import NodesReplaced
 from chalicelib.actions.person import Person
 from chalicelib.actions.pods_recovered import PodsRecovered
+from chalicelib.actions.pods_redistributed import PodsRedistributed
 from chalicelib.actions.point_application import PointApplication
 from chalicelib.actions.promote_replica import PromoteReplica
 from chalicelib.actions.s3_count import S3Count
@@ -26,6 +28,8 @@ from chalicelib.actions.verify_traffic import VerifyTraffic
 from chalicelib.actions.verify_write import VerifyWrite
 from chalicelib.actions.volumes_attached import VolumesAttached
 from chalicelib.actions.workload_ready import WorkloadReady
+from chalicelib.actions.zone_returned import ZoneReturned
+from chalicelib.actions.zone_shifted import ZoneShifted
 
 ACTIONS: Final[Mapping[str, Action]] = {
     action.name: action
@@ -49,6 +53,10 @@ ACTIONS: Final[Mapping[str, Action]] = {
         PodsRecovered(),
         NodesReplaced(),
         VolumesAttached(),
+        ZoneShifted(),
+        DatabaseElsewhere(),
+        PodsRedistributed(),
+        ZoneReturned(),
         Person(),
     )
 }

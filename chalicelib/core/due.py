@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from chalicelib.core import findings
 from chalicelib.core.answers import Asked, HeldBack
 from chalicelib.core.book import Book, Finding, Incident, NoticeRecord, StepRecord, StepState
+from chalicelib.core.evidence import rule_of
 from chalicelib.core.gates import Ask, Pass, Refuse, Wanted, judge
 from chalicelib.core.message import Message
 from chalicelib.core.notices import Owed, outstanding
@@ -122,7 +123,7 @@ def wake_at(book: Book, *, rules: Rules, now: datetime) -> datetime | None:
     for incident in book.incidents.values():
         its = rules.of(incident.policy)
         if incident.state is IncidentState.SUSPECTING or not incident.moved:
-            rule = next((r for r in its.policy.signals.rules if r.scenario == incident.scenario), None)
+            rule = rule_of(incident.scenario, incident.scope, its.policy)
             if rule and incident.bad_since:
                 times.append(incident.bad_since + rule.hold)
             if rule and incident.good_since:

@@ -27,7 +27,7 @@ from chalicelib.core.answers import (
     Withdrawn,
     fold_answer,
 )
-from chalicelib.core.book import Book, Incident, StepState, Watermark, covers
+from chalicelib.core.book import Book, Incident, StepState, Watermark
 from chalicelib.core.commands import fold_command
 from chalicelib.core.debts import left_at_the_end, overdue, paid
 from chalicelib.core.happened import (
@@ -174,7 +174,7 @@ def _cleared(book: Book, incident: Incident, because: str, rules: Rules, now: da
     """The suspicion was false; what it had swallowed or kept from opening below it is an incident of its own again."""
     book = moved(book, incident.id, Event.CLEARED, because, now)
     for rule in rules.policy.signals.rules:
-        below = rule.scope != incident.scope and covers(incident.scope, rule.scope)
+        below = rule.scope != incident.scope and incident.holds(rule.scope)
         if below and book.incident_at(rule.scope) is None:
             book = _open(book, rule, because, rules, now)
     return book

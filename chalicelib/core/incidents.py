@@ -68,10 +68,13 @@ def opened(
     policy = rules.policy
     incident_id = _fresh_id(book, f"{scope.replace('/', '.')}-{scenario}-{now:%Y%m%dT%H%M%S}")
     state = IncidentState.RESPONDING if declared_by else IncidentState.SUSPECTING
+    rule = next((r for r in policy.signals.rules if (r.scenario, r.scope) == (scenario, scope)), None)
+    speaks_for = rule.speaks_for if rule else ()
     smaller = [
         i
         for i in book.incidents.values()
-        if (i.id in takes_over or covers(scope, i.scope)) and i.state is not IncidentState.CLOSING
+        if i.state is not IncidentState.CLOSING
+        and (i.id in takes_over or any(covers(own, i.scope) for own in (scope, *speaks_for)))
     ]
     incident = Incident(
         id=incident_id,
@@ -89,6 +92,7 @@ def opened(
         bad_since=now,
         absorbed=tuple(i.id for i in smaller),
         alarms_asked_at=now,
+        speaks_for=speaks_for,
     )
     book = note(put(book, incident), incident_id, "opened", because, now)
     for other in smaller:

@@ -54,6 +54,7 @@ class Alarm(Row):
     period: Duration
     evaluation_periods: Annotated[int, Field(ge=1)]
     missing: Literal["missing", "breaching", "notBreaching", "ignore"]
+    dimensions: dict[str, str] = Field(default_factory=dict, description="name → value, of the metric that it reads")
     publisher: str
 
 
@@ -115,6 +116,10 @@ class Rule(Row):
     opens: Annotated[int, Field(ge=1)] = 1
     quorum: Annotated[int, Field(ge=1)] = 1
     hold: Duration
+    speaks_for: tuple[str, ...] = Field(
+        default=(),
+        description="other scopes that such an incident explains: what fails there meanwhile belongs to it",
+    )
     clear_after: Duration = Field(description="how long all must be Good before a suspicion is cleared")
 
 

@@ -24,7 +24,7 @@ from chalicelib.policy.schema import drift as schema_drift
 from chalicelib.policy.schema import write as write_schemas
 from drctl.cli.places import POLICIES, ROOT, JsonOption, PoliciesOption, fail, out, read_policies, show_json
 from drctl.deployment import generate
-from drctl.deployment.permissions import words
+from drctl.deployment.permissions import lists, words
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
@@ -173,8 +173,9 @@ def _named(op: Op, step: Step, policy: Policy) -> str:
     if isinstance(op, AwsOp):
         if op.operation.startswith("get_"):
             return ""
-        filled = words(policy)
-        targets = [r.format(**filled).split(":", 5)[-1] for r in op.resources if r != "*"]
+        filled, many = words(policy), lists(policy)
+        named = [r for resource in op.resources for r in many.get(resource, (resource,))]
+        targets = [r.format(**filled).split(":", 5)[-1] for r in named if r != "*"]
         condition = op.condition[1].format(**filled) if op.condition else ""
         return f"aws: {op.service} {op.operation} in {place}, {', '.join(targets) or condition}"
     cluster = policy.platform.cluster("primary" if primary else "standby").name

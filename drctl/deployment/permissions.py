@@ -97,7 +97,9 @@ def words(policy: Policy) -> dict[str, str]:
 def lists(policy: Policy) -> dict[str, tuple[str, ...]]:
     """What a resource of an `AwsOp` may be as a whole, in braces: all of the ARNs of one kind that policy has."""
     rows = policy.backups.restorable
+    zones = policy.platform.zones
     return {
+        "{zonal_shifts}": tuple(row.arn for row in zones.shifts) if zones else (),
         "{restorable_buckets}": tuple(f"arn:aws:s3:::{row.bucket}" for row in rows),
         "{restorable_objects}": tuple(
             f"arn:aws:s3:::{row.bucket}/{prefix}*" for row in rows for prefix in row.prefixes

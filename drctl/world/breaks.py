@@ -1,4 +1,4 @@
-"""What can be broken inside the primary cluster, for `drctl break pods` and `drctl break node`, and how that ends."""
+"""What can be broken inside the primary region, for `drctl break pods`, `node` and `zone`, and how that ends."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from drctl.neighbours.ec2 import Ec2
 from drctl.neighbours.kubernetes.api import KubeApi
 from drctl.neighbours.kubernetes.karpenter import CLAIMS
 from drctl.neighbours.kubernetes.volumes import ATTACHMENTS
+from drctl.neighbours.rds.service import Rds
+from drctl.world.zones import ZoneFailures
 
-KINDS: Final = ("pods", "node")
-FIELDS: Final = frozenset({"kind", "service", "crash_loop", "node", "volume_stuck"})
+KINDS: Final = ("pods", "node", "zone")
+FIELDS: Final = frozenset({"kind", "service", "crash_loop", "node", "volume_stuck", "zone", "database_stuck"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,9 @@ class Break:
 class Breaks:
     """The breaks there are now."""
 
-    def __init__(self, policy: Policy, api: KubeApi, ec2: Ec2) -> None:
+    def __init__(self, policy: Policy, api: KubeApi, ec2: Ec2, rds: Rds) -> None:
         self._policy, self._api, self._ec2 = policy, api, ec2
+        self._zones = ZoneFailures(policy, api, ec2, rds)
         self._breaks: dict[int, tuple[Break, Callable[[], None]]] = {}
 
     def add(self, number: int, wanted: dict[str, Any]) -> Break:
@@ -38,7 +41,8 @@ class Breaks:
         unknown = set(wanted) - FIELDS
         if unknown:
             raise ValueError(f"a break has {', '.join(sorted(unknown))}, expected are {', '.join(sorted(FIELDS))}")
-        made, end = self._pods(number, wanted) if wanted["kind"] == "pods" else self._node(number, wanted)
+        kinds = {"pods": self._pods, "node": self._node, "zone": self._zone}
+        made, end = kinds[str(wanted["kind"])](number, wanted)
         self._breaks[number] = (made, end)
         return made
 
@@ -94,6 +98,17 @@ class Breaks:
             self._api.trouble.find_node(name)
 
         return Break(number, "node", name, f"its instance {instance} is stopped, and its volumes stay attached"), end
+
+    def _zone(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
+        zone, stuck = str(wanted.get("zone")), bool(wanted.get("database_stuck"))
+        broken = [made.what for made, _ in self._breaks.values() if made.kind == "zone"]
+        if zone not in self._zones.names or zone in broken:
+            allowed = ", ".join(z for z in self._zones.names if z not in broken)
+            raise ValueError(f"zone is {zone!r}, allowed are {allowed or 'none'}")
+        lost = self._zones.fail(zone, database_stuck=stuck)
+        because = f"its {lost} nodes are silent, and a database's writer there is reached by nobody"
+        because += ", which RDS does not notice" if stuck else ""
+        return Break(number, "zone", zone, because), lambda: self._zones.mend(zone)
 
     def _names(self) -> list[str]:
         return [c["status"]["nodeName"] for c in self._api.objects(CLAIMS) if c["status"].get("nodeName")]

@@ -8,11 +8,15 @@ https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#deployment
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from drctl.neighbours.kubernetes import nodes
 from drctl.neighbours.kubernetes.api import KubeApi
 from drctl.neighbours.kubernetes.karpenter import DISRUPTED
 from drctl.neighbours.kubernetes.objects import Obj
+
+ZONE_METRIC: Final = "ZoneReadyNodesPercent"
+ENOUGH: Final = 2
 
 
 def seen(api: KubeApi) -> Mapping[str, float]:
@@ -22,10 +26,27 @@ def seen(api: KubeApi) -> Mapping[str, float]:
     if not api.reachable:
         return {"ClusterHealthy": 0.0}
     shares = [_available(d) for d in api.objects("deployments.apps") if d["spec"].get("replicas", 1) > 0]
-    return {
+    return _zones(api) | {
         "ClusterHealthy": 1.0,
         "AvailablePodsPercent": min(shares, default=100.0),
         "cluster_failed_node_count": float(sum(_failed(n) for n in api.objects("nodes"))),
+    }
+
+
+def _zones(api: KubeApi) -> dict[str, float]:
+    """`ZoneReadyNodesPercent/us-east-1a`, for every zone that has two nodes or more: one alone that fails is a node's
+    failure, and a zone without nodes is not seen at all.
+    """
+    zones: dict[str, list[bool]] = {}
+    for node in api.objects("nodes"):
+        name = node["metadata"].get("labels", {}).get("topology.kubernetes.io/zone")
+        fresh = nodes.has_taint(node, "node.kubernetes.io/not-ready")
+        if name and not fresh and not nodes.has_taint(node, DISRUPTED):
+            zones.setdefault(name, []).append(nodes.is_ready(node))
+    return {
+        f"{ZONE_METRIC}/{name}": 100.0 * sum(ready) / len(ready)
+        for name, ready in zones.items()
+        if len(ready) >= ENOUGH
     }
 
 

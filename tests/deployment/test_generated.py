@@ -32,8 +32,9 @@ KNOWS_NO_RESOURCE = {
     "cloudwatch:PutMetricData",
     "ec2:DescribeInstances",
     "ec2:DescribeNetworkAcls",
+    "rds:DescribeEvents",
 }
-"""By CloudWatch's and EC2's pages of the service authorization reference."""
+"""By CloudWatch's, EC2's and RDS's pages of the service authorization reference."""
 
 
 def statements(function: str) -> list[dict[str, Any]]:
@@ -93,9 +94,19 @@ def test_everything_that_actions_declare_is_granted_and_nothing_that_nobody_decl
     assert granted == declared | others | channels
 
 
-def test_the_primary_region_is_asked_for_alarms_and_its_cluster_and_fenced_and_nothing_else() -> None:
+def test_the_primary_region_is_asked_for_alarms_and_its_cluster_fenced_and_led_around_a_zone_and_nothing_else() -> None:
     there = {a for s in statements("tick") for r in s["Resource"] for a in s["Action"] if ":us-east-1:" in r}
-    assert there == {"cloudwatch:DescribeAlarms", "ec2:CreateNetworkAclEntry", "eks:DescribeCluster"}
+    assert there == {
+        "arc-zonal-shift:CancelZonalShift",
+        "arc-zonal-shift:GetManagedResource",
+        "arc-zonal-shift:StartZonalShift",
+        "arc-zonal-shift:UpdateZonalShift",
+        "cloudwatch:DescribeAlarms",
+        "ec2:CreateNetworkAclEntry",
+        "eks:DescribeCluster",
+        "rds:DescribeDBInstances",
+        "rds:RebootDBInstance",
+    }
 
 
 @pytest.mark.parametrize("name", ["heart", "witness"])

@@ -19,7 +19,7 @@ def primary() -> Primary:
 
 @pytest.fixture
 def breaks(primary: Primary) -> Breaks:
-    return Breaks(POLICY, primary.api, primary.ec2)
+    return Breaks(POLICY, primary.api, primary.ec2, primary.rds)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_node_with_a_stuck_volume_is_seen_as_failed_until_it_is_mended(primary
     assert sight.seen(primary.api)["AvailablePodsPercent"] == 0.0
     breaks.remove(7)
     primary.move(60)
-    assert sight.seen(primary.api) == {
+    assert primary.seen() == {
         "ClusterHealthy": 1.0,
         "AvailablePodsPercent": 100.0,
         "cluster_failed_node_count": 0.0,

@@ -22,6 +22,7 @@ from chalicelib.policy.lint import (
     signals,
     times,
     traffic,
+    zones,
 )
 from chalicelib.policy.lint.finding import Rule
 
@@ -124,4 +125,10 @@ RULES: Final[tuple[Rule, ...]] = (
     people.two_people_are_asked,
     people.glass_can_be_broken,
     public.public_text_names_nothing_internal,
+    zones.zone_is_of_the_primary,
+    zones.zones_can_bear_one_less,
+    zones.zonal_shift_ends_in_its_limits,
+    zones.shifted_resource_is_in_the_primary,
+    zones.watched_zone_is_known,
+    zones.leaving_a_zone_needs_zones,
 )

@@ -1,0 +1,94 @@
+"""Zones, what is shifted, and what watches them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.policy.broken import Broken
+
+CLUSTER = '    - { arn: "arn:aws:eks:us-east-1:111122223333:cluster/neurectomy-use1", display: the cluster }\n'
+THIRD = "    - { name: us-east-1c, id: use1-az4 }\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field", "found", "allowed"),
+    [
+        ("name: us-east-1b, id", "name: us-west-2b, id", "zones[1].name", "us-west-2b", "a zone of us-east-1"),
+        ("id: use1-az2", "id: use1-az1", "zones[1].id", "use1-az1", "no other zone here has"),
+    ],
+)
+def test_a_zone_of_another_region_and_an_id_that_stands_twice_are_told(
+    broken: Broken, old: str, new: str, field: str, found: str, allowed: str
+) -> None:
+    broken.edit("platform", old, new)
+    at = broken.line("platform.yaml", new if "name" in new else "name: us-east-1b, id")
+    broken.says("zone-is-of-the-primary", f"platform.yaml zones.{field}", at=at, found=found, allowed=allowed)
+
+
+def test_two_zones_are_told_for_one_is_left(broken: Broken) -> None:
+    broken.edit("platform", THIRD, "").edit("platform", "needed: 2", "needed: 1").says(
+        "zones-can-bear-one-less",
+        "platform.yaml zones.zones",
+        at=broken.line("platform.yaml", "id: use1-az1") - 1,
+        found="2",
+        allowed="three zones or more",
+        because="the next failure ends it",
+    )
+
+
+def test_a_capacity_that_wants_every_zone_is_told(broken: Broken) -> None:
+    broken.edit("platform", "needed: 2", "needed: 3").says(
+        "zones-can-bear-one-less",
+        "platform.yaml zones.needed",
+        at="needed: 3",
+        found="3",
+        allowed="at most 2",
+        because="so none can be left",
+    )
+
+
+@pytest.mark.parametrize("lasts", ["73h", "5m", "90s"])
+def test_an_expiry_that_arc_does_not_take_is_told(broken: Broken, lasts: str) -> None:
+    broken.edit("platform", "expires_in: 2h", f"expires_in: {lasts}")
+    assert [f.severity for f in broken.findings("zonal-shift-ends-in-its-limits")] == ["error"]
+
+
+@pytest.mark.parametrize(
+    ("arn", "allowed"),
+    [
+        ("arn:aws:eks:us-west-2:111122223333:cluster/neurectomy-use1", "a resource in us-east-1, of account 1111"),
+        ("arn:aws:eks:us-east-1:444455556666:cluster/neurectomy-use1", "of account 111122223333"),
+        ("arn:aws:eks:us-east-1:111122223333:cluster/another", "cluster/neurectomy-use1"),
+        ("arn:aws:rds:us-east-1:111122223333:db:neurectomy-pg", "an EKS cluster, an Application or Network"),
+    ],
+)
+def test_a_shift_resource_that_does_not_exist_is_told(broken: Broken, arn: str, allowed: str) -> None:
+    broken.edit("platform", CLUSTER, CLUSTER.replace("arn:aws:eks:us-east-1:111122223333:cluster/neurectomy-use1", arn))
+    found = [f for f in broken.findings("shifted-resource-is-in-the-primary") if f.severity == "error"]
+    assert [allowed in f.allowed for f in found] == [True]
+
+
+def test_a_cluster_that_is_not_shifted_is_a_warning(broken: Broken) -> None:
+    broken.edit("platform", CLUSTER, "")
+    (found,) = broken.findings("shifted-resource-is-in-the-primary")
+    assert (found.severity, "EKS cordons no node" in found.because) == ("warning", True)
+
+
+def test_a_scope_whose_zone_is_unknown_is_told_and_so_is_a_zone_that_nothing_watches(broken: Broken) -> None:
+    broken.edit("signals", "scope: us-east-1/us-east-1b", "scope: us-east-1/us-east-1d")
+    warning, error = broken.findings("watched-zone-is-known")
+    assert (error.severity, error.found) == ("error", "us-east-1/us-east-1d")
+    assert (warning.severity, warning.found) == ("warning", "us-east-1/us-east-1b")
+
+
+def test_a_runbook_that_leaves_zones_wants_to_know_them(broken: Broken) -> None:
+    path = broken.folder / "platform.yaml"
+    text = path.read_text()
+    begin, end = text.index("zones:\n  zones:"), text.index("# yaml-language-server")
+    path.write_text(text[:begin] + text[end:])
+    assert "leaving-a-zone-needs-zones" in {f.rule for f in broken.findings() if f.severity == "error"}
+
+
+def test_a_shift_that_nobody_looks_at_again_is_a_warning(broken: Broken) -> None:
+    broken.edit("runbooks", "        fresh_for: 5m\n", "")
+    assert [f.severity for f in broken.findings("leaving-a-zone-needs-zones")] == ["warning"]
