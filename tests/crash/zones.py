@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
@@ -29,10 +28,10 @@ class ZoneStory(Story):
 
     note = "the console shows no more trouble there"
 
-    def __init__(self, *stops: Stop, mode: str = "automatic", stuck: bool = True) -> None:
+    def __init__(self, *stops: Stop, mode: str = "automatic", stuck: bool = True, answers: bool = True) -> None:
         self._zones: ZoneFailures | None = None
         self._stuck = stuck
-        super().__init__(*stops, breaks=self._fail, mode=mode)
+        super().__init__(*stops, breaks=self._fail, mode=mode, answers=answers)
 
     def _fail(self, platform: Platform) -> None:
         self._zones = failures(platform)
@@ -59,6 +58,3 @@ class TwoZones(ZoneStory):
     def evidence(self) -> None:
         self.alarm(TOLD_AT, says("ZoneHealth-b", TOLD_AT))
         self.alarm(TOLD_AT, says("ZoneHealth-c", TOLD_AT))
-
-
-CASES: Final[dict[str, Callable[..., Story]]] = {"zone": ZoneStory}
