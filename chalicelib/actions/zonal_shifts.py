@@ -55,9 +55,9 @@ def look(policy: Policy, reader: Reader) -> Look:
     if policy.platform.zones is None:
         return Refused(code="NoZones", because="platform.yaml has no zones, so nothing says what to shift")
     rows, region = policy.platform.zones.shifts, policy.platform.regions.primary
-    asked: list[dict[str, Any]] = [{"resourceIdentifier": row.arn} for row in rows]
     found = []
-    for row, answer in zip(rows, reader.aws_each(SERVICE, region, "get_managed_resource", asked), strict=True):
+    for row in rows:
+        answer = reader.aws(SERVICE, region, "get_managed_resource", resourceIdentifier=row.arn)
         if isinstance(answer, NoData):
             return answer
         if isinstance(answer, Refused):
