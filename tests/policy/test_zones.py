@@ -49,8 +49,13 @@ def test_a_capacity_that_wants_every_zone_is_told(broken: Broken) -> None:
 
 @pytest.mark.parametrize("lasts", ["73h", "5m", "90s"])
 def test_an_expiry_that_arc_does_not_take_is_told(broken: Broken, lasts: str) -> None:
-    broken.edit("platform", "expires_in: 2h", f"expires_in: {lasts}")
-    assert [f.severity for f in broken.findings("zonal-shift-ends-in-its-limits")] == ["error"]
+    broken.edit("platform", "expires_in: 2h", f"expires_in: {lasts}").says(
+        "zonal-shift-ends-in-its-limits",
+        "platform.yaml zones.expires_in",
+        at=f"expires_in: {lasts}",
+        found={"73h": "3d1h", "5m": "5m", "90s": "1m30s"}[lasts],
+        allowed="whole minutes, from 20m to 72h",
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,9 +68,15 @@ def test_an_expiry_that_arc_does_not_take_is_told(broken: Broken, lasts: str) ->
     ],
 )
 def test_a_shift_resource_that_does_not_exist_is_told(broken: Broken, arn: str, allowed: str) -> None:
+    field = "zones.shifts[1].arn"
     broken.edit("platform", CLUSTER, CLUSTER.replace("arn:aws:eks:us-east-1:111122223333:cluster/neurectomy-use1", arn))
-    found = [f for f in broken.findings("shifted-resource-is-in-the-primary") if f.severity == "error"]
-    assert [allowed in f.allowed for f in found] == [True]
+    broken.says(
+        "shifted-resource-is-in-the-primary",
+        f"platform.yaml {field}",
+        at=arn,
+        found=arn.rpartition(":")[2] if arn.endswith("another") else arn,
+        allowed=allowed,
+    )
 
 
 def test_a_cluster_that_is_not_shifted_is_a_warning(broken: Broken) -> None:
@@ -76,9 +87,21 @@ def test_a_cluster_that_is_not_shifted_is_a_warning(broken: Broken) -> None:
 
 def test_a_scope_whose_zone_is_unknown_is_told_and_so_is_a_zone_that_nothing_watches(broken: Broken) -> None:
     broken.edit("signals", "scope: us-east-1/us-east-1b", "scope: us-east-1/us-east-1d")
-    warning, error = broken.findings("watched-zone-is-known")
-    assert (error.severity, error.found) == ("error", "us-east-1/us-east-1d")
-    assert (warning.severity, warning.found) == ("warning", "us-east-1/us-east-1b")
+    broken.says(
+        "watched-zone-is-known",
+        "signals.yaml rules[5].scope",
+        at="us-east-1/us-east-1d",
+        found="us-east-1/us-east-1d",
+        allowed="one of: us-east-1/us-east-1a, us-east-1/us-east-1b",
+    )
+    broken.says(
+        "watched-zone-is-known",
+        "platform.yaml zones.zones[1].name",
+        at="name: us-east-1b",
+        found="us-east-1/us-east-1b",
+        allowed="a zone that a rule",
+        severity="warning",
+    )
 
 
 def test_a_runbook_that_leaves_zones_wants_to_know_them(broken: Broken) -> None:
@@ -90,5 +113,11 @@ def test_a_runbook_that_leaves_zones_wants_to_know_them(broken: Broken) -> None:
 
 
 def test_a_shift_that_nobody_looks_at_again_is_a_warning(broken: Broken) -> None:
-    broken.edit("runbooks", "        fresh_for: 5m\n", "")
-    assert [f.severity for f in broken.findings("leaving-a-zone-needs-zones")] == ["warning"]
+    broken.edit("runbooks", "        fresh_for: 5m\n", "").says(
+        "leaving-a-zone-needs-zones",
+        "runbooks.yaml runbooks[3].steps[0].action",
+        at="action: zone-shifted",
+        found="away",
+        allowed="fresh_for, and a zone-returned step",
+        severity="warning",
+    )
