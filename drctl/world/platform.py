@@ -322,8 +322,11 @@ class LocalPlatform:
     def _ready(self, region: str, service: str) -> bool:
         row = self.policy.service(service)
         cluster = next(c for c in self._rows() if c.region == region)
-        api = self.clusters[cluster.name]
-        return all(api.ready_deployment(row.namespace or "", name) for name in row.deployments)
+        # One ready pod answers: a Service sends to those that are, however many a Deployment wants
+        # (https://kubernetes.io/docs/concepts/services-networking/service/#endpointslices).
+        there = self.clusters[cluster.name].objects("deployments.apps", row.namespace)
+        ready = {d["metadata"]["name"] for d in there if (d.get("status") or {}).get("readyReplicas", 0) > 0}
+        return ready.issuperset(row.deployments)
 
     def _write(self, region: str, service: str) -> str:
         """A real write with the address that the region's applications are configured with."""

@@ -22,14 +22,14 @@ ZONE = "topology.kubernetes.io/zone"
 
 
 def furnish(policy: Policy, shifts: ZonalShifts, writer: Instance) -> None:
-    """What policy shifts is opted in; the database's writer is in the second zone, where no volume is bound to."""
+    """What policy shifts is opted in; the database's writer is in the last zone, and its standby in the first."""
     zones = policy.platform.zones
     if zones is None:
         return
     for row in zones.shifts:
         shifts.add(row.arn, tuple(z.id for z in zones.zones), account=row.arn.split(":")[4])
     if writer.multi_az and len(zones.zones) > 1:
-        writer.zone, writer.secondary = zones.zones[1].name, zones.zones[0].name
+        writer.zone, writer.secondary = zones.zones[-1].name, zones.zones[0].name
 
 
 def inside(policy: Policy, clusters: Mapping[str, KubeApi]) -> Callable[[str, Mapping[str, float]], None]:

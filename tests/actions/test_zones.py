@@ -39,6 +39,7 @@ class Zone(Primary):
 
     def __init__(self, *, stuck: bool = False) -> None:
         super().__init__()
+        self.writer.zone = "us-east-1b"
         self.zones = ZoneFailures(POLICY, self.api, self.ec2, self.rds)
         assert self.zones.fail("us-east-1b", database_stuck=stuck) == 2
 

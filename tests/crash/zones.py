@@ -34,6 +34,8 @@ class ZoneStory(Story):
         super().__init__(*stops, breaks=self._fail, mode=mode, answers=answers)
 
     def _fail(self, platform: Platform) -> None:
+        (writer,) = [i for i in platform.rds._instances if i.multi_az]
+        writer.zone = ZONE
         self._zones = failures(platform)
         self._zones.fail(ZONE, database_stuck=self._stuck)
 

@@ -89,6 +89,7 @@ def test_a_zone_takes_its_nodes_its_capacity_and_the_database_s_writer_until_it_
     primary: Primary, breaks: Breaks
 ) -> None:
     region, side = POLICY.platform.regions.primary, POLICY.platform.database.primary
+    primary.writer.zone = "us-east-1b"
     made = breaks.add(3, {"kind": "zone", "zone": "us-east-1b", "database_stuck": True})
     assert made.because.startswith("its 2 nodes are silent")
     with pytest.raises(ValueError, match="allowed are us-east-1a, us-east-1c"):
