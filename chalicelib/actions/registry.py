@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from chalicelib.actions.application_rolled_back import ApplicationRolledBack
+from chalicelib.actions.auto_sync import AutoSyncGivenBack
+from chalicelib.actions.canary_aborted import CanaryAborted
 from chalicelib.actions.contract import Action
 from chalicelib.actions.database_elsewhere import DatabaseElsewhere
 from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.fence_primary import FencePrimary
 from chalicelib.actions.node_capacity import NodeCapacity
 from chalicelib.actions.nodes_replaced import NodesReplaced
+from chalicelib.actions.open_primary import OpenPrimary
 from chalicelib.actions.person import Person
 from chalicelib.actions.pods_recovered import PodsRecovered
 from chalicelib.actions.pods_redistributed import PodsRedistributed
 from chalicelib.actions.point_application import PointApplication
 from chalicelib.actions.promote_replica import PromoteReplica
+from chalicelib.actions.replica_caught_up import ReplicaCaughtUp
 from chalicelib.actions.s3_count import S3Count
 from chalicelib.actions.s3_restore import S3Restore
+from chalicelib.actions.secrets_refreshed import SecretsRefreshed
 from chalicelib.actions.switch_traffic import SwitchTraffic
+from chalicelib.actions.terraform_state import TerraformStateRestored
 from chalicelib.actions.velero_location import LocationReadOnly
 from chalicelib.actions.velero_restore import VeleroRestore
 from chalicelib.actions.velero_rewrites import VeleroRewrites
@@ -48,6 +55,8 @@ ACTIONS: Final[Mapping[str, Action]] = {
         SchedulesPaused(),
         FenceAcl(),
         FencePrimary(),
+        OpenPrimary(),
+        ReplicaCaughtUp(),
         S3Count(),
         S3Restore(),
         PodsRecovered(),
@@ -57,6 +66,11 @@ ACTIONS: Final[Mapping[str, Action]] = {
         DatabaseElsewhere(),
         PodsRedistributed(),
         ZoneReturned(),
+        CanaryAborted(),
+        ApplicationRolledBack(),
+        AutoSyncGivenBack(),
+        SecretsRefreshed(),
+        TerraformStateRestored(),
         Person(),
     )
 }

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from chalicelib.core import evidence, loss
 from chalicelib.core.approvals import asked_for
-from chalicelib.core.book import Book, Incident, StepRecord, StepState
+from chalicelib.core.book import Book, Incident, StepRecord, StepState, covers
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules, Step
 from chalicelib.core.states import IncidentState
@@ -122,10 +122,12 @@ def zones_left(work: Wanted, book: Book, rules: Rules, __: datetime) -> Verdict:
     return Pass(f"{left} of {len(zones.zones)} zones are left")
 
 
-def block_window(_: Wanted, book: Book, __: Rules, now: datetime) -> Verdict:
-    """After a failover nothing moves by itself, wherever, until the window ends or a person acknowledges."""
+def block_window(work: Wanted, book: Book, _: Rules, now: datetime) -> Verdict:
+    """After a failover nothing moves by itself until the window ends or a person acknowledges: wherever, when a region
+    did; else only where something was moved, so that an application put back does not hold up a region's failover.
+    """
     for block in book.blocks:
-        if now < block.until:
+        if now < block.until and ("/" not in block.scope or covers(block.scope, work.incident.scope)):
             return Refuse(block.because)
     return Pass("no block window")
 
@@ -190,6 +192,20 @@ def approval(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
     return Pass("policy allows it without a person")
 
 
+def claimed(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
+    """What takes a step back waits while another open incident does that very thing."""
+    if work.step.undoes is None:
+        return Pass("it takes nothing back")
+    undone = rules.plan_of(work.incident.plan, work.incident.scenario).step(work.step.undoes)
+    for other in book.incidents.values():
+        if other.state is IncidentState.CLOSING or other.confirmed_at is None:
+            continue
+        its = rules.of(other.policy).plan_of(other.plan, other.scenario)
+        if any(s.action == undone.action for s in its.steps):
+            return Refuse(f"incident {other.id} is open, and {undone.action} is a step of its plan")
+    return Pass(f"no open incident wants {undone.action}")
+
+
 def order(work: Wanted, _: Book, rules: Rules, now: datetime) -> Verdict:
     """Everything it leans on is done, and as fresh as policy wants it."""
     for need in work.step.needs:
@@ -218,7 +234,7 @@ GATES: Final[tuple[Gate, ...]] = (
 """In the order in which a refusal is told."""
 
 
-DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, mode, approval)
+DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, mode, claimed, approval)
 """For what is still owed after its incident: no block window stands against it, and its evidence was judged before."""
 
 

@@ -24,7 +24,7 @@ from chalicelib.policy.schema import drift as schema_drift
 from chalicelib.policy.schema import write as write_schemas
 from drctl.cli.places import POLICIES, ROOT, JsonOption, PoliciesOption, fail, out, read_policies, show_json
 from drctl.deployment import generate
-from drctl.deployment.permissions import lists, words
+from drctl.deployment.permissions import targets, words
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
@@ -85,6 +85,7 @@ def plan(
                 "title": made.title,
                 "hash": made.hash,
                 "steps": [_step_json(s, scenario, policy, times[s.id]) for s in made.steps],
+                "undos": [{"id": s.id, "title": s.title, "undoes": s.undoes, "unless": s.unless} for s in made.undos],
             }
         )
         return
@@ -106,10 +107,17 @@ def plan(
     _section("Asks a person", [(s.id, why_it_asks(s, scenario, policy)) for s in made.steps])
     title = "Calls that change something[/bold] (each by the one executor, tried once)[bold]"
     _section(title, [(s.id, call) for s in made.steps for call in calls(s, policy)])
+    if made.undos:
+        _section("Taken back when a person ends it on the way", [(s.id, _undoing(s)) for s in made.undos])
     if made.steps and len(made.steps) <= SHORT:
         _section("Looks at", [(s.id, ", ".join(looks(s))) for s in made.steps])
     end = max(t[1] for t in times.values())
     out.print(f"\nAbout {show_duration(end)} when every expected time is kept and people answer as policy expects.")
+
+
+def _undoing(step: Step) -> str:
+    spared = f", unless {step.unless} has begun" if step.unless else ""
+    return f"{step.title}, once {step.undoes} has begun{spared}"
 
 
 def _section(title: str, rows: list[tuple[str, str]]) -> None:
@@ -151,7 +159,7 @@ def calls(step: Step, policy: Policy) -> list[str]:
         named.append(
             f"postgres: a row into {database.heartbeat_table} of {database.name}, by the applications' address"
         )
-    return [n for n in named if n]
+    return list(dict.fromkeys(n for n in named if n))
 
 
 def _batches(step: Step, policy: Policy) -> list[str]:
@@ -168,16 +176,15 @@ def _batches(step: Step, policy: Policy) -> list[str]:
 
 def _named(op: Op, step: Step, policy: Policy) -> str:
     # A step is aimed at a cluster by its runbook; an operation says where it goes.
-    primary = op.where == "primary" or step.params.get("cluster") == "primary"
+    primary = step.params.get("cluster", op.where) == "primary"
     place = policy.platform.regions.primary if primary else policy.platform.regions.standby
     if isinstance(op, AwsOp):
-        if op.operation.startswith("get_"):
+        # A key is used by the bucket that is written to, on our behalf: a right, and no call of ours.
+        no_call = op.operation.startswith("get_") or op.service == "kms"
+        if no_call or op.switch not in (None, policy.platform.traffic.switch.kind):
             return ""
-        filled, many = words(policy), lists(policy)
-        named = [r for resource in op.resources for r in many.get(resource, (resource,))]
-        targets = [r.format(**filled).split(":", 5)[-1] for r in named if r != "*"]
-        condition = op.condition[1].format(**filled) if op.condition else ""
-        return f"aws: {op.service} {op.operation} in {place}, {', '.join(targets) or condition}"
+        condition = op.condition[1].format(**words(policy)) if op.condition else ""
+        return f"aws: {op.service} {op.operation} in {place}, {', '.join(targets(policy, op)) or condition}"
     cluster = policy.platform.cluster("primary" if primary else "standby").name
     about = f" for {step.service}" if step.service else ""
     return f"kubernetes: {op.verb} {op.named}{about} in {cluster}"

@@ -47,7 +47,7 @@ from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel, Slack
 from drctl.neighbours.sts_token import Identity, Unauthorized, Verifier
 from drctl.neighbours.zonal_shift import ZonalShifts
-from drctl.world import nodes, people, seeds, workloads, zones
+from drctl.world import deployments, nodes, people, seeds, states, workloads, zones
 from drctl.world.ailing import KUBERNETES, SERVICES, Ails, felt
 from drctl.world.deploy import client, make_bucket
 from drctl.world.faults import Fault
@@ -211,6 +211,7 @@ class LocalPlatform:
         zones.furnish(self.policy, self.shifts, primary)
         authority = base64.b64encode(self.authority.cert_pem.bytes()).decode()
         self._open_buckets()
+        states.furnish(self.policy, self.client)
         for row in self._rows():
             group = row.node_group
             size = (nodes.GROUP if row is platform.clusters.primary else STANDBY_NODES) if group else 0
@@ -256,6 +257,7 @@ class LocalPlatform:
         if row is not self.policy.platform.clusters.primary:
             return
         seed(api, workloads.objects(self.policy))
+        deployments.furnish(self.policy, api, now())
         for schedule, age, phase in BACKUPS_THERE:
             at = now() - age / self.policy.speed
             take_backup(api, f"{schedule}-{at:%Y%m%d%H%M%S}", at=at, schedule=schedule, phase=phase)

@@ -46,7 +46,7 @@ class Zone(Primary):
     def does(self, name: str) -> tuple[int, Next]:
         """Makes every call that the action finds missing; how many, and what it says then."""
         for count in range(10):
-            found = self.look(name, SECOND)
+            found = self.look(name, scope=SECOND)
             if not isinstance(found, Act):
                 return count, found
             made = self.executor.make(found.call)
@@ -73,13 +73,13 @@ def test_the_pods_of_dead_nodes_run_elsewhere_within_a_minute_and_those_with_a_v
     assert (count, type(found)) == (2, Wait)
     for _ in range(12):
         primary.move(5)
-        found = primary.look("pods-redistributed", SECOND)
+        found = primary.look("pods-redistributed", scope=SECOND)
     assert isinstance(found, Stuck), found
     assert found.because.startswith("prometheus can run in us-east-1b alone: its volume 'pvc-")
     assert "every other service runs" in found.because
     primary.zones.mend("us-east-1b")
     primary.move(60)
-    assert isinstance(primary.look("pods-redistributed", SECOND), Done)
+    assert isinstance(primary.look("pods-redistributed", scope=SECOND), Done)
 
 
 def test_a_writer_that_rds_moves_by_itself_is_left_to_it() -> None:
@@ -98,7 +98,7 @@ def test_a_writer_that_rds_leaves_there_is_failed_over_once() -> None:
     count, found = primary.does("database-elsewhere")
     assert (count, type(found)) == (1, Wait)
     primary.move(61)
-    found = primary.look("database-elsewhere", SECOND)
+    found = primary.look("database-elsewhere", scope=SECOND)
     assert isinstance(found, Done)
     assert primary.writer.zone == "us-east-1a"
 
@@ -119,7 +119,7 @@ def test_the_zone_is_taken_back_when_its_nodes_are() -> None:
     primary.does("zone-shifted")
     primary.move(55)
     primary.does("pods-redistributed")
-    assert isinstance(primary.look("zone-returned", SECOND), Wait)
+    assert isinstance(primary.look("zone-returned", scope=SECOND), Wait)
     primary.zones.mend("us-east-1b")
     primary.move(30)
     count, found = primary.does("zone-returned")

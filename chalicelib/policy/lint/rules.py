@@ -10,6 +10,7 @@ from typing import Final
 from chalicelib.policy.lint import (
     accounts,
     backups,
+    deployments,
     notices,
     people,
     public,
@@ -36,6 +37,7 @@ RULES: Final[tuple[Rule, ...]] = (
     services.dependency_is_as_tight,
     services.workload_can_be_found,
     references.scenario_is_single,
+    references.scenario_belongs_to_a_row,
     references.scenario_has_a_runbook,
     references.automatic_recovery_is_by_something,
     references.case_scenario_is_known,
@@ -131,4 +133,6 @@ RULES: Final[tuple[Rule, ...]] = (
     zones.shifted_resource_is_in_the_primary,
     zones.watched_zone_is_known,
     zones.leaving_a_zone_needs_zones,
+    deployments.rollback_says_what_it_means,
+    deployments.state_step_names_a_state,
 )
