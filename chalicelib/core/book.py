@@ -141,11 +141,14 @@ class Incident:
     alarms_asked_at: datetime | None = None
     entries: int = 0
     speaks_for: tuple[str, ...] = ()
+    awaits: tuple[str, ...] = ()
 
     def holds(self, scope: str) -> bool:
         """Whether what fails at `scope` belongs to this incident: it lies at or below it, or policy says that this one
-        explains it.
+        explains it. A suspicion leaves alone what it would wait for (waiting.py).
         """
+        if self.state is IncidentState.SUSPECTING and any(covers(left, scope) for left in self.awaits):
+            return False
         return any(covers(own, scope) for own in (self.scope, *self.speaks_for))
 
     def step(self, step_id: str) -> StepRecord:

@@ -14,9 +14,9 @@ from datetime import datetime
 from chalicelib.core.answering import IllegalCommandError, open_incident, with_note
 from chalicelib.core.book import Book, Incident, covers
 from chalicelib.core.happened import Declare, Raise
-from chalicelib.core.incidents import moved, opened, put
+from chalicelib.core.incidents import confirmed, opened, put
 from chalicelib.core.plan import Rules
-from chalicelib.core.states import Event, IncidentState
+from chalicelib.core.states import IncidentState
 from chalicelib.policy.scenarios import ScopeKind
 
 
@@ -41,7 +41,7 @@ def declare(book: Book, command: Declare, rules: Rules, now: datetime) -> tuple[
         return book, f"incident {opened_id} is open"
     if there.scenario == command.scenario and there.state is IncidentState.SUSPECTING:
         book = put(book, replace(there, declared_by=command.said.by))
-        return moved(book, there.id, Event.CONFIRMED, because, now), f"incident {there.id} is confirmed"
+        return confirmed(book, there.id, because, now), f"incident {there.id} is confirmed"
     raise IllegalCommandError(
         f"incident {there.id!r} ({there.scenario}, {there.state}) is open at scope {there.scope!r}; "
         "allowed: approve, reject, escalate, acknowledge, abort, resolve, raise"
@@ -69,7 +69,11 @@ def raised(book: Book, command: Raise, rules: Rules, now: datetime) -> tuple[Boo
     _zone(command.scenario, scope, rules)
     above = book.incident_at(scope)
     if above is not None and above.id != lesser.id:
-        raise IllegalCommandError(f"incident {above.id!r} ({above.scenario}) is open at scope {above.scope!r} already")
+        same = above.scenario == command.scenario and above.state is IncidentState.SUSPECTING
+        hint = f"; declare {above.scenario} of {above.scope} to confirm it" if same else ""
+        raise IllegalCommandError(
+            f"incident {above.id!r} ({above.scenario}) is open at scope {above.scope!r} already{hint}"
+        )
     book = opened(
         book,
         scenario=command.scenario,

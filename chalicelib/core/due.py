@@ -22,6 +22,7 @@ from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Plan, Rules, Step
 from chalicelib.core.states import IncidentState
 from chalicelib.core.switch import LookAtSwitch, look_due, next_look_at
+from chalicelib.core.waiting import Goes, Waits, weighed
 from chalicelib.core.wording import message
 
 
@@ -126,6 +127,11 @@ def wake_at(book: Book, *, rules: Rules, now: datetime) -> datetime | None:
             rule = rule_of(incident.scenario, incident.scope, its.policy)
             if rule and incident.bad_since:
                 times.append(incident.bad_since + rule.hold)
+                match weighed(book, incident, rule, its.policy, now):
+                    case Waits(until=until):
+                        times.append(until)
+                    case Goes():
+                        pass
             if rule and incident.good_since:
                 times.append(incident.good_since + rule.clear_after)
         if incident.state in _RUNNING:

@@ -10,7 +10,7 @@ from chalicelib.core.gates import Ask, Pass, Wanted
 from chalicelib.core.happened import AlarmState, Tick
 from chalicelib.core.outcome import Call
 from chalicelib.core.states import IncidentState
-from tests.core.stage import POLICY, PRIMARY, ROUTE53, RULES, alarm, at, empty, probe, take
+from tests.core.stage import POLICY, PRIMARY, ROUTE53, RULES, alarm, at, empty, heartbeat, probe, take
 
 ZONE, SECOND = f"{PRIMARY}/{PRIMARY}a", f"{PRIMARY}/{PRIMARY}b"
 SHIFT = Call(
@@ -75,8 +75,10 @@ def test_a_zone_that_was_suspected_in_error_gives_back_what_it_had_swallowed() -
 
 def test_a_region_s_incident_takes_the_zone_s_over_and_keeps_it_from_opening_again() -> None:
     book = take(zone(), probe(), alarm(ROUTE53), seconds=2)
+    assert list(opened(book)) == [ZONE, PRIMARY]
+    book = take(take(book, heartbeat(), seconds=2), Tick(), seconds=12)
     assert list(opened(book)) == [PRIMARY]
-    book = take(book, alarm("ZoneHealth-b"), seconds=3)
+    book = take(book, alarm("ZoneHealth-b", seconds=13), seconds=13)
     assert list(opened(book)) == [PRIMARY]
 
 

@@ -121,3 +121,54 @@ def test_a_shift_that_nobody_looks_at_again_is_a_warning(broken: Broken) -> None
         allowed="fresh_for, and a zone-returned step",
         severity="warning",
     )
+
+
+WAITS = "    waits: { scenario: az-failure, at_most: 3m }\n"
+
+
+@pytest.mark.parametrize("service", ["api-gateway", "postgresql"])
+def test_a_wait_that_the_tightest_promise_cannot_bear_is_told_with_the_sum(broken: Broken, service: str) -> None:
+    broken.edit("signals", WAITS, WAITS.replace("3m", "7m"))
+    found = [f for f in broken.findings("rto-can-be-kept") if f.because.startswith(f"{service!r} in a region-failure")]
+    assert [f.severity for f in found] == ["error"]
+    assert "waiting for an az-failure at most 7m" in found[0].found
+    assert "more than its RTO of 15m" in found[0].because
+
+
+def test_the_wait_that_is_shipped_is_in_the_sum_and_leaves_the_promise_kept(broken: Broken) -> None:
+    found = [f for f in broken.findings("rto-can-be-kept") if " in a region-failure" in f.because]
+    assert found
+    assert {f.severity for f in found} == {"note"}
+    assert all("waiting for an az-failure at most 3m" in f.found for f in found)
+
+
+def test_a_wait_for_a_scenario_that_is_not_there_is_told(broken: Broken) -> None:
+    broken.edit("signals", WAITS, WAITS.replace("az-failure", "az-failures")).says(
+        "wait-is-for-somebody",
+        "signals.yaml rules[0].waits.scenario",
+        at="scenario: az-failures",
+        found="az-failures",
+        allowed="one of:",
+        because="did you mean 'az-failure'?",
+    )
+
+
+def test_a_wait_for_what_is_watched_in_one_place_only_is_told(broken: Broken) -> None:
+    broken.edit("signals", WAITS, WAITS.replace("az-failure", "node-failure")).says(
+        "wait-is-for-somebody",
+        "signals.yaml rules[0].waits.scenario",
+        at="waits: { scenario: node-failure",
+        found="node-failure, watched in us-east-1/cluster",
+        allowed="watch in 2 places or more below us-east-1",
+        because="so it never would",
+    )
+
+
+def test_a_wait_that_is_over_before_the_evidence_has_held_is_told(broken: Broken) -> None:
+    broken.edit("signals", WAITS, WAITS.replace("3m", "10s")).says(
+        "wait-is-for-somebody",
+        "signals.yaml rules[0].waits.at_most",
+        at="waits: { scenario: az-failure, at_most: 10s }",
+        found="10s",
+        allowed="more than 10s, its hold",
+    )
