@@ -130,7 +130,7 @@ def fold_answer(book: Book, answer: Answer, *, rules: Rules, now: datetime) -> B
     match answer:
         case Looked() | Asked() | HeldBack() | Decided() | Called():
             try:
-                step = rules.plan_of(incident.plan, incident.scenario).step(answer.step)
+                step = rules.plan_of(incident.plan, incident.scenario, incident.chosen).step(answer.step)
             except KeyError:
                 return book
             return _fold_step(book, incident, step, answer, rules, now)
@@ -282,6 +282,7 @@ def _called(
             changed = replace(
                 record,
                 state=StepState.STUCK if stuck else StepState.RUNNING,
+                refused=record.refused + 1,
                 because=f"{outcome.because} ({outcome.code}); looking again in {LOOK_AFTER_REFUSAL.seconds} s",
                 call=None,
                 look_at=now + LOOK_AFTER_REFUSAL / speed,

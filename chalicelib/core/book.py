@@ -55,8 +55,9 @@ class Approval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRecord:
-    """What is known of a step. `call` is the one that is decided or asked for; `calls` how many were made. `voices` are
-    the yeses of those who have approved so far, where more people must; `approval` is what all of them together gave.
+    """What is known of a step. `call` is the one that is decided or asked for; `calls` how many were made, `refused`
+    how many of those were refused and had no effect. `voices` are the yeses of those who have approved so far, where
+    more people must; `approval` is what all of them together gave.
     """
 
     state: StepState = StepState.PENDING
@@ -67,6 +68,7 @@ class StepRecord:
     look_at: datetime | None = None
     call: Call | None = None
     calls: int = 0
+    refused: int = 0
     doubtful: bool = False
     asked_at: datetime | None = None
     approval: Approval | None = None
@@ -112,6 +114,15 @@ class Paging:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What a proven person chose for the steps, as it is written canonically (choices.py), and who and when."""
+
+    value: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
     """One open incident. `plan` is the hash of the plan it follows; `failed_at` the earliest bad observation."""
 
@@ -140,6 +151,12 @@ class Incident:
     absorbed: tuple[str, ...] = ()
     alarms_asked_at: datetime | None = None
     entries: int = 0
+    choices: Mapping[str, Chosen] = field(default_factory=dict)
+
+    @property
+    def chosen(self) -> Mapping[str, str]:
+        """The values of what was chosen, by name: with them policy gives the plan that it follows."""
+        return {name: choice.value for name, choice in self.choices.items()}
 
     def step(self, step_id: str) -> StepRecord:
         """The record of a step; a fresh one when nothing is known of it yet."""

@@ -67,6 +67,7 @@ def _left(book: Book, incident_id: str, step: Step, record: StepRecord, why: str
         failed_at=incident.failed_at,
         confirmed_at=incident.confirmed_at,
         declared_by=incident.declared_by,
+        choices=incident.choices,
         steps={step.id: replace(record, state=StepState.PENDING, call=None, look_at=None, asked_at=None)},
     )
     debt = Debt(kind="step", what=step.title, incident=incident_id, since=now, because=because, case=case)
@@ -74,4 +75,4 @@ def _left(book: Book, incident_id: str, step: Step, record: StepRecord, why: str
 
 
 def _plan(incident: Incident, rules: Rules) -> Plan:
-    return rules.plan_of(incident.plan, incident.scenario)
+    return rules.plan_of(incident.plan, incident.scenario, incident.chosen)

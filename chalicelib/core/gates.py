@@ -116,7 +116,7 @@ def fence_verdict(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
 
 def fenced(incident: Incident, rules: Rules) -> Literal["Fenced", "SelfFenced"] | None:
     """The proof that the old primary takes no writes; None is Unknown, whatever the reason."""
-    for step in rules.plan_of(incident.plan, incident.scenario).steps:
+    for step in rules.plan_of(incident.plan, incident.scenario, incident.chosen).steps:
         if step.action == "fence-primary" and incident.step(step.id).state is StepState.DONE:
             match incident.step(step.id).facts.get("fenced"):
                 case "Fenced":
@@ -169,7 +169,7 @@ def order(work: Wanted, _: Book, rules: Rules, now: datetime) -> Verdict:
         record = work.incident.step(need)
         if record.state is not StepState.DONE or record.done_at is None:
             return Refuse(f"it needs {need}, which is {record.state}: {record.because}")
-        fresh_for = rules.plan_of(work.incident.plan, work.incident.scenario).step(need).fresh_for
+        fresh_for = rules.plan_of(work.incident.plan, work.incident.scenario, work.incident.chosen).step(need).fresh_for
         if fresh_for and now - record.done_at > fresh_for:
             age = rules.policy.real(now - record.done_at)
             return Refuse(f"{need} was verified {age} ago, allowed are {rules.policy.real(fresh_for)}; again first")

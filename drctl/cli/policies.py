@@ -19,9 +19,11 @@ from chalicelib.policy import Policy
 from chalicelib.policy.base import show_duration
 from chalicelib.policy.lint import ActionFacts
 from chalicelib.policy.lint import lint as find
+from chalicelib.policy.runbooks import Choice
 from chalicelib.policy.scenarios import Automation
 from chalicelib.policy.schema import drift as schema_drift
 from chalicelib.policy.schema import write as write_schemas
+from drctl.cli.people import chosen
 from drctl.cli.places import POLICIES, ROOT, JsonOption, PoliciesOption, fail, out, read_policies, show_json
 from drctl.deployment import generate
 from drctl.deployment.permissions import words
@@ -69,12 +71,16 @@ def plan(
     scenario: Annotated[str, typer.Argument(help="A scenario of scenarios.yaml, such as region-failure.")],
     policies: PoliciesOption = POLICIES,
     *,
+    choices: Annotated[
+        list[str] | None,
+        typer.Option("--choose", metavar="NAME=VALUE", help="The plan as it is with this choice."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """The steps of a scenario: order, times, what asks and why, the calls each will make."""
     policy = read_policies(policies)
     try:
-        made = make_plan(scenario, policy=policy)
+        made = make_plan(scenario, policy=policy, choices=chosen(choices) if choices else {})
     except PlanError as error:
         fail(str(error), 2)
     times = schedule(made, policy)
@@ -84,6 +90,7 @@ def plan(
                 "scenario": scenario,
                 "title": made.title,
                 "hash": made.hash,
+                "choices": [_choice_json(c, made) for c in may_choose(scenario, policy)],
                 "steps": [_step_json(s, scenario, policy, times[s.id]) for s in made.steps],
             }
         )
@@ -103,6 +110,8 @@ def plan(
             show_duration(step.deadline),
         )
     out.print(table)
+    if wanted := may_choose(scenario, policy):
+        _section("A person chooses", [(c.name, choice_sentence(c, made, policy)) for c in wanted])
     _section("Asks a person", [(s.id, why_it_asks(s, scenario, policy)) for s in made.steps])
     title = "Calls that change something[/bold] (each by the one executor, tried once)[bold]"
     _section(title, [(s.id, call) for s in made.steps for call in calls(s, policy)])
@@ -117,6 +126,32 @@ def _section(title: str, rows: list[tuple[str, str]]) -> None:
     told = [f"  {step}: {text}" for step, text in rows if text] or ["  nothing"]
     for line in told:
         out.print(line)
+
+
+def may_choose(scenario: str, policy: Policy) -> tuple[Choice, ...]:
+    """What a person may choose for a scenario's steps."""
+    runbook = policy.runbook(scenario)
+    return runbook.choices if runbook else ()
+
+
+def choice_sentence(choice: Choice, made: Plan, policy: Policy) -> str:
+    """`the last moment of good data; a time, at most 30d back, proposed by point; waited for by restore`."""
+    bound = f", at most {policy.real(choice.reach)} back" if choice.reach else ""
+    seen = f", proposed and bounded by {choice.seen_by}" if choice.seen_by else ""
+    none = ", or none" if choice.none else ""
+    waiting = [s.id for s in made.steps if choice.name in s.missing]
+    waits = f"; waited for by {', '.join(waiting)}" if waiting else "; chosen"
+    return f"{choice.asks} ({choice.kind}{bound}{none}{seen}){waits}"
+
+
+def _choice_json(choice: Choice, made: Plan) -> dict[str, Any]:
+    return {
+        "name": choice.name,
+        "kind": choice.kind,
+        "asks": choice.asks,
+        "taken_by": [s.id for s in made.steps if choice.name in s.takes],
+        "waited_for_by": [s.id for s in made.steps if choice.name in s.missing],
+    }
 
 
 def looks(step: Step) -> list[str]:

@@ -140,7 +140,7 @@ class Incidents(RuleBasedStateMachine):
             assert given is not None
             assert len(set(given.arns)) >= (1 if given.glass else step.people), f"{step.id} needs proven people"
         assert record.rejected_by is None
-        plan = RULES.plan_of(incident.plan, incident.scenario)
+        plan = RULES.plan_of(incident.plan, incident.scenario, incident.chosen)
         for need in step.needs:
             leaned = incident.step(need)
             assert leaned.state is StepState.DONE

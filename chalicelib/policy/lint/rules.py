@@ -10,6 +10,7 @@ from typing import Final
 from chalicelib.policy.lint import (
     accounts,
     backups,
+    choices,
     notices,
     people,
     public,
@@ -116,6 +117,10 @@ RULES: Final[tuple[Rule, ...]] = (
     rewrites.rewrite_matches_something,
     rewrites.rewrite_is_single,
     rewrites.rewrite_changes_something,
+    choices.taken_choice_is_declared,
+    choices.choice_is_single,
+    choices.choice_is_taken,
+    choices.choice_bounds_fit_its_kind,
     people.person_is_single,
     people.principal_is_one_person,
     people.person_role_is_known,
