@@ -22,7 +22,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING as NO_DEFAULT
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from hashlib import sha256
@@ -92,14 +92,19 @@ def _verb(kind: type[Any]) -> tuple[str, Verb]:
     return name, Verb(
         name=name,
         help=_HELP[name],
-        required=(*(n for n, f in own.items() if f.default is NO_DEFAULT), *explained),
+        required=(*(n for n, f in own.items() if _must_be(f)), *explained),
         optional=(
-            *(n for n, f in own.items() if f.default is not NO_DEFAULT),
+            *(n for n, f in own.items() if not _must_be(f)),
             *(n for n in ("note", "id", "at") if n not in explained),
             *WHO,
         ),
         allowed={n: tuple(m.value for m in Mode) for n in own if n == "mode"},
     )
+
+
+def _must_be(own: Field[Any]) -> bool:
+    """Whether a field has no default of either kind."""
+    return own.default is NO_DEFAULT and own.default_factory is NO_DEFAULT
 
 
 _KINDS: Final[Mapping[str, type[Any]]] = {_verb(kind)[0]: kind for kind in get_args(Command)}

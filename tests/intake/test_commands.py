@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from chalicelib.core.happened import Approve, Command, Said, SetMode
+from chalicelib.core.happened import Approve, Command, Declare, Said, SetMode
 from chalicelib.intake.commands import WHO, CommandError, describe, parse_command, unreadable
 from chalicelib.policy.platform import Mode
 
@@ -89,6 +89,13 @@ def test_choices_that_are_no_texts_by_name_are_refused(given: object, says: str)
 def test_what_is_chosen_is_read_without_the_space_around_it() -> None:
     command = parse_command(payload("choose", choices={"as_of": " 2026-03-04T03:00:00Z "}), now=NOW)
     assert command == parse_command(payload("choose", choices={"as_of": "2026-03-04T03:00:00Z"}), now=NOW)
+
+
+def test_a_declaration_needs_no_choice() -> None:
+    command = parse_command(payload("declare", choices=None), now=NOW)
+    assert isinstance(command, Declare)
+    assert command.choices == {}
+    assert "choices" in describe()["choose"].required
 
 
 def test_a_choice_is_no_field_of_another_verb() -> None:
