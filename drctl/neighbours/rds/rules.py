@@ -23,9 +23,11 @@ FIELDS: Final = {
     "PreferredBackupWindow": "backup_window",
     "DeletionProtection": "deletion_protection",
     "VpcSecurityGroupIds": "security_groups",
+    "DBParameterGroupName": "parameter_group",
+    "CopyTagsToSnapshot": "copy_tags",
 }
 """ModifyDBInstance's parameters that are kept here → the instance's field."""
-AT_ONCE: Final = frozenset({"DeletionProtection", "VpcSecurityGroupIds", "PreferredBackupWindow"})
+AT_ONCE: Final = frozenset({"DeletionProtection", "VpcSecurityGroupIds", "PreferredBackupWindow", "CopyTagsToSnapshot"})
 """Applied at once whatever `ApplyImmediately` says (…/UserGuide/Overview.DBInstance.Modifying.html, settings table)."""
 PENDING: Final = {"NewDBInstanceIdentifier": "DBInstanceIdentifier"}
 """Names that PendingModifiedValues has for parameters, where they differ."""
@@ -61,7 +63,7 @@ def retention(days: int, instance: Instance) -> int:
     return days
 
 
-def restore_time(params: Mapping[str, Any], source: Instance, latest: datetime) -> datetime:
+def restore_time(params: Mapping[str, Any], source: Instance, earliest: datetime, latest: datetime) -> datetime:
     """When to restore to: one of RestoreTime and UseLatestRestorableTime, not after the latest restorable time."""
     at, use_latest = params.get("RestoreTime"), bool(params.get("UseLatestRestorableTime"))
     if (at is None) is not use_latest:
@@ -69,10 +71,10 @@ def restore_time(params: Mapping[str, Any], source: Instance, latest: datetime) 
         raise AwsError("InvalidParameterCombination", message)
     if at is None:
         return latest
-    if not source.restorable_from <= at <= latest:
+    if not earliest <= at <= latest:
         message = (
             f"{source.identifier} cannot be restored to {at.isoformat()}: "
-            f"it is restorable from {source.restorable_from.isoformat()} to {latest.isoformat()}."
+            f"it is restorable from {earliest.isoformat()} to {latest.isoformat()}."
         )
         raise AwsError("InvalidParameterValue", message)
     return datetime.fromisoformat(at.isoformat())
@@ -101,6 +103,8 @@ def refuse_deletion(instance: Instance, params: Mapping[str, Any]) -> None:
 def settings(params: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a new instance that the request sets; the rest is the source's."""
     found = {FIELDS[name]: params[name] for name in FIELDS if name in params}
+    if "DBSubnetGroupName" in params:
+        found["subnet_group"] = params["DBSubnetGroupName"]
     if "security_groups" in found:
         found["security_groups"] = tuple(found["security_groups"])
     if "Tags" in params:

@@ -20,6 +20,8 @@ from drctl.neighbours.rds.engine import Engine
 from drctl.neighbours.rds.instance import (
     BACKUP,
     CREATION,
+    DEFAULT_GROUP,
+    DEFAULT_SUBNETS,
     DELETION,
     DOWN,
     MODIFICATION,
@@ -32,6 +34,7 @@ from drctl.neighbours.rds.instance import (
     Phase,
     Snapshot,
     Stage,
+    backed_up,
 )
 
 VERSION: Final = "18.1"
@@ -107,6 +110,11 @@ class Rds:
                 break
             instance = self._instances[number]
             self._end(instance, instance.stages.pop(0))
+
+    def instances(self) -> list[Instance]:
+        """All there are, in the order in which they were made."""
+        self.settle()
+        return list(self._instances)
 
     def instance(self, region: str, identifier: str, account: str = DEFAULT_ACCOUNT) -> Instance:
         """The instance as it is now, or AwsError DBInstanceNotFound."""
@@ -234,9 +242,34 @@ class Rds:
         if source.backup_retention == 0:
             raise AwsError("PointInTimeRestoreNotEnabled", f"{source.identifier} has no automated backups.")
         latest = source.latest_restorable_at(self.clock(), self.speed)
-        at = rules.restore_time(params, source, latest)
-        made = self._make(region, account, identifier, RESTORATION, restored=(source, at), **rules.settings(params))
+        earliest = source.earliest_restorable_at(self.clock(), self.speed)
+        at = rules.restore_time(params, source, earliest, latest)
+        wanted = rules.settings(params)
+        self._known_groups(region, account, wanted)
+        if "backup_retention" in wanted:
+            rules.retention(wanted["backup_retention"], source)
+        # Of the source's retention: it "uses the existing setting"; of groups and zones, the defaults (*api*).
+        wanted = {"backup_retention": source.backup_retention} | wanted
+        phases = [p for p in RESTORATION if p.status != "backing-up" or wanted["backup_retention"]]
+        made = self._make(region, account, identifier, phases, restored=(source, at), **wanted)
         return {"DBInstance": self._shown(made)}
+
+    def describe_db_instance_automated_backups(
+        self, region: str, account: str, params: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """DescribeDBInstanceAutomatedBackups by instance or resource id, or all; only what has backups. None of a
+        deleted instance is retained here.
+        """
+        self.settle()
+        kept = [i for i in self._in(region, account) if i.backup_retention and i.source is None]
+        for name, of in (("DbiResourceId", "resource_id"), ("DBInstanceIdentifier", "identifier")):
+            if name in params:
+                kept = [i for i in kept if getattr(i, of) == params[name]]
+                if not kept:
+                    raise AwsError(
+                        "DBInstanceAutomatedBackupNotFound", f"There is no automated backup of {params[name]}."
+                    )
+        return {"DBInstanceAutomatedBackups": [backed_up(i, self.clock(), self.speed) for i in kept]}
 
     def modify_db_instance(self, region: str, account: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """ModifyDBInstance. Without `ApplyImmediately` most settings wait in PendingModifiedValues for the maintenance
@@ -357,6 +390,15 @@ class Rds:
 
     def _shown(self, instance: Instance) -> dict[str, Any]:
         return instance.shown(self.clock(), self.speed)
+
+    def _known_groups(self, region: str, account: str, wanted: Mapping[str, Any]) -> None:
+        """The groups that there are, are those that an instance of the region has, and the default ones."""
+        here = list(self._in(region, account))
+        group, subnets = wanted.get("parameter_group"), wanted.get("subnet_group")
+        if group is not None and group not in {DEFAULT_GROUP, *(i.parameter_group for i in here)}:
+            raise AwsError("DBParameterGroupNotFound", f"DBParameterGroup {group} not found.")
+        if subnets is not None and subnets not in {DEFAULT_SUBNETS, *(i.subnet_group for i in here)}:
+            raise AwsError("DBSubnetGroupNotFoundFault", f"DB subnet group {subnets!r} does not exist.")
 
     def _in(self, region: str, account: str) -> Iterator[Instance]:
         return (i for i in self._instances if (i.region, i.account) == (region, account))
