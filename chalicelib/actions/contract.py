@@ -72,8 +72,8 @@ class Target:
     """What a step is aimed at: the runbook's `with`, filled in, and the incident it is for.
 
     `incident` is the incident's id (used in deterministic names), `opened_at` its opening, `at` the time of this look
-    (only to say how far back to look, never for a name). `facts` is what the step's earlier looks kept, `calls` how
-    many calls of the step have been made so far.
+    (only to say how far back to look, never for a name). `failed_at` is the earliest bad sign of the incident. `facts`
+    is what the step's earlier looks kept, `calls` how many calls of the step have been made so far.
     """
 
     step: str
@@ -85,6 +85,7 @@ class Target:
     approved_by: str | None = None
     approved_note: str = ""
     calls: int = 0
+    failed_at: datetime | None = None
 
 
 class Answer(Protocol):

@@ -8,16 +8,21 @@ from typing import Final
 from chalicelib.actions.contract import Action
 from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.fence_primary import FencePrimary
+from chalicelib.actions.integrity_check import IntegrityCheck
 from chalicelib.actions.node_capacity import NodeCapacity
 from chalicelib.actions.nodes_replaced import NodesReplaced
 from chalicelib.actions.person import Person
 from chalicelib.actions.pods_recovered import PodsRecovered
 from chalicelib.actions.point_application import PointApplication
+from chalicelib.actions.point_restored import PointRestored
 from chalicelib.actions.promote_replica import PromoteReplica
+from chalicelib.actions.restore_instance import RestoreInstance
+from chalicelib.actions.restore_point import RestorePoint
 from chalicelib.actions.s3_count import S3Count
 from chalicelib.actions.s3_restore import S3Restore
 from chalicelib.actions.switch_traffic import SwitchTraffic
 from chalicelib.actions.velero_location import LocationReadOnly
+from chalicelib.actions.velero_missing import VeleroMissing
 from chalicelib.actions.velero_restore import VeleroRestore
 from chalicelib.actions.velero_rewrites import VeleroRewrites
 from chalicelib.actions.velero_schedules import SchedulesPaused
@@ -49,6 +54,11 @@ ACTIONS: Final[Mapping[str, Action]] = {
         PodsRecovered(),
         NodesReplaced(),
         VolumesAttached(),
+        RestorePoint(),
+        RestoreInstance(),
+        IntegrityCheck(),
+        PointRestored(),
+        VeleroMissing(),
         Person(),
     )
 }

@@ -38,8 +38,8 @@ def read(choice: Choice, value: str, incident: Incident, policy: Policy, now: da
             return _some(choice, value, [s.name for s in policy.services.in_order() if s.namespace])
         case ChoiceKind.NAMESPACES:
             return _some(choice, value, namespaces(policy))
-        case ChoiceKind.PREFIXES:
-            return _prefixes(choice, value, policy)
+        case ChoiceKind.PREFIX:
+            return _prefix(choice, value, policy)
         case ChoiceKind.REVISION:
             allowed = "a Git commit, tag or branch"
             return _like(choice, value, _REVISION, allowed)
@@ -109,7 +109,7 @@ def _example(choice: Choice, incident: Incident, policy: Policy) -> str:
             return next((s.name for s in policy.services.in_order() if s.namespace), "SERVICE")
         case ChoiceKind.NAMESPACES:
             return next(iter(namespaces(policy)), "NAMESPACE")
-        case ChoiceKind.PREFIXES:
+        case ChoiceKind.PREFIX:
             return next(iter(_restorable(policy)), "BUCKET/PREFIX")
         case ChoiceKind.REVISION | ChoiceKind.VERSION:
             return choice.kind.upper()
@@ -165,18 +165,18 @@ def _some(choice: Choice, value: str, allowed: Sequence[str]) -> str:
     return ",".join(a for a in allowed if a in parts) or NONE
 
 
-def _prefixes(choice: Choice, value: str, policy: Policy) -> str:
-    parts = _parts(choice, value)
+def _prefix(choice: Choice, value: str, policy: Policy) -> str:
+    if value == NONE and choice.none:
+        return NONE
     allowed = _restorable(policy)
-    for part in parts:
-        if "{" in part or "}" in part or not part.isprintable():
-            raise WrongChoiceError(f"{choice.name} holds {part!r}; allowed: printable, without braces")
-        if not any(part.startswith(root) for root in allowed):
-            raise WrongChoiceError(
-                f"{choice.name} holds {part!r}; allowed: what begins with {', '.join(allowed)}{_or_none(choice)} "
-                "(backups.yaml, restorable)"
-            )
-    return ",".join(sorted(dict.fromkeys(parts))) or NONE
+    if "{" in value or "}" in value or not value.isprintable():
+        raise WrongChoiceError(f"{choice.name} is {value!r}; allowed: printable, without braces")
+    if not any(value.startswith(root) for root in allowed):
+        raise WrongChoiceError(
+            f"{choice.name} is {value!r}; allowed: what begins with {', '.join(allowed)}{_or_none(choice)} "
+            "(backups.yaml, restorable)"
+        )
+    return value
 
 
 def _restorable(policy: Policy) -> list[str]:

@@ -47,14 +47,14 @@ class ChoiceKind(StrEnum):
     """What a choice is, and so how it is written.
 
     time: ISO 8601 with a zone. services: names of the service table, by commas. namespaces: those of the services, by
-    commas. prefixes: `bucket/prefix` of what backups.yaml calls restorable, by commas. revision: a Git commit, tag or
+    commas. prefix: one `bucket/prefix` of what backups.yaml calls restorable. revision: a Git commit, tag or
     branch. version: the id of one version, as S3 gives it.
     """
 
     TIME = "time"
     SERVICES = "services"
     NAMESPACES = "namespaces"
-    PREFIXES = "prefixes"
+    PREFIX = "prefix"
     REVISION = "revision"
     VERSION = "version"
 
@@ -70,7 +70,9 @@ class Choice(Row):
         default=None,
         description="time: the step whose facts `earliest`, `latest` and `proposed` bound it and say what is proposed",
     )
-    none: bool = Field(default=False, description="lists: whether `none` may be chosen, and what takes it has no work")
+    none: bool = Field(
+        default=False, description="lists and prefix: whether `none` may be chosen; what takes it has no work then"
+    )
 
 
 class Runbook(Row):

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from chalicelib.actions.contract import AwsOp, Op
 from chalicelib.actions.registry import ACTIONS
+from chalicelib.actions.versions import where as where_of
 from chalicelib.clients.aws import READ_ONLY
 from chalicelib.core.plan import Plan, PlanError, Step
 from chalicelib.core.plan import plan as make_plan
@@ -30,7 +31,9 @@ from drctl.deployment.permissions import words
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
-SHORT: Final = 6
+ASKED: Final = frozenset({"person", "verify-write"})
+"""Actions that declare no call and ask all the same: the one asks only, the other calls the database itself."""
+SHORT: Final = 9
 """Steps; the plan of a longer runbook would not be a page any more with what each looks at."""
 
 
@@ -172,8 +175,11 @@ def schedule(made: Plan, policy: Policy) -> dict[str, tuple[timedelta, timedelta
 
 def why_it_asks(step: Step, scenario: str, policy: Policy) -> str:
     """Why a person is asked before this step, empty when nobody is, as far as policy alone can say."""
+    if not ACTIONS[step.action].calls and step.action not in ASKED:
+        return ""
+    two = "two people: " if step.people > 1 else ""
     if policy.scenario(scenario).automatic is Automation.NO:
-        return f"policy allows nothing automatic for {scenario}"
+        return two + (step.asks_because or f"policy allows nothing automatic for {scenario}")
     return step.asks_because or ("" if step.automatic else "policy says that a person decides this step")
 
 
@@ -196,8 +202,9 @@ def _batches(step: Step, policy: Policy) -> list[str]:
         if isinstance(op, AwsOp) and op.batch and not op.operation.startswith(READ_ONLY):
             found.setdefault((op.service, op.batch), []).append(op.operation)
     regions = {row.bucket: row.region for row in policy.backups.restorable}
-    bucket, prefix = step.params.get("bucket", ""), step.params.get("prefix", "")
-    where = f"in {regions.get(bucket, 'no region of policy')}, {bucket}/{prefix}"
+    bucket, prefix = where_of(step.params)
+    chosen_later = "in the bucket's region, the folder that is chosen"
+    where = f"in {regions[bucket]}, {bucket}/{prefix}" if bucket in regions else chosen_later
     return [f"aws: {service} {batch} {where}: {', '.join(made)}" for (service, batch), made in found.items()]
 
 

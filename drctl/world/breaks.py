@@ -1,9 +1,10 @@
-"""What can be broken inside the primary cluster, for `drctl break pods` and `drctl break node`, and how that ends."""
+"""What can be broken inside the platform, for `drctl break pods`, `node`, `data` and `deletion`, and how that ends."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from chalicelib.policy import Policy
@@ -11,9 +12,13 @@ from drctl.neighbours.ec2 import Ec2
 from drctl.neighbours.kubernetes.api import KubeApi
 from drctl.neighbours.kubernetes.karpenter import CLAIMS
 from drctl.neighbours.kubernetes.volumes import ATTACHMENTS
+from drctl.world.folders import Folders
+from drctl.world.rows import SPOILED, Rows
 
-KINDS: Final = ("pods", "node")
-FIELDS: Final = frozenset({"kind", "service", "crash_loop", "node", "volume_stuck"})
+KINDS: Final = ("pods", "node", "data", "deletion")
+FIELDS: Final = frozenset({"kind", "service", "crash_loop", "node", "volume_stuck", "namespace", "folder"})
+TOLD_FOR: Final = timedelta(minutes=3)
+"""How long the audit trail's agent counts a deletion, so that no period of an alarm misses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +34,12 @@ class Break:
 class Breaks:
     """The breaks there are now."""
 
-    def __init__(self, policy: Policy, api: KubeApi, ec2: Ec2) -> None:
+    def __init__(
+        self, policy: Policy, api: KubeApi, ec2: Ec2, *, rows: Rows | None = None, folders: Folders | None = None
+    ) -> None:
         self._policy, self._api, self._ec2 = policy, api, ec2
+        self._rows, self._folders = rows, folders
+        self._deleted: list[tuple[datetime, int]] = []
         self._breaks: dict[int, tuple[Break, Callable[[], None]]] = {}
 
     def add(self, number: int, wanted: dict[str, Any]) -> Break:
@@ -38,7 +47,8 @@ class Breaks:
         unknown = set(wanted) - FIELDS
         if unknown:
             raise ValueError(f"a break has {', '.join(sorted(unknown))}, expected are {', '.join(sorted(FIELDS))}")
-        made, end = self._pods(number, wanted) if wanted["kind"] == "pods" else self._node(number, wanted)
+        kinds = {"pods": self._pods, "node": self._node, "data": self._data, "deletion": self._deletion}
+        made, end = kinds[wanted["kind"]](number, wanted)
         self._breaks[number] = (made, end)
         return made
 
@@ -94,6 +104,33 @@ class Breaks:
             self._api.trouble.find_node(name)
 
         return Break(number, "node", name, f"its instance {instance} is stopped, and its volumes stay attached"), end
+
+    def _data(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
+        del wanted
+        if self._rows is None:
+            raise ValueError("there is no database here to corrupt")
+        end = self._rows.spoil()
+        because = f"{SPOILED} runs are of an experiment that there never was"
+        return Break(number, "data", self._policy.platform.database.primary.instance, because), end
+
+    def _deletion(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
+        if self._folders is None:
+            raise ValueError("there are no buckets here to delete from")
+        spaces = list(dict.fromkeys(s.namespace or "" for s in self._policy.services.in_order() if s.deployments))
+        namespace = str(wanted.get("namespace") or spaces[-1])
+        folder = str(wanted.get("folder") or self._folders.default)
+        if namespace not in spaces:
+            raise ValueError(f"namespace is {namespace!r}, allowed are {', '.join(spaces)}")
+        count, undelete = self._folders.delete(folder)
+        workloads = self._api.trouble.delete_workloads(namespace)
+        self._deleted.append((datetime.now(UTC), count + workloads))
+        because = f"{count} objects below it and {workloads} in namespace {namespace!r} are deleted"
+        return Break(number, "deletion", folder, because), undelete
+
+    def seen(self) -> dict[str, float]:
+        """DeletedObjects, as the audit trail's agent counts them."""
+        since = datetime.now(UTC) - TOLD_FOR / self._policy.speed
+        return {"DeletedObjects": float(sum(count for at, count in self._deleted if at >= since))}
 
     def _names(self) -> list[str]:
         return [c["status"]["nodeName"] for c in self._api.objects(CLAIMS) if c["status"].get("nodeName")]

@@ -27,7 +27,7 @@ from chalicelib.actions.verify_write import Proof
 from chalicelib.actions.workload_ready import Readiness
 from chalicelib.core.outcome import Act, Call, Done, Next, Stuck, Wait
 from chalicelib.core.restoring import RESTORE
-from tests.actions import failures, fences, s3_rows
+from tests.actions import failures, fences, restores, s3_rows
 from tests.actions.stage import AT, DENIED, POLICY, SILENT, STANDBY, target
 
 REDIS = STANDBY | {"service": "redis"}
@@ -53,6 +53,7 @@ def restoring(*attempts: Attempt, good: tuple[Backup, ...] = (GOOD, OLDER)) -> R
 ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     *fences.ROWS,
     *failures.ROWS,
+    *restores.ROWS,
     ("velero-location-read-only", STANDBY, SILENT, Wait, "looking again"),
     ("velero-location-read-only", STANDBY, DENIED, Stuck, "AccessDenied"),
     ("velero-location-read-only", STANDBY, None, Stuck, "does not exist"),
@@ -291,5 +292,6 @@ def test_rows_that_policy_no_longer_has_leave_the_image_mapping() -> None:
     assert call.params["body"] == {"data": {"registry-9": None, **image_registries(POLICY)}}
 
 
-def test_only_a_promotion_and_a_volume_that_is_released_cannot_be_undone() -> None:
-    assert {c[0] for c in CALLS if not call_of(*c).reversible} == {"promote-replica", "volumes-attached"}
+def test_only_a_promotion_a_released_volume_and_a_switch_to_older_data_cannot_be_undone() -> None:
+    lasting = {"promote-replica", "volumes-attached", "point-restored"}
+    assert {c[0] for c in CALLS if not call_of(*c).reversible} == lasting

@@ -36,7 +36,7 @@ def chosen_for(raw: dict[str, Any]) -> None:
     runbook["choices"] = [
         {"name": "as_of", "kind": "time", "asks": "the last good moment", "reach": "1d", "seen_by": "point"},
         {"name": "services", "kind": "services", "asks": "what is put back", "none": True},
-        {"name": "folders", "kind": "prefixes", "asks": "what is put back in S3"},
+        {"name": "folders", "kind": "prefix", "asks": "what is put back in S3"},
         {"name": "rooms", "kind": "namespaces", "asks": "where things are put back"},
         {"name": "commit", "kind": "revision", "asks": "what it goes back to"},
         {"name": "copy", "kind": "version", "asks": "which version"},
@@ -225,6 +225,7 @@ def test_a_rejected_step_is_asked_for_again_after_another_choice() -> None:
         ({"rooms": "none"}, "rooms holds 'none'"),
         ({"folders": "neurectomy-mlflow-us-east-1/secrets/"}, "allowed: what begins with neurectomy-mlflow"),
         ({"folders": FOLDER + "{choice.as_of}"}, "without braces"),
+        ({"folders": "none"}, "allowed: what begins with"),
         ({"commit": "--force"}, "commit is '--force'; allowed: a Git commit, tag or branch"),
         ({"copy": "../1"}, "copy is '../1'; allowed: one version's id"),
         ({"as_off": GOOD}, "data-corruption has no choice 'as_off' in runbooks.yaml; allowed for "),

@@ -32,8 +32,9 @@ KNOWS_NO_RESOURCE = {
     "cloudwatch:PutMetricData",
     "ec2:DescribeInstances",
     "ec2:DescribeNetworkAcls",
+    "rds:DescribeDBInstanceAutomatedBackups",
 }
-"""By CloudWatch's and EC2's pages of the service authorization reference."""
+"""By CloudWatch's, EC2's and RDS's pages of the service authorization reference."""
 
 
 def statements(function: str) -> list[dict[str, Any]]:
@@ -82,10 +83,11 @@ def test_everything_that_actions_declare_is_granted_and_nothing_that_nobody_decl
     }
     kind = POLICY.platform.traffic.switch.kind
     declared = {
-        (op.iam or (iam_action(op.service, op.operation),))[0]
+        granted_as
         for action in used(POLICY)
         for op in (*action.reads, *action.calls)
         if isinstance(op, AwsOp) and op.switch in (None, kind)
+        for granted_as in (op.iam or (iam_action(op.service, op.operation),))
     }
     others = {(op.iam or (iam_action(op.service, op.operation),))[0] for op in (*STORE, *COMMON)}
     channels = {"ses:SendEmail", "secretsmanager:GetSecretValue", "cloudwatch:DescribeAlarms"}
@@ -93,9 +95,21 @@ def test_everything_that_actions_declare_is_granted_and_nothing_that_nobody_decl
     assert granted == declared | others | channels
 
 
-def test_the_primary_region_is_asked_for_alarms_and_its_cluster_and_fenced_and_nothing_else() -> None:
+def test_the_primary_region_is_asked_for_alarms_and_its_cluster_fenced_and_its_data_put_back_and_nothing_else() -> None:
     there = {a for s in statements("tick") for r in s["Resource"] for a in s["Action"] if ":us-east-1:" in r}
-    assert there == {"cloudwatch:DescribeAlarms", "ec2:CreateNetworkAclEntry", "eks:DescribeCluster"}
+    restored = {"rds:AddTagsToResource", "rds:ModifyDBInstance", "rds:RestoreDBInstanceToPointInTime"}
+    assert there == {
+        *("cloudwatch:DescribeAlarms", "ec2:CreateNetworkAclEntry", "eks:DescribeCluster"),
+        *("rds:DescribeDBInstances", *restored, "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"),
+        *("kms:Decrypt", "kms:GenerateDataKey"),
+    }
+
+
+def test_the_old_database_is_never_modified_and_nothing_of_rds_is_deleted() -> None:
+    made = [s for s in statements("tick") if any(a.startswith("rds:") for a in s["Action"])]
+    assert not [a for s in made for a in s["Action"] if "Delete" in a]
+    modified = [r for s in made if "rds:ModifyDBInstance" in s["Action"] for r in s["Resource"]]
+    assert sorted(r.split(":", 5)[-1] for r in modified) == ["db:neurectomy-pg-at-*", "pg:*"]
 
 
 @pytest.mark.parametrize("name", ["heart", "witness"])

@@ -8,7 +8,7 @@ from chalicelib.core.plan import CHOSEN
 from chalicelib.policy.lint.finding import Flaw, Whole, error, meant, one_of, repeats
 from chalicelib.policy.runbooks import Choice, ChoiceKind, Runbook, RunbookStep
 
-_LISTS = (ChoiceKind.SERVICES, ChoiceKind.NAMESPACES, ChoiceKind.PREFIXES)
+_LISTS = (ChoiceKind.SERVICES, ChoiceKind.NAMESPACES, ChoiceKind.PREFIX)
 
 
 def taken_choice_is_declared(whole: Whole) -> Iterator[Flaw]:
@@ -60,7 +60,7 @@ def choice_is_taken(whole: Whole) -> Iterator[Flaw]:
 
 
 def choice_bounds_fit_its_kind(whole: Whole) -> Iterator[Flaw]:
-    """Only a time reaches back and is seen, only a list may be of nothing; whoever bounds it does not wait for it."""
+    """Only a time reaches back and is seen, only lists and a prefix may be nothing; who bounds it does not take it."""
     for i, runbook, n, choice in _choices(whole):
         path = ("runbooks", "runbooks", i, "choices", n)
         timed = choice.kind is ChoiceKind.TIME

@@ -19,6 +19,23 @@ def scenario_is_single(whole: Whole) -> Iterator[Flaw]:
         )
 
 
+def scenario_belongs_to_a_row(whole: Whole) -> Iterator[Flaw]:
+    """A case with a runbook of its own belongs to a row of the matrix, not to another case."""
+    rows = {s.name: s for s in whole.policy.scenarios.scenarios if s.belongs_to is None}
+    for i, scenario in enumerate(whole.policy.scenarios.scenarios):
+        if scenario.belongs_to is None:
+            continue
+        row = rows.get(scenario.belongs_to)
+        if row is None:
+            yield error(
+                *("scenarios", "scenarios", i, "belongs_to"),
+                allowed=one_of(rows),
+                found=scenario.belongs_to,
+                because=f"{scenario.name!r} belongs to {scenario.belongs_to!r}, which is no row of the matrix"
+                + meant(scenario.belongs_to, list(rows)),
+            )
+
+
 def scenario_has_a_runbook(whole: Whole) -> Iterator[Flaw]:
     """An incident without a runbook has nothing to do and nobody to ask."""
     written = [r.scenario for r in whole.policy.runbooks.runbooks]
@@ -91,6 +108,25 @@ def action_is_known(whole: Whole) -> Iterator[Flaw]:
                     found=step.action,
                     because=f"step {step.id!r} is done by {step.action!r}, which is no action"
                     + meant(step.action, whole.actions),
+                )
+
+
+def restored_database_can_be_used(whole: Whole) -> Iterator[Flaw]:
+    """Who restores a database beside the old one has said by what it is checked, and where the applications look."""
+    platform = whole.policy.platform
+    wanted = {
+        "integrity-check": (platform.integrity, "integrity in platform.yaml", "says whether it is whole"),
+        "point-restored": (platform.primary_secret, "primary_secret in platform.yaml", "finds it"),
+    }
+    for i, runbook in enumerate(whole.policy.runbooks.runbooks):
+        for j, row in enumerate(runbook.steps):
+            there, allowed, nobody = wanted.get(row.action, (True, "", ""))
+            if there is None:
+                yield error(
+                    *("runbooks", "runbooks", i, "steps", j, "action"),
+                    allowed=f"{row.action} only beside {allowed}",
+                    found=row.action,
+                    because=f"step {row.id!r} is about a restored database, and without {allowed} nobody {nobody}",
                 )
 
 
