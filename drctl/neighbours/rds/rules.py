@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from drctl.neighbours.aws import AwsError
-from drctl.neighbours.rds.instance import Instance
+from drctl.neighbours.rds.instance import DEFAULT_GROUP, DEFAULT_SUBNETS, Instance
 
 FIELDS: Final = {
     "NewDBInstanceIdentifier": "identifier",
@@ -78,6 +78,27 @@ def restore_time(params: Mapping[str, Any], source: Instance, earliest: datetime
         )
         raise AwsError("InvalidParameterValue", message)
     return datetime.fromisoformat(at.isoformat())
+
+
+def refuse_unknown_groups(wanted: Mapping[str, Any], here: Iterable[Instance]) -> None:
+    """The groups that there are, are those that an instance of the region has, and the default ones."""
+    there = tuple(here)
+    group, subnets = wanted.get("parameter_group"), wanted.get("subnet_group")
+    if group is not None and group not in {DEFAULT_GROUP, *(i.parameter_group for i in there)}:
+        raise AwsError("DBParameterGroupNotFound", f"DBParameterGroup {group} not found.")
+    if subnets is not None and subnets not in {DEFAULT_SUBNETS, *(i.subnet_group for i in there)}:
+        raise AwsError("DBSubnetGroupNotFoundFault", f"DB subnet group {subnets!r} does not exist.")
+
+
+def backed_up(params: Mapping[str, Any], here: Iterable[Instance]) -> list[Instance]:
+    """Those that have automated backups, by instance or resource id, or all; a replica has none of its own."""
+    kept = [i for i in here if i.backup_retention and i.source is None]
+    for name, of in (("DbiResourceId", "resource_id"), ("DBInstanceIdentifier", "identifier")):
+        if name in params:
+            kept = [i for i in kept if getattr(i, of) == params[name]]
+            if not kept:
+                raise AwsError("DBInstanceAutomatedBackupNotFound", f"There is no automated backup of {params[name]}.")
+    return kept
 
 
 def refuse_deletion(instance: Instance, params: Mapping[str, Any]) -> None:

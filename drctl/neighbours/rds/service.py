@@ -20,8 +20,6 @@ from drctl.neighbours.rds.engine import Engine
 from drctl.neighbours.rds.instance import (
     BACKUP,
     CREATION,
-    DEFAULT_GROUP,
-    DEFAULT_SUBNETS,
     DELETION,
     DOWN,
     MODIFICATION,
@@ -245,7 +243,7 @@ class Rds:
         earliest = source.earliest_restorable_at(self.clock(), self.speed)
         at = rules.restore_time(params, source, earliest, latest)
         wanted = rules.settings(params)
-        self._known_groups(region, account, wanted)
+        rules.refuse_unknown_groups(wanted, self._in(region, account))
         if "backup_retention" in wanted:
             rules.retention(wanted["backup_retention"], source)
         # Of the source's retention: it "uses the existing setting"; of groups and zones, the defaults (*api*).
@@ -261,14 +259,7 @@ class Rds:
         deleted instance is retained here.
         """
         self.settle()
-        kept = [i for i in self._in(region, account) if i.backup_retention and i.source is None]
-        for name, of in (("DbiResourceId", "resource_id"), ("DBInstanceIdentifier", "identifier")):
-            if name in params:
-                kept = [i for i in kept if getattr(i, of) == params[name]]
-                if not kept:
-                    raise AwsError(
-                        "DBInstanceAutomatedBackupNotFound", f"There is no automated backup of {params[name]}."
-                    )
+        kept = rules.backed_up(params, self._in(region, account))
         return {"DBInstanceAutomatedBackups": [backed_up(i, self.clock(), self.speed) for i in kept]}
 
     def modify_db_instance(self, region: str, account: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -390,15 +381,6 @@ class Rds:
 
     def _shown(self, instance: Instance) -> dict[str, Any]:
         return instance.shown(self.clock(), self.speed)
-
-    def _known_groups(self, region: str, account: str, wanted: Mapping[str, Any]) -> None:
-        """The groups that there are, are those that an instance of the region has, and the default ones."""
-        here = list(self._in(region, account))
-        group, subnets = wanted.get("parameter_group"), wanted.get("subnet_group")
-        if group is not None and group not in {DEFAULT_GROUP, *(i.parameter_group for i in here)}:
-            raise AwsError("DBParameterGroupNotFound", f"DBParameterGroup {group} not found.")
-        if subnets is not None and subnets not in {DEFAULT_SUBNETS, *(i.subnet_group for i in here)}:
-            raise AwsError("DBSubnetGroupNotFoundFault", f"DB subnet group {subnets!r} does not exist.")
 
     def _in(self, region: str, account: str) -> Iterator[Instance]:
         return (i for i in self._instances if (i.region, i.account) == (region, account))
