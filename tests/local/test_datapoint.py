@@ -58,16 +58,14 @@ def test_corrupted_data_is_restored_beside_the_old_database_and_the_applications
     assert "as_of" in stage.drctl("status").stdout
     refused = stage.drctl("choose", found.id, "as_of=2020-01-01T00:00:00Z", "--by", "ana")
     assert refused.returncode == 1
-    assert "allowed: from" in refused.stderr
+    assert "allowed: from" in " ".join(refused.stderr.split())
     chosen = stage.told(
         "choose", found.id, f"as_of={point.facts['proposed']}", "namespaces=none", "folder=none", "--by", "ana"
     )
     assert chosen["ok"]
     approve(stage, DATABASE, "restore", "ana")
     approve(stage, DATABASE, "switch", "ana", "bob", within=180)
-    (violations,) = {stage.world.platform.rows.seen()["IntegrityViolations"] for _ in range(1)}
     eventually(lambda: stage.world.platform.rows.seen().get("IntegrityViolations") == 0.0, within=30, what="whole data")
-    assert violations in (0.0, 12.0)
     last = eventually(
         lambda: at(stage, DATABASE) and stage.step("standby") is StepState.ASKING, within=60, what="the end"
     )
