@@ -11,11 +11,13 @@ from chalicelib.actions.fence_primary import FencePrimary
 from chalicelib.actions.integrity_check import IntegrityCheck
 from chalicelib.actions.node_capacity import NodeCapacity
 from chalicelib.actions.nodes_replaced import NodesReplaced
+from chalicelib.actions.open_primary import OpenPrimary
 from chalicelib.actions.person import Person
 from chalicelib.actions.pods_recovered import PodsRecovered
 from chalicelib.actions.point_application import PointApplication
 from chalicelib.actions.point_restored import PointRestored
 from chalicelib.actions.promote_replica import PromoteReplica
+from chalicelib.actions.replica_caught_up import ReplicaCaughtUp
 from chalicelib.actions.restore_instance import RestoreInstance
 from chalicelib.actions.restore_point import RestorePoint
 from chalicelib.actions.s3_count import S3Count
@@ -49,6 +51,8 @@ ACTIONS: Final[Mapping[str, Action]] = {
         SchedulesPaused(),
         FenceAcl(),
         FencePrimary(),
+        OpenPrimary(),
+        ReplicaCaughtUp(),
         S3Count(),
         S3Restore(),
         PodsRecovered(),

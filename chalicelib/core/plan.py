@@ -49,6 +49,8 @@ class Step:
     best_effort: bool = False
     takes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    undoes: str | None = None
+    unless: str | None = None
 
     @property
     def may_ask(self) -> bool:
@@ -58,16 +60,19 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The steps of one scenario at one scope, in an order in which no step stands before what it needs."""
+    """The steps of one scenario at one scope, in an order in which no step stands before what it needs. `undos` are no
+    part of the way: each takes one of the steps back when a person ends the incident (debts.py).
+    """
 
     scenario: str
     title: str
     steps: tuple[Step, ...]
     hash: str
+    undos: tuple[Step, ...] = ()
 
     def step(self, step_id: str) -> Step:
         """KeyError when the plan has no such step."""
-        for step in self.steps:
+        for step in (*self.steps, *self.undos):
             if step.id == step_id:
                 return step
         raise KeyError(f"the plan of {self.scenario!r} has no step {step_id!r}")
@@ -86,8 +91,10 @@ def plan(scenario: str, *, policy: Policy, choices: Mapping[str, str] = NOTHING)
         known = ", ".join(r.scenario for r in policy.runbooks.runbooks)
         raise PlanError(f"scenario {scenario!r} has no runbook in runbooks.yaml; there are: {known}")
     steps = [step for row in runbook.steps for step in _expand(row, policy, choices)]
-    ordered = _in_order(scenario, steps)
-    return Plan(scenario=scenario, title=runbook.title, steps=ordered, hash=_hash(scenario, ordered, choices))
+    ordered = _in_order(scenario, [s for s in steps if s.undoes is None])
+    undos = _undos(scenario, ordered, [s for s in steps if s.undoes is not None])
+    hashed = _hash(scenario, ordered, undos, choices)
+    return Plan(scenario=scenario, title=runbook.title, steps=ordered, hash=hashed, undos=undos)
 
 
 def _expand(row: RunbookStep, policy: Policy, choices: Mapping[str, str]) -> list[Step]:
@@ -137,6 +144,8 @@ def _step(
         best_effort=row.best_effort,
         takes=takes,
         missing=tuple(name for name in takes if name not in choices),
+        undoes=row.undoes,
+        unless=row.unless,
     )
 
 
@@ -162,8 +171,20 @@ def _in_order(scenario: str, steps: list[Step]) -> tuple[Step, ...]:
     return tuple(ordered)
 
 
-def _hash(scenario: str, steps: tuple[Step, ...], choices: Mapping[str, str]) -> str:
-    # Nothing chosen is left out, so that a plan without choices keeps the hash that older books know it by.
+def _undos(scenario: str, steps: tuple[Step, ...], undos: list[Step]) -> tuple[Step, ...]:
+    ids = {s.id for s in steps}
+    for undo in undos:
+        for named in (undo.undoes, undo.unless):
+            if named is not None and named not in ids:
+                known = ", ".join(sorted(ids))
+                raise PlanError(f"step {undo.id!r} of {scenario!r} takes back or spares {named!r}; there are: {known}")
+        if undo.needs:
+            raise PlanError(f"step {undo.id!r} of {scenario!r} undoes {undo.undoes!r}, so it can need no other step")
+    return tuple(undos)
+
+
+def _hash(scenario: str, steps: tuple[Step, ...], undos: tuple[Step, ...], choices: Mapping[str, str]) -> str:
+    # A plan without choices and without undos keeps the hash that older books know it by.
     structure = [
         scenario,
         *([dict(choices)] if choices else []),
@@ -171,6 +192,7 @@ def _hash(scenario: str, steps: tuple[Step, ...], choices: Mapping[str, str]) ->
             [s.id, s.action, dict(s.params), list(s.needs), s.automatic, s.reversible, s.best_effort, s.people]
             for s in steps
         ),
+        *([s.id, s.action, dict(s.params), s.automatic, s.reversible, s.undoes, s.unless] for s in undos),
     ]
     return hashlib.sha256(json.dumps(structure, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -180,17 +202,22 @@ class Rules:
     """The policy, and the plans that open incidents follow, by hash.
 
     An incident keeps the plan and the policy it started with: a deploy in the middle of it changes what new incidents
-    follow. `policies` are those that open incidents follow and that are not today's, by digest.
+    follow. `policies` are those that open incidents follow and that are not today's, by digest; `today` is what is
+    deployed, where `policy` is one of those.
     """
 
     policy: Policy
     plans: Mapping[str, Plan] = field(default_factory=dict)
     policies: Mapping[str, Policy] = field(default_factory=dict)
+    today: Policy | None = None
 
     def of(self, digest: str) -> Rules:
-        """The same rules for whoever follows the policy of that digest; today's where it was never kept."""
-        kept = self.policies.get(digest)
-        return self if kept is None or kept is self.policy else replace(self, policy=kept)
+        """The same rules for whoever follows the policy of that digest; today's where it was never kept, also when
+        asked of rules that are themselves of an older one.
+        """
+        today = self.today or self.policy
+        kept = self.policies.get(digest, today)
+        return self if kept is self.policy else replace(self, policy=kept, today=today)
 
     def plan_of(self, plan_hash: str, scenario: str, choices: Mapping[str, str] = NOTHING) -> Plan:
         """The plan with that hash; KeyError when it was neither loaded nor is what policy gives today by `choices`."""

@@ -95,6 +95,7 @@ def plan(
                 "hash": made.hash,
                 "choices": [_choice_json(c, made) for c in may_choose(scenario, policy)],
                 "steps": [_step_json(s, scenario, policy, times[s.id]) for s in made.steps],
+                "undos": [{"id": s.id, "title": s.title, "undoes": s.undoes, "unless": s.unless} for s in made.undos],
             }
         )
         return
@@ -118,10 +119,17 @@ def plan(
     _section("Asks a person", [(s.id, why_it_asks(s, scenario, policy)) for s in made.steps])
     title = "Calls that change something[/bold] (each by the one executor, tried once)[bold]"
     _section(title, [(s.id, call) for s in made.steps for call in calls(s, policy)])
+    if made.undos:
+        _section("Taken back when a person ends it on the way", [(s.id, _undoing(s)) for s in made.undos])
     if made.steps and len(made.steps) <= SHORT:
         _section("Looks at", [(s.id, ", ".join(looks(s))) for s in made.steps])
     end = max(t[1] for t in times.values())
     out.print(f"\nAbout {show_duration(end)} when every expected time is kept and people answer as policy expects.")
+
+
+def _undoing(step: Step) -> str:
+    spared = f", unless {step.unless} has begun" if step.unless else ""
+    return f"{step.title}, once {step.undoes} has begun{spared}"
 
 
 def _section(title: str, rows: list[tuple[str, str]]) -> None:
@@ -192,7 +200,7 @@ def calls(step: Step, policy: Policy) -> list[str]:
         named.append(
             f"postgres: a row into {database.heartbeat_table} of {database.name}, by the applications' address"
         )
-    return [n for n in named if n]
+    return list(dict.fromkeys(n for n in named if n))
 
 
 def _batches(step: Step, policy: Policy) -> list[str]:
@@ -210,10 +218,10 @@ def _batches(step: Step, policy: Policy) -> list[str]:
 
 def _named(op: Op, step: Step, policy: Policy) -> str:
     # A step is aimed at a cluster by its runbook; an operation says where it goes.
-    primary = op.where == "primary" or step.params.get("cluster") == "primary"
+    primary = step.params.get("cluster", op.where) == "primary"
     place = policy.platform.regions.primary if primary else policy.platform.regions.standby
     if isinstance(op, AwsOp):
-        if op.operation.startswith("get_"):
+        if op.operation.startswith("get_") or op.switch not in (None, policy.platform.traffic.switch.kind):
             return ""
         filled = words(policy)
         targets = [r.format(**filled).split(":", 5)[-1] for r in op.resources if r != "*"]

@@ -99,7 +99,8 @@ def test_the_primary_region_is_asked_for_alarms_and_its_cluster_fenced_and_its_d
     there = {a for s in statements("tick") for r in s["Resource"] for a in s["Action"] if ":us-east-1:" in r}
     restored = {"rds:AddTagsToResource", "rds:ModifyDBInstance", "rds:RestoreDBInstanceToPointInTime"}
     assert there == {
-        *("cloudwatch:DescribeAlarms", "ec2:CreateNetworkAclEntry", "eks:DescribeCluster"),
+        *("cloudwatch:DescribeAlarms", "eks:DescribeCluster"),
+        *("ec2:CreateNetworkAclEntry", "ec2:DeleteNetworkAclEntry"),
         *("rds:DescribeDBInstances", *restored, "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"),
         *("kms:Decrypt", "kms:GenerateDataKey"),
     }

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from tests.policy.broken import Broken
 
 
@@ -60,7 +62,7 @@ def test_an_action_that_is_not_there_is_told_with_the_one_that_was_meant(broken:
         "runbooks.yaml runbooks[0].steps[7].action",
         at="action: verify-writes",
         found="verify-writes",
-        allowed="one of: fence-acl, fence-primary, integrity-check, node-capacity, nodes-replaced, person",
+        allowed="one of: fence-acl, fence-primary, integrity-check, node-capacity, nodes-replaced, open-primary",
         because="did you mean 'verify-write'?",
     )
 
@@ -86,14 +88,15 @@ def test_a_database_that_is_no_database_of_the_table_is_told(broken: Broken) -> 
     )
 
 
-def test_a_case_of_no_row_of_the_matrix_is_told(broken: Broken) -> None:
-    broken.edit("scenarios", "belongs_to: data-corruption", "belongs_to: data-coruption").says(
+@pytest.mark.parametrize(("place", "row"), [(7, "data-corruption"), (8, "region-failure")])
+def test_a_case_of_no_row_of_the_matrix_is_told(broken: Broken, place: int, row: str) -> None:
+    broken.edit("scenarios", f"belongs_to: {row}", f"belongs_to: {row}s").says(
         "scenario-belongs-to-a-row",
-        "scenarios.yaml scenarios[7].belongs_to",
-        at="belongs_to: data-coruption",
-        found="data-coruption",
+        f"scenarios.yaml scenarios[{place}].belongs_to",
+        at=f"belongs_to: {row}s",
+        found=f"{row}s",
         allowed="pod-failure, node-failure",
-        because="did you mean 'data-corruption'?",
+        because=f"did you mean '{row}'?",
     )
 
 
