@@ -95,15 +95,23 @@ def test_everything_that_actions_declare_is_granted_and_nothing_that_nobody_decl
     assert granted == declared | others | channels
 
 
-def test_the_primary_region_is_asked_for_alarms_and_its_cluster_fenced_and_its_data_put_back_and_nothing_else() -> None:
+def test_the_primary_region_is_asked_for_alarms_and_its_cluster_fenced_and_what_it_lost_put_back_and_no_more() -> None:
     there = {a for s in statements("tick") for r in s["Resource"] for a in s["Action"] if ":us-east-1:" in r}
+    terraform = {f"dynamodb:{verb}Item" for verb in ("Get", "Put", "Delete")} | {"kms:Decrypt", "kms:GenerateDataKey"}
+    acl = {"ec2:CreateNetworkAclEntry", "ec2:DeleteNetworkAclEntry"}
     restored = {"rds:AddTagsToResource", "rds:ModifyDBInstance", "rds:RestoreDBInstanceToPointInTime"}
-    assert there == {
-        *("cloudwatch:DescribeAlarms", "eks:DescribeCluster"),
-        *("ec2:CreateNetworkAclEntry", "ec2:DeleteNetworkAclEntry"),
-        *("rds:DescribeDBInstances", *restored, "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"),
-        *("kms:Decrypt", "kms:GenerateDataKey"),
-    }
+    pointed = {"secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"}
+    looks = {"cloudwatch:DescribeAlarms", "eks:DescribeCluster", "rds:DescribeDBInstances"}
+    assert there == looks | acl | terraform | restored | pointed
+
+
+def test_of_terraform_s_bucket_only_the_state_is_written_and_only_its_lock_is_deleted() -> None:
+    row = POLICY.backups.terraform_states[0]
+    state = f"arn:aws:s3:::{row.bucket}/{row.key}"
+    by_action = {a: s["Resource"] for s in statements("tick") for a in s["Action"] if state in str(s["Resource"])}
+    assert by_action["s3:DeleteObject"] == [f"{state}.tflock"]
+    assert by_action["s3:GetObjectVersionTagging"] == [state]
+    assert "s3:DeleteObjectVersion" not in by_action
 
 
 def test_the_old_database_is_never_modified_and_nothing_of_rds_is_deleted() -> None:
