@@ -2,7 +2,9 @@
 
 RDS gives the new instance the source's engine, class and storage, and the defaults for the rest: security groups,
 subnet group and parameter group are the default ones, and it stands in one zone. So what the source has is asked for by
-name, and compared again when the instance is there. Sources:
+name, and compared again when the instance is there. How long backups are retained is only compared: RDS keeps the
+source's, and to ask for it is newer than the boto3 of Lambda's runtime, which refuses to send what it does not know.
+Sources:
 https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_RestoreDBInstanceToPointInTime.html,
 …/UserGuide/USER_PIT.html, …/UserGuide/accessing-monitoring.html (the statuses).
 """
@@ -49,6 +51,8 @@ PASSING: Final = frozenset(
 )
 USABLE: Final = frozenset({"available", "storage-initialization", "storage-optimization"})
 """*statuses*: the instance is operational in these."""
+KEPT: Final = frozenset({"BackupRetentionPeriod"})
+"""Of the settings, what RDS takes from the source by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,7 @@ def _restore(target: Target, policy: Policy, old: Mapping[str, Any]) -> Next:
             "TargetDBInstanceIdentifier": name,
             "RestoreTime": spelled(at),
             **_placed(old),
-            **_settings(old),
+            **{name: value for name, value in _settings(old).items() if name not in KEPT},
             "Tags": [{"Key": TAG, "Value": target.incident}, {"Key": "dr-responder/as-of", "Value": spelled(at)}],
         },
         until=f"{name!r} is 'available' with the settings of {side.instance!r}",
