@@ -41,7 +41,8 @@ class StepState(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
     """A person's yes, bound to a plan's structure, valid until `expires_at`. Of two people `by` names both, and `arns`
-    are the principals they were proven by; `glass` says that it was given by one person in place of more.
+    are the principals they were proven by; `glass` says that it was given by one person in place of more. `begun_at` is
+    when a call that it allowed was first made, as far as is known, and not refused.
     """
 
     by: str
@@ -51,6 +52,7 @@ class Approval:
     note: str = ""
     arns: tuple[str, ...] = ()
     glass: bool = False
+    begun_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from chalicelib.core import evidence, loss
-from chalicelib.core.approvals import asked_for
+from chalicelib.core.approvals import asked_for, stands
 from chalicelib.core.book import Book, Incident, StepRecord, StepState, covers
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules, Step
@@ -231,7 +231,7 @@ def judge(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
         return Ask(asked_for(work.step, work.record, work.incident.plan, now, why))
     if given.plan != work.incident.plan:
         return Ask(f"the approval by {given.by} was for plan {given.plan}, this is {work.incident.plan}")
-    if now >= given.expires_at:
+    if not stands(given, work.call, now):
         return Ask(f"the approval by {given.by} expired at {given.expires_at:%H:%M:%S} UTC; " + "; ".join(asks))
     yes = "the glass was broken" if given.glass else "approved"
     accepted = "; ".join(dict.fromkeys(asks))
