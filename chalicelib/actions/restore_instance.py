@@ -22,6 +22,7 @@ from chalicelib.actions.restored import (
     RESTORED_ONES,
     SOURCE,
     TAG,
+    USABLE,
     Absent,
     as_of,
     instance,
@@ -49,8 +50,6 @@ PASSING: Final = frozenset(
         "storage-optimization",
     }
 )
-USABLE: Final = frozenset({"available", "storage-initialization", "storage-optimization"})
-"""*statuses*: the instance is operational in these."""
 KEPT: Final = frozenset({"BackupRetentionPeriod"})
 """Of the settings, what RDS takes from the source by itself."""
 

@@ -26,6 +26,10 @@ RESTORED_ONES: Final = f"arn:aws:rds:{{primary}}:{{account}}:db:{{restored_insta
 DESCRIBE_PRIMARY: Final = AwsOp(
     service="rds", operation="describe_db_instances", resources=(SOURCE, RESTORED_ONES), where="primary"
 )
+USABLE: Final = frozenset({"available", "storage-initialization", "storage-optimization"})
+"""The instance is operational in these, and may stand in the last two for hours after a restore
+(https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/accessing-monitoring.html).
+"""
 GONE: Final = frozenset({"DBInstanceNotFound", "DBInstanceNotFoundFault"})
 """The second is how RDS's documentation calls it, the first what it answers (botocore's description)."""
 
@@ -73,7 +77,7 @@ def restored(target: Target, policy: Policy, reader: Reader) -> tuple[str, int] 
     if not isinstance(found, Mapping):
         return found
     endpoint = found.get("Endpoint") or {}
-    if found["DBInstanceStatus"] != "available" or not endpoint.get("Address"):
+    if found["DBInstanceStatus"] not in USABLE or not endpoint.get("Address"):
         return NoData(because=f"instance {name!r} is {found['DBInstanceStatus']!r}, expected 'available'")
     return str(endpoint["Address"]), int(endpoint["Port"])
 

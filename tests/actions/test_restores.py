@@ -169,6 +169,18 @@ def test_a_check_is_asked_of_the_restored_instance_and_not_of_the_old_one(east: 
         assert isinstance(east.look("integrity-check", at), wanted)
 
 
+@pytest.mark.parametrize("status", ["storage-initialization", "storage-optimization"])
+def test_a_restored_instance_is_checked_while_its_storage_is_still_made_ready(east: East, status: str) -> None:
+    restore = east.look("restore-instance", THEN)
+    assert isinstance(restore, Act)
+    east.make(restore.call)
+    east.now += timedelta(minutes=5)
+    assert isinstance(east.look("integrity-check", THEN), Done)
+    east.rds.instance(SIDE.region, name_of(POLICY, THEN), ACCOUNT).resting = status
+    assert isinstance(east.look("restore-instance", THEN), Done)
+    assert isinstance(east.look("integrity-check", THEN), Done)
+
+
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[PostgresEngine]:
     engine = PostgresEngine(username=DATABASE_USER, password=DATABASE_PASSWORD, db_name=POLICY.platform.database.name)
