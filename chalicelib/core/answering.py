@@ -189,7 +189,7 @@ def _asking(incident: Incident, step: str | None) -> list[str]:
 
 def _choosable(incident: Incident, plan: Plan, steps: list[str], rules: Rules, *, named: bool) -> list[str]:
     """Those of the steps for which everything is chosen: a yes to what nobody chose would be a yes to anything."""
-    wanted = {s: wanting(incident, plan.step(s), rules) for s in steps if plan.step(s).missing}
+    wanted = {s: why for s in steps if (why := wanting(incident, plan.step(s), rules))}
     ready = [s for s in steps if s not in wanted]
     if wanted and (named or not ready):
         step, why = next(iter(wanted.items()))

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Final, assert_never
 
-from chalicelib.core.book import Incident
+from chalicelib.core.book import Incident, StepState
 from chalicelib.core.plan import Rules, Step
 from chalicelib.policy import Policy
 from chalicelib.policy.runbooks import Choice, ChoiceKind
@@ -29,8 +29,10 @@ class WrongChoiceError(Exception):
     """A value that may not be chosen; the text says what is allowed and what was found."""
 
 
-def read(choice: Choice, value: str, incident: Incident, policy: Policy, now: datetime) -> str:
-    """The value as it is kept: times in UTC to the second, lists in policy's order, each once."""
+def read(choice: Choice, value: str, incident: Incident | None, policy: Policy, now: datetime) -> str:
+    """The value as it is kept: times in UTC to the second, lists in policy's order, each once. Without an incident
+    nothing was seen yet, and policy's bounds alone count.
+    """
     match choice.kind:
         case ChoiceKind.TIME:
             return _time(choice, value, incident, policy, now)
@@ -71,11 +73,29 @@ def spelled(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+def allowed(choice: Choice, policy: Policy, now: datetime) -> str:
+    """What may be given, as a person reads it before anything has happened."""
+    match choice.kind:
+        case ChoiceKind.TIME:
+            return f"a time with its zone, like {spelled(now)}"
+        case ChoiceKind.SERVICES:
+            return ", ".join(s.name for s in policy.services.in_order() if s.namespace) + _or_none(choice)
+        case ChoiceKind.NAMESPACES:
+            return ", ".join(namespaces(policy)) + _or_none(choice)
+        case ChoiceKind.PREFIX:
+            return f"what begins with {', '.join(_restorable(policy))}{_or_none(choice)}"
+        case ChoiceKind.REVISION:
+            return "a Git commit, tag or branch"
+        case ChoiceKind.VERSION:
+            return "one version's id, as S3 gives it"
+    assert_never(choice.kind)
+
+
 def wanting(incident: Incident, step: Step, rules: Rules) -> str:
-    """What the step waits for and how it is given, '' where everything is chosen."""
-    if not step.missing:
-        return ""
+    """What the step waits for and how it is given, '' where everything is chosen, and can be had as far as was seen."""
     runbook = rules.policy.runbook(incident.scenario)
+    if not step.missing:
+        return _out_of_reach(incident, step, runbook.choices if runbook else ())
     parts, typed = [], []
     for name in step.missing:
         choice = runbook.choice(name) if runbook else None
@@ -85,6 +105,23 @@ def wanting(incident: Incident, step: Step, rules: Rules) -> str:
         parts.append(f"{name}, {choice.asks}{_hint(choice, incident)}")
         typed.append(f"{name}={_example(choice, incident, rules.policy)}")
     return f"nobody has chosen {'; and '.join(parts)}: drctl choose {incident.id} {' '.join(typed)}"
+
+
+def _out_of_reach(incident: Incident, step: Step, choices: Sequence[Choice]) -> str:
+    """What was chosen before anybody had seen that it cannot be had: with the declaration, say. A step that was begun
+    with it is not stopped: what can be had moves on with the time.
+    """
+    record = incident.step(step.id)
+    if record.state is StepState.ACTING or record.calls > record.refused:
+        return ""
+    for choice in choices:
+        earliest, made = _fact(choice, incident, "earliest"), incident.chosen.get(choice.name, "")
+        if choice.name in step.takes and made and earliest and moment(made) < moment(earliest):
+            typed = f"drctl choose {incident.id} {choice.name}={proposed(choice, incident) or earliest}"
+            return (
+                f"{choice.name}={made} was chosen, and the earliest that {choice.seen_by} found is {earliest}: {typed}"
+            )
+    return ""
 
 
 def proposed(choice: Choice, incident: Incident) -> str:
@@ -116,11 +153,11 @@ def _example(choice: Choice, incident: Incident, policy: Policy) -> str:
     assert_never(choice.kind)
 
 
-def _fact(choice: Choice, incident: Incident, name: str) -> str:
-    return str(incident.step(choice.seen_by).facts.get(name, "")) if choice.seen_by else ""
+def _fact(choice: Choice, incident: Incident | None, name: str) -> str:
+    return str(incident.step(choice.seen_by).facts.get(name, "")) if choice.seen_by and incident else ""
 
 
-def _time(choice: Choice, value: str, incident: Incident, policy: Policy, now: datetime) -> str:
+def _time(choice: Choice, value: str, incident: Incident | None, policy: Policy, now: datetime) -> str:
     try:
         at = moment(value)
     except (ValueError, OverflowError) as error:

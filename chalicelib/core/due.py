@@ -191,8 +191,7 @@ def _step(
 ) -> Iterator[Work | Held]:
     if record.rejected_by:
         return
-    if step.missing:
-        because = wanting(incident, step, rules)
+    if because := wanting(incident, step, rules):
         asked = Asked(incident=incident.id, step=step.id, because=because)
         yield Held(incident=incident.id, step=step.id, because=because, answer=asked)
         return

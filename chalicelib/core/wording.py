@@ -51,7 +51,7 @@ def asks(incident: Incident, rules: Rules) -> tuple[tuple[str, str, str], ...]:
     return tuple(
         (s.id, record.call.sentence() if record.call else s.title, record.because)
         for s in plan.steps
-        if (record := incident.step(s.id)).state is StepState.ASKING and not s.missing
+        if (record := incident.step(s.id)).state is StepState.ASKING and not wanting(incident, s, rules)
     )
 
 
@@ -59,9 +59,9 @@ def unchosen(incident: Incident, rules: Rules) -> tuple[str, ...]:
     """What a person must choose now: the step, what is wanted, and what to type."""
     plan = rules.plan_of(incident.plan, incident.scenario, incident.chosen)
     return tuple(
-        f"{s.title}: {wanting(incident, s, rules)}"
+        f"{s.title}: {why}"
         for s in plan.steps
-        if s.missing and incident.step(s.id).state is StepState.ASKING
+        if incident.step(s.id).state is StepState.ASKING and (why := wanting(incident, s, rules))
     )
 
 

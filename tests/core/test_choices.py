@@ -265,6 +265,29 @@ def test_a_time_is_not_earlier_than_what_a_step_saw_as_restorable() -> None:
     assert only(choose(book, seconds=30, as_of=GOOD)).chosen["as_of"] == GOOD
 
 
+def test_what_was_chosen_before_its_bound_was_seen_is_told_and_cannot_be_approved() -> None:
+    book = asking(declared(as_of=spelled(at(-7200)), services="mlflow", folders=FOLDER))
+    book = looked(book, "point", Done(because="seen", facts={"earliest": GOOD, "proposed": BETTER}), 30)
+    why = waiting(book, 30)["restore"]
+    assert why.startswith(f"as_of={spelled(at(-7200))} was chosen, and the earliest that point found is {GOOD}: ")
+    assert why.endswith(f"drctl choose {only(book).id} as_of={BETTER}")
+    yes = Approve(said=said("y", 31), incident=only(book).id, plan=only(book).plan, step="restore")
+    with pytest.raises(IllegalCommandError, match="cannot be approved yet: as_of="):
+        take(book, yes, seconds=31, rules=RULES)
+    book = looked(choose(book, seconds=32, as_of=BETTER), "count", Done(because="12"), 33)
+    assert "restore" in looks(book, 33)
+
+
+def test_a_step_that_was_begun_is_not_stopped_when_what_can_be_had_has_moved_on() -> None:
+    book = approved(asking(whole()))
+    book = take(book, Decided(incident=only(book).id, step="restore", because="yes"), seconds=23, rules=RULES)
+    book = take(
+        book, Called(incident=only(book).id, step="restore", outcome=Made(because="ok")), seconds=24, rules=RULES
+    )
+    book = looked(book, "point", Done(because="seen", facts={"earliest": BETTER}), 30)
+    assert "restore" in looks(book, 30)
+
+
 @pytest.mark.parametrize("made", [None, Made(because="accepted")])
 def test_it_is_too_late_to_choose_once_the_call_was_made(made: Made | None) -> None:
     book = approved(asking(whole()))
