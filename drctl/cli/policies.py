@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from rich.padding import Padding
 from rich.table import Table
 
 from chalicelib.actions.contract import AwsOp, Op
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.versions import where as where_of
 from chalicelib.clients.aws import READ_ONLY
+from chalicelib.core.bounds import WrongChoiceError, allowed, read
 from chalicelib.core.plan import Plan, PlanError, Step
 from chalicelib.core.plan import plan as make_plan
 from chalicelib.policy import Policy
@@ -82,8 +85,9 @@ def plan(
 ) -> None:
     """The steps of a scenario: order, times, what asks and why, the calls each will make."""
     policy = read_policies(policies)
+    given = _given(scenario, chosen(choices) if choices else {}, policy)
     try:
-        made = make_plan(scenario, policy=policy, choices=chosen(choices) if choices else {})
+        made = make_plan(scenario, policy=policy, choices=given)
     except PlanError as error:
         fail(str(error), 2)
     times = schedule(made, policy)
@@ -115,8 +119,11 @@ def plan(
         )
     out.print(table)
     if wanted := may_choose(scenario, policy):
-        _section("A person chooses", [(c.name, choice_sentence(c, made, policy)) for c in wanted])
-    _section("Asks a person", [(s.id, why_it_asks(s, scenario, policy)) for s in made.steps])
+        _section("A person chooses", [(c.name, choice_sentence(c, made, policy, given)) for c in wanted])
+        _section("What is typed", typed(scenario, made, policy, given))
+    _section("Asks a person", [(s.id, asked_sentence(s, scenario, policy)) for s in made.steps])
+    if by_hand := [(s.id, s.params["ask"]) for s in made.steps if s.action == "person"]:
+        _section("Done by hand", by_hand)
     title = "Calls that change something[/bold] (each by the one executor, tried once)[bold]"
     _section(title, [(s.id, call) for s in made.steps for call in calls(s, policy)])
     if made.undos:
@@ -134,9 +141,9 @@ def _undoing(step: Step) -> str:
 
 def _section(title: str, rows: list[tuple[str, str]]) -> None:
     out.print(f"\n[bold]{title}[/bold]")
-    told = [f"  {step}: {text}" for step, text in rows if text] or ["  nothing"]
-    for line in told:
-        out.print(line)
+    for line in [f"{step}: {text}" for step, text in rows if text] or ["nothing"]:
+        # A line that is too long goes on below itself, not at the edge.
+        out.print(Padding(line, (0, 0, 0, 2), expand=False))
 
 
 def may_choose(scenario: str, policy: Policy) -> tuple[Choice, ...]:
@@ -145,14 +152,48 @@ def may_choose(scenario: str, policy: Policy) -> tuple[Choice, ...]:
     return runbook.choices if runbook else ()
 
 
-def choice_sentence(choice: Choice, made: Plan, policy: Policy) -> str:
-    """`the last moment of good data; a time, at most 30d back, proposed by point; waited for by restore`."""
+def _given(scenario: str, choices: dict[str, str], policy: Policy) -> dict[str, str]:
+    """The choices as they would be kept; ends clearly where one could not be made."""
+    known = {c.name: c for c in may_choose(scenario, policy)}
+    for name in choices:
+        if name not in known:
+            fail(f"{scenario} has no choice {name!r} in runbooks.yaml; allowed: {', '.join(known) or 'nothing'}", 2)
+    try:
+        return {name: read(known[name], value, None, policy, datetime.now(UTC)) for name, value in choices.items()}
+    except WrongChoiceError as error:
+        fail(str(error), 2)
+
+
+def choice_sentence(choice: Choice, made: Plan, policy: Policy, given: Mapping[str, str]) -> str:
+    """`the last moment of good data; allowed: a time …, at most 30d back, proposed by point; waited for by restore`."""
+    if choice.name in given:
+        return f"{choice.asks}; {given[choice.name]} is chosen"
     bound = f", at most {policy.real(choice.reach)} back" if choice.reach else ""
-    seen = f", proposed and bounded by {choice.seen_by}" if choice.seen_by else ""
-    none = ", or none" if choice.none else ""
+    seen = f"; step {choice.seen_by} proposes one and says the earliest" if choice.seen_by else ""
     waiting = [s.id for s in made.steps if choice.name in s.missing]
-    waits = f"; waited for by {', '.join(waiting)}" if waiting else "; chosen"
-    return f"{choice.asks} ({choice.kind}{bound}{none}{seen}){waits}"
+    waits = f"; waited for by {', '.join(waiting)}" if waiting else ""
+    return f"{choice.asks}; allowed: {allowed(choice, policy, datetime.now(UTC))}{bound}{seen}{waits}"
+
+
+def typed(scenario: str, made: Plan, policy: Policy, given: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The commands that lead through the plan, in order."""
+    scopes = list(dict.fromkeys(r.scope for r in policy.signals.rules if r.scenario == scenario)) or ["SCOPE"]
+    # Never `none` by itself: whoever copies the line would put nothing back.
+    words = {c.name: given.get(c.name, c.name.upper()) for c in may_choose(scenario, policy)}
+    nothing = "; none where nothing of it was lost" if any(c.none for c in may_choose(scenario, policy)) else ""
+    first = next((s.id for s in made.steps if why_it_asks(s, scenario, policy)), "STEP")
+    return [
+        ("confirm", " or ".join(f"drctl declare {scenario} {scope}" for scope in scopes)),
+        ("look", "drctl show, which says what every step found, and proposes"),
+        ("choose", "drctl choose " + " ".join(f"{name}={value}" for name, value in words.items()) + nothing),
+        ("allow", f"drctl approve --step {first}, and so on with each that asks; drctl reject stops one"),
+    ]
+
+
+def asked_sentence(step: Step, scenario: str, policy: Policy) -> str:
+    """Why it asks, and whether there is a way back."""
+    why = why_it_asks(step, scenario, policy)
+    return f"{why}; cannot be undone" if why and not step.reversible and "cannot be undone" not in why else why
 
 
 def _choice_json(choice: Choice, made: Plan) -> dict[str, Any]:

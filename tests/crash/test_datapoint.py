@@ -13,11 +13,12 @@ from typing import Any, Final
 import pytest
 
 from chalicelib.core.book import Incident, StepState
+from chalicelib.core.plan import plan
 from tests.crash.datapoint import BESIDE, CHECK, CHOICES, SPACE, CorruptionStory, DeletionStory, database
 from tests.crash.ending import archive, effects, ending, untrue
 from tests.crash.failures import primary
 from tests.crash.platform_in_process import POLICY, Platform
-from tests.crash.story import Story
+from tests.crash.story import PERSON, Story
 from tests.crash.sweep import sweep
 from tests.crash.test_crash import all_of_them, assert_alike, some_of_each
 from tests.crash.test_failures import only
@@ -81,6 +82,47 @@ def test_nothing_moves_before_a_person_has_chosen() -> None:
     some_minutes(story, 10)
     assert effects(story.platform) == {}
     assert not [i for i in story.platform.rds.instances() if i.identifier == BESIDE]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"as_of": "2099-01-01T00:00:00Z"}, "which is to come; allowed: until now"),
+        ({"as_of": "2020-01-01T00:00:00Z"}, "as_of is 2020-01-01T00:00:00Z; allowed: from "),
+        ({"as_of": "2026-11-23T02:00:00Z"}, "the earliest that point found restorable"),
+        ({"as_of": "2026-11-23T03:00:02"}, "allowed: a time with its zone"),
+        ({"namespaces": "cash"}, "namespaces holds 'cash', did you mean 'cache'?"),
+        ({"folder": "somebody-elses-bucket/artifacts/"}, "allowed: what begins with neurectomy-mlflow-us-east-1/"),
+        ({"as_off": CHOICES["as_of"]}, "data-corruption has no choice 'as_off'"),
+        (CHOICES | {"namespaces": "cash"}, "did you mean 'cache'?"),
+    ],
+)
+def test_a_wrong_choice_is_refused_with_a_sentence_and_moves_nothing(wrong: dict[str, str], says: str) -> None:
+    story = CorruptionStory(choices=wrong)
+    incident = some_minutes(story, 8)
+    book = story.platform.book()
+    assert book is not None
+    (refused,) = [r for r in book.replies if not r.ok]
+    assert says in refused.because
+    assert incident.choices == {}
+    assert incident.plan == plan("data-corruption", policy=POLICY).hash
+    assert effects(story.platform) == {}
+
+
+def test_an_approval_for_another_plan_is_refused_and_moves_nothing() -> None:
+    class Hasty(CorruptionStory):
+        def _say(self, name: str, payload: Any, person: Any = PERSON) -> None:
+            other = plan("accidental-deletion", policy=POLICY).hash
+            super()._say(name, {**payload, "plan": other} if payload["command"] == "approve" else payload, person)
+
+    story = Hasty()
+    some_minutes(story, 8)
+    book = story.platform.book()
+    assert book is not None
+    refused = [r.because for r in book.replies if not r.ok]
+    assert refused
+    assert all("look at it again (drctl show) and approve what it is now" in because for because in refused)
+    assert effects(story.platform) == {}
 
 
 def test_one_person_alone_moves_no_application() -> None:

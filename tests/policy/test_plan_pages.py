@@ -5,12 +5,14 @@ How a choice is typed stands beside the pages that ask for it.
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from chalicelib.core.bounds import spelled
 from chalicelib.policy.load import load
 from drctl.cli.main import app
 from drctl.cli.people import chosen
@@ -67,6 +69,40 @@ def test_the_page_says_what_is_chosen_and_which_steps_wait_for_it(scenario: str)
     assert "waited for by" in text
 
 
+def test_the_page_says_what_is_typed_what_cannot_be_undone_and_what_is_done_by_hand() -> None:
+    page = printed("data-corruption")
+    assert "confirm: drctl declare data-corruption us-east-1/backups or drctl declare data-corruption us-east" in page
+    assert "choose: drctl choose as_of=AS_OF namespaces=NAMESPACES folder=FOLDER; none where nothing of it" in page
+    assert "allow: drctl approve --step restore" in page
+    assert "is left behind in the old database; cannot be undone" in page
+    assert "Done by hand\n  standby: make a replica of the restored instance" in page
+    assert "allowed: edge, ml, auth, cache, monitoring, dev, ci, or none" in page
+
+
+def test_what_is_chosen_is_shown_on_the_page_as_it_would_be_kept() -> None:
+    as_of = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M:%S}"
+    page = printed("data-corruption", "--choose", f"as_of={as_of}+00:00", "--choose", "namespaces=cache,ml")
+    assert f"as_of: the last moment of good data; {as_of}Z is chosen" in page
+    assert "namespaces: where deleted or damaged Kubernetes objects are put back; ml,cache is chosen" in page
+
+
+@pytest.mark.parametrize(
+    ("choice", "says"),
+    [
+        ("as_of=2099-01-01T00:00:00Z", "which is to come"),
+        ("as_of=2026-01-01T00:00:00", "allowed: a time with its zone"),
+        ("as_of=2020-01-01T00:00:00Z", "30d back is how far policy reaches"),
+        ("namespaces=cash", "did you mean 'cache'?"),
+        ("folder=somebody-elses/", "allowed: what begins with"),
+        ("namespace=cache", "has no choice 'namespace' in runbooks.yaml; allowed: as_of, namespaces, folder"),
+    ],
+)
+def test_a_page_of_what_may_not_be_chosen_is_not_shown(choice: str, says: str) -> None:
+    done = CliRunner().invoke(app, ["plan", "data-corruption", "--choose", choice], env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert says in " ".join(done.output.split())
+
+
 def test_looks_do_not_ask_and_the_switch_asks_two_people() -> None:
     asks = {s["id"]: s["asks"] for s in told("data-corruption")["steps"]}
     assert (asks["point"], asks["check"], asks["count-artifacts"]) == (None, None, None)
@@ -74,8 +110,8 @@ def test_looks_do_not_ask_and_the_switch_asks_two_people() -> None:
 
 
 def test_with_a_choice_the_plan_is_another_and_nothing_waits_for_it() -> None:
-    before = told("data-corruption")
-    after = told("data-corruption", "--choose", "as_of=2026-11-26T03:00:00Z", "--choose", "namespaces=none")
+    before, as_of = told("data-corruption"), spelled(datetime.now(UTC) - timedelta(hours=1))
+    after = told("data-corruption", "--choose", f"as_of={as_of}", "--choose", "namespaces=none")
     assert before["hash"] != after["hash"]
     assert {c["name"]: bool(c["waited_for_by"]) for c in after["choices"]} == {
         "as_of": False,
