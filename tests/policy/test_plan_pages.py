@@ -76,7 +76,7 @@ def test_the_page_says_what_is_typed_what_cannot_be_undone_and_what_is_done_by_h
     assert "choose: drctl choose as_of=AS_OF namespaces=NAMESPACES folder=FOLDER; none where nothing of it" in page
     assert "allow: drctl approve --step restore" in page
     assert "is left behind in the old database; cannot be undone" in page
-    assert "Done by hand\n  standby: make a replica of the restored instance" in page
+    assert "Done by hand standby: make a replica of the restored instance" in page
     assert "allowed: edge, ml, auth, cache, monitoring, dev, ci, or none" in page
 
 
