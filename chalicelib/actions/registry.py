@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from chalicelib.actions.cloudflare_traffic import MarkerLeft, RecordMoved, VerifyMove
 from chalicelib.actions.contract import Action
+from chalicelib.actions.dumps import DumpFound, DumpRestored
 from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.fence_primary import FencePrimary
 from chalicelib.actions.node_capacity import NodeCapacity
@@ -16,11 +18,13 @@ from chalicelib.actions.point_application import PointApplication
 from chalicelib.actions.promote_replica import PromoteReplica
 from chalicelib.actions.s3_count import S3Count
 from chalicelib.actions.s3_restore import S3Restore
+from chalicelib.actions.secrets_pointed import SecretsPointed
 from chalicelib.actions.switch_traffic import SwitchTraffic
 from chalicelib.actions.velero_location import LocationReadOnly
 from chalicelib.actions.velero_restore import VeleroRestore
 from chalicelib.actions.velero_rewrites import VeleroRewrites
 from chalicelib.actions.velero_schedules import SchedulesPaused
+from chalicelib.actions.verify_outage_write import VerifyOutageWrite
 from chalicelib.actions.verify_service import VerifyService
 from chalicelib.actions.verify_traffic import VerifyTraffic
 from chalicelib.actions.verify_write import VerifyWrite
@@ -49,6 +53,13 @@ ACTIONS: Final[Mapping[str, Action]] = {
         PodsRecovered(),
         NodesReplaced(),
         VolumesAttached(),
+        MarkerLeft(),
+        DumpFound(),
+        DumpRestored(),
+        SecretsPointed(),
+        VerifyOutageWrite(),
+        RecordMoved(),
+        VerifyMove(),
         Person(),
     )
 }

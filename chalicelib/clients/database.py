@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from chalicelib.clients.aws import AwsClients, read
@@ -46,8 +46,18 @@ STATEMENTS: Final[Mapping[str, str]] = {
 class DatabaseClients:
     """Opens a connection a statement: recovery asks rarely, and a connection kept open would outlive a promotion."""
 
-    def __init__(self, aws: AwsClients, database: Database, region: str, *, tls: bool) -> None:
+    def __init__(
+        self,
+        aws: AwsClients,
+        database: Database,
+        region: str,
+        *,
+        tls: bool,
+        credentials: Callable[[], Mapping[str, Any] | NoData] | None = None,
+    ) -> None:
+        """`credentials` are used where they do not lie in AWS's Secrets Manager: username and password."""
         self._aws = aws
+        self._given = credentials
         self._database = database
         self._region = region
         self._tls = tls
@@ -119,6 +129,8 @@ class DatabaseClients:
         return STATEMENTS[statement].format(table=self._database.heartbeat_table)
 
     def _credentials(self) -> Mapping[str, Any] | NoData:
+        if self._given:
+            return self._given()
         secret = self._database.credentials_secret
         found = read(self._aws, "secretsmanager", self._region, "get_secret_value", {"SecretId": secret})
         if not isinstance(found, Mapping):

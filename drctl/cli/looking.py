@@ -20,6 +20,7 @@ from chalicelib.intake import codec
 from chalicelib.policy import Policy
 from chalicelib.policy.base import show_duration
 from chalicelib.store.codec import read_book, read_incident, read_plan, read_policy
+from drctl.cli.copies import keep
 from drctl.cli.places import JsonOption, Place, StageName, StageOption, fail, out, place, show_json
 
 PANEL = "Looking"
@@ -68,6 +69,8 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
     """What is open, in which mode, where the traffic switch stands, who holds the desk, what is owed."""
     where = place(stage)
     book, lock = book_of(where), where.store.read_lock()
+    if stage is not StageName.OFFLINE:
+        keep(where)
     dead = len(where.store.documents("dead"))
     if book is None:
         if json:

@@ -24,7 +24,8 @@ T = TypeVar("T")
 BUSY_S: Final = 30.0
 """How long a write waits for other processes': SQLite's waiting is not fair, so with many it can take some rounds."""
 _MADE: Final = """
-CREATE TABLE IF NOT EXISTS lock (platform TEXT PRIMARY KEY, epoch INTEGER NOT NULL, holder TEXT NOT NULL, until INTEGER);
+CREATE TABLE IF NOT EXISTS lock
+    (platform TEXT PRIMARY KEY, epoch INTEGER NOT NULL, holder TEXT NOT NULL, until INTEGER);
 CREATE TABLE IF NOT EXISTS book (platform TEXT PRIMARY KEY, epoch INTEGER NOT NULL, rev INTEGER NOT NULL, body TEXT);
 CREATE TABLE IF NOT EXISTS item
     (platform TEXT, family TEXT, key TEXT, body TEXT NOT NULL, PRIMARY KEY (platform, family, key)) WITHOUT ROWID;

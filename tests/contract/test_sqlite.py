@@ -43,7 +43,8 @@ def _answer(store: Store, call: tuple[object, ...]) -> object:
         case ("put_inbox", str(key), int(value)):
             return store.put_inbox(key, {"value": value})
         case ("put_timeline", str(key), int(n), int(value)):
-            return store.put_timeline(key, n, {"value": value})
+            store.put_timeline(key, n, {"value": value})
+            return None
         case (str(name), *arguments):
             return getattr(store, name)(*arguments)
     raise AssertionError(call)

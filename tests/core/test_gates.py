@@ -59,6 +59,7 @@ def said(verdict: Verdict, kind: type[Verdict], *parts: str) -> None:
 def test_the_gates_stand_in_the_order_in_which_a_refusal_is_told() -> None:
     assert [g.__name__ for g in GATES] == [
         "pause_switch",
+        "nobody_else",
         "mode",
         "confirmed",
         "rejection",
