@@ -2,7 +2,7 @@
 
 Only host and port are sent; user and password were put there beforehand, and stay (RFC 7386: what a merge patch does
 not name it does not touch). Source: kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/secret-v1/
-(`stringData` is written into `data`).
+(`data` holds base64).
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class SecretsPointed:
                 "name": row.name,
                 "host": host,
                 "port": port,
-                "body": {"stringData": {row.host_key: host, row.port_key: port}},
+                "body": {"data": {row.host_key: _base64(host), row.port_key: _base64(port)}},
             },
             until=f"it points at {host}:{port}",
             reversible=True,
@@ -100,6 +100,10 @@ def namespaces(policy: Policy) -> tuple[str, ...]:
 def _wanted(policy: Policy) -> tuple[str, str]:
     database = outage_of(policy).database
     return database.host, str(database.port)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def _text(value: str) -> str:
