@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
-from chalicelib.actions.contract import AwsOp, Op
+from chalicelib.actions.contract import AwsOp, CloudflareOp, KubeOp, Op
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.clients.aws import READ_ONLY
 from chalicelib.core.plan import Plan, PlanError, Step
@@ -108,6 +108,9 @@ def plan(
     _section(title, [(s.id, call) for s in made.steps for call in calls(s, policy)])
     if made.steps and len(made.steps) <= SHORT:
         _section("Looks at", [(s.id, ", ".join(looks(s))) for s in made.steps])
+    if any(step.action == "record-moved" for step in made.steps):
+        out.print(f"\n[bold]Run it[/bold] without AWS: drctl respond --offline --declare {scenario} --note …")
+        out.print("  approve in another terminal: drctl approve --stage offline   (docs/offline.md)")
     end = max(t[1] for t in times.values())
     out.print(f"\nAbout {show_duration(end)} when every expected time is kept and people answer as policy expects.")
 
@@ -138,7 +141,10 @@ def schedule(made: Plan, policy: Policy) -> dict[str, tuple[timedelta, timedelta
 def why_it_asks(step: Step, scenario: str, policy: Policy) -> str:
     """Why a person is asked before this step, empty when nobody is, as far as policy alone can say."""
     if policy.scenario(scenario).automatic is Automation.NO:
-        return f"policy allows nothing automatic for {scenario}"
+        if step.action != "person" and not calls(step, policy):
+            return ""  # it only looks, and looking is never gated
+        whom = "two people: " if step.people > 1 else ""
+        return whom + (step.asks_because or f"policy allows nothing automatic for {scenario}")
     return step.asks_because or ("" if step.automatic else "policy says that a person decides this step")
 
 
@@ -146,12 +152,12 @@ def calls(step: Step, policy: Policy) -> list[str]:
     """The calls that the step may make, with their targets, as far as one can say before looking."""
     named = [_named(op, step, policy) for op in ACTIONS[step.action].calls if not (isinstance(op, AwsOp) and op.batch)]
     named += _batches(step, policy)
-    if step.action == "verify-write":
+    if step.action in ("verify-write", "verify-outage-write"):
         database = policy.platform.database
         named.append(
             f"postgres: a row into {database.heartbeat_table} of {database.name}, by the applications' address"
         )
-    return [n for n in named if n]
+    return list(dict.fromkeys(n for n in named if n))
 
 
 def _batches(step: Step, policy: Policy) -> list[str]:
@@ -168,6 +174,12 @@ def _batches(step: Step, policy: Policy) -> list[str]:
 
 def _named(op: Op, step: Step, policy: Policy) -> str:
     # A step is aimed at a cluster by its runbook; an operation says where it goes.
+    if isinstance(op, CloudflareOp):
+        outage = policy.platform.outage
+        return f"{op.named} in the zone of {policy.platform.traffic.record}" if outage and op.verb != "list" else ""
+    if step.params.get("cluster") == "tertiary" and isinstance(op, KubeOp):
+        about = f" for {step.service}" if step.service else ""
+        return f"kubernetes: {op.verb} {op.named}{about} in {policy.platform.cluster('tertiary').name}"
     primary = op.where == "primary" or step.params.get("cluster") == "primary"
     place = policy.platform.regions.primary if primary else policy.platform.regions.standby
     if isinstance(op, AwsOp):

@@ -11,6 +11,7 @@ from chalicelib.policy.lint import (
     accounts,
     backups,
     notices,
+    outage,
     people,
     public,
     references,
@@ -124,4 +125,8 @@ RULES: Final[tuple[Rule, ...]] = (
     people.two_people_are_asked,
     people.glass_can_be_broken,
     public.public_text_names_nothing_internal,
+    outage.outage_runbook_leans_on_nothing_of_aws,
+    outage.outage_names_nothing_of_aws,
+    outage.move_out_of_aws_is_proven_and_marked,
+    outage.outage_is_there_for_its_runbook,
 )
