@@ -10,6 +10,7 @@ import json
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from chalicelib.clients.aws import AwsClients, read
 from chalicelib.core.outcome import Doubtful, Made, NoData, Outcome, Refused
@@ -54,13 +55,17 @@ class DatabaseClients:
         *,
         tls: bool,
         credentials: Callable[[], Mapping[str, Any] | NoData] | None = None,
+        resolve: Mapping[str, str] | None = None,
     ) -> None:
-        """`credentials` are used where they do not lie in AWS's Secrets Manager: username and password."""
+        """`credentials` are used where they do not lie in AWS's Secrets Manager: username and password. `resolve` sends
+        a host elsewhere (the local world): host → `postgresql://address:port`.
+        """
         self._aws = aws
         self._given = credentials
         self._database = database
         self._region = region
         self._tls = tls
+        self._resolve = resolve or {}
 
     def query(
         self, host: str, port: int, statement: str, arguments: Sequence[Any] = ()
@@ -95,12 +100,13 @@ class DatabaseClients:
         credentials = self._credentials()
         if not isinstance(credentials, Mapping):
             return credentials
+        here = urlsplit(self._resolve.get(host, ""))
         try:
             connection = pg8000.dbapi.connect(
                 user=credentials["username"],
                 password=credentials["password"],
-                host=host,
-                port=port,
+                host=here.hostname or host,
+                port=here.port or port,
                 database=self._database.name,
                 timeout=CONNECT_S,
                 ssl_context=self._context(),

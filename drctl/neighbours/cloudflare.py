@@ -76,7 +76,7 @@ class Cloudflare:
     def record_sets(self, zone: str) -> list[dict[str, Any]]:
         """As drctl/neighbours/dns.py reads records; a proxied one answers with addresses of Cloudflare's own."""
         found = []
-        for r in self._records[zone].values():
+        for r in list(self._records[zone].values()):  # name servers ask in threads of their own
             kind, value = ("A", "104.16.0.1") if r["proxied"] else (r["type"], r["content"])
             found.append({"Name": r["name"], "Type": kind, "TTL": r["ttl"], "ResourceRecords": [{"Value": value}]})
         return found

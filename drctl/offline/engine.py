@@ -101,7 +101,7 @@ def engine(policy: Policy, store: Store, where: Where, clock: Clock | None = Non
     ports = Ports(
         aws=cast("AwsClients", NoAws()),
         kube=clusters,
-        database=database(policy, secrets, tls=where.database_tls),
+        database=database(policy, secrets, tls=where.database_tls, resolve=where.resolve),
         web=web,
         dns=Dns(where.resolve),
         cloudflare=Cloudflare(
@@ -140,12 +140,16 @@ def outage_of(policy: Policy) -> Outage:
     return policy.platform.outage
 
 
-def database(policy: Policy, secrets: Secrets, *, tls: bool) -> DatabaseClients:
+def database(
+    policy: Policy, secrets: Secrets, *, tls: bool, resolve: Mapping[str, str] | None = None
+) -> DatabaseClients:
     """The database outside AWS, by the credentials in the operator's file."""
     name = outage_of(policy).database.credentials_secret
     region = str(policy.platform.regions.tertiary and policy.platform.regions.tertiary.region)
     aws = cast("AwsClients", NoAws())
-    return DatabaseClients(aws, policy.platform.database, region, tls=tls, credentials=lambda: secrets.named(name))
+    return DatabaseClients(
+        aws, policy.platform.database, region, tls=tls, credentials=lambda: secrets.named(name), resolve=resolve
+    )
 
 
 def channels(

@@ -33,13 +33,14 @@ RESTORE_TAKES_S: Final = 60.0
 
 
 class Dumps:
-    """The dumps by name, and which the database there holds. `torn` cannot be read."""
+    """The dumps by name, and which the database there holds; `torn` are unreadable, `loaded` hears of a restore."""
 
     def __init__(self, names: list[str]) -> None:
         self.names = names
         self.torn: set[str] = set()
         self.restored = ""
         self.restores = 0
+        self.loaded: Callable[[str], None] = lambda _: None
 
     def program(self, pod: Obj) -> Ended:
         """What a container with PostgreSQL's programs does with the volume: it restores what DUMP names, in one
@@ -51,7 +52,9 @@ class Dumps:
             found = next((n for n in sorted(self.names, reverse=True) if n not in self.torn), None)
             return Ended(5.0, 0, found) if found else Ended(5.0, 3, "no dump that can be read")
         if self.restored in ("", wanted) and wanted in self.names and wanted not in self.torn:
-            self.restores += not self.restored
+            if not self.restored:
+                self.restores += 1
+                self.loaded(wanted)
             self.restored = wanted
             return Ended(RESTORE_TAKES_S, 0, wanted)
         return Ended(5.0, 4, 'ERROR:  relation "dr_restored_from" already exists')
