@@ -97,6 +97,8 @@ class LocalWorld:
             local=self.local,
             says={"policies": str(self.policies.resolve())},
             on_dark=self.platform.darken,
+            everywhere=self._everywhere(),
+            on_gone=self._lose_route53,
             breaks=Breaks(self.policy, self.platform.clusters[primary], self.platform.ec2),
         )
         await self._left.enter_async_context(self.world)
@@ -171,6 +173,15 @@ class LocalWorld:
         self.platform.sts.know(rights.keys(self.clients, policy))
         rights.let_in(self.clients, policy, roles)
         self.world.gate.authority = Authority(platform.account, rights.principals(self.clients, policy, roles))
+
+    def _everywhere(self) -> frozenset[str]:
+        platform = self.policy.platform
+        regions = platform.regions
+        return frozenset({regions.primary, regions.standby, regions.witness, platform.responder.region})
+
+    def _lose_route53(self, gone: bool) -> None:
+        """Its name servers answer whatever region is lost, and nobody when all of AWS is."""
+        self.dns.silent = gone
 
     def _outside(self) -> Outside | None:
         """What stands outside AWS, if policy names anything there; its name servers answer from now on."""

@@ -54,6 +54,7 @@ class World:
     """`routes` maps a service, or `service:Operation`, to a neighbour's name: what the gate sends there.
     `local` is where the world writes its state, `root/.local` unless given; `says` are further lines of it.
     `on_dark` is told which regions are wholly lost, before their AWS is; `breaks` breaks what is inside a cluster.
+    `everywhere` are the regions that are lost with the provider, `on_gone` is told whether it is.
     """
 
     root: Path
@@ -67,6 +68,8 @@ class World:
     says: Mapping[str, object] = field(default_factory=dict)
     on_dark: Callable[[frozenset[str]], None] = lambda _: None
     breaks: Breaks | None = None
+    everywhere: frozenset[str] = frozenset()
+    on_gone: Callable[[bool], None] = lambda _: None
     _left: AsyncExitStack = field(default_factory=AsyncExitStack, init=False)
     _stop: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _waited_for: bool = field(default=False, init=False)
@@ -113,7 +116,8 @@ class World:
             ledger=Ledger(self.state_path.parent / "ledger.jsonl"),
         )
         self.gate_port = await self._serve(self.gate.app(), self.gate_port)
-        self.control_port = await self._serve(control(self.gate, self.darken, self.breaks), self.control_port)
+        speaks = control(self.gate, self.darken, self.breaks, everywhere=self.everywhere, gone=self.on_gone)
+        self.control_port = await self._serve(speaks, self.control_port)
         self._left.callback(self.state_path.unlink, missing_ok=True)
         self._write_down()
 
