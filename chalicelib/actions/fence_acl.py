@@ -61,13 +61,7 @@ class FenceAcl:
 
 def denials(policy: Policy, reader: Reader) -> Denials | Refused | NoData:
     """What the ACLs of the old primary's subnets say about its port."""
-    fence = policy.platform.fence
-    found = reader.aws(
-        "ec2",
-        policy.platform.database.primary.region,
-        "describe_network_acls",
-        Filters=[{"Name": "association.subnet-id", "Values": list(fence.subnets)}],
-    )
+    fence, found = policy.platform.fence, _asked(policy, reader)
     if not isinstance(found, Mapping):
         return found
     acls = {a["NetworkAclId"]: a for a in found["NetworkAcls"]}
@@ -80,6 +74,23 @@ def denials(policy: Policy, reader: Reader) -> Denials | Refused | NoData:
         missing=tuple(name for name in sorted(acls) if name not in denied),
         bare=tuple(s for s in fence.subnets if s not in there),
         in_the_way=first,
+    )
+
+
+def ours(policy: Policy, reader: Reader) -> tuple[str, ...] | Refused | NoData:
+    """The ACLs of those subnets that hold a denial of the port under our number."""
+    fence, found = policy.platform.fence, _asked(policy, reader)
+    if not isinstance(found, Mapping):
+        return found
+    number, port = fence.rule_number, policy.platform.database.port
+    return tuple(
+        sorted(
+            acl["NetworkAclId"]
+            for acl in found["NetworkAcls"]
+            for entry in _ingress(acl)
+            if (entry["RuleNumber"], entry["RuleAction"]) == (number, "deny")
+            and entry.get("PortRange") == {"From": port, "To": port}
+        )
     )
 
 
@@ -117,6 +128,15 @@ def deny(policy: Policy, facts: Denials | Refused | NoData) -> Next:
     )
     because = f"{facts.missing[0]} in {region} lets port {policy.platform.database.port} through"
     return Act(because=because, call=call)
+
+
+def _asked(policy: Policy, reader: Reader) -> Mapping[str, Any] | Refused | NoData:
+    return reader.aws(
+        "ec2",
+        policy.platform.database.primary.region,
+        "describe_network_acls",
+        Filters=[{"Name": "association.subnet-id", "Values": list(policy.platform.fence.subnets)}],
+    )
 
 
 def _ingress(acl: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -9,13 +9,14 @@ the condition Launched, and the event InsufficientCapacityError), https://karpen
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from chalicelib.actions import nodes
 from chalicelib.actions.contract import KubeOp, Op, Reader, Target
+from chalicelib.actions.listing import lists
 from chalicelib.actions.nodes import NODE_CLAIMS, NODES
 from chalicelib.actions.places import cluster_of
 from chalicelib.actions.pods import EVENTS, PODS
@@ -62,13 +63,9 @@ class NodesReplaced:
     calls: ClassVar[tuple[Op, ...]] = ()
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Fleet | Refused | NoData:
-        cluster = cluster_of(target, policy).name
-        looked: dict[str, Sequence[Mapping[str, Any]]] = {}
-        for resource in (NODES, NODE_CLAIMS, POOLS, PODS, EVENTS):
-            found = reader.kube(cluster, resource)
-            if isinstance(found, NoData | Refused):
-                return found
-            looked[resource] = [f for f in found if isinstance(f, Mapping)] if isinstance(found, Sequence) else []
+        looked = lists(reader, cluster_of(target, policy).name, NODES, NODE_CLAIMS, POOLS, PODS, EVENTS)
+        if isinstance(looked, NoData | Refused):
+            return looked
         on_their_way = nodes.coming(looked[NODE_CLAIMS])
         failed = [n for n in looked[NODES] if nodes.has_failed(n, nodes.names(on_their_way))]
         lost = {n["metadata"]["name"] for n in failed}

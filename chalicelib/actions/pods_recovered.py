@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from chalicelib.actions.contract import KubeOp, Op, Reader, Target
-from chalicelib.actions.nodes import NODES, on_purpose
+from chalicelib.actions.listing import lists
+from chalicelib.actions.nodes import NODES, condition, on_purpose
 from chalicelib.actions.places import cluster_of
 from chalicelib.actions.pods import PODS
 from chalicelib.core.outcome import Done, Next, NoData, Refused, Stuck, Wait
@@ -71,13 +72,9 @@ class PodsRecovered:
     calls: ClassVar[tuple[Op, ...]] = ()
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Pods | Refused | NoData:
-        cluster = cluster_of(target, policy).name
-        looked: dict[str, Sequence[Mapping[str, Any]]] = {}
-        for resource in (DEPLOYMENTS, PODS, BUDGETS, NODES):
-            found = reader.kube(cluster, resource)
-            if isinstance(found, NoData | Refused):
-                return found
-            looked[resource] = [f for f in found if isinstance(f, Mapping)] if isinstance(found, Sequence) else []
+        looked = lists(reader, cluster_of(target, policy).name, DEPLOYMENTS, PODS, BUDGETS, NODES)
+        if isinstance(looked, NoData | Refused):
+            return looked
         wanted = {(s.namespace, name) for s in policy.services.services for name in s.deployments}
         ours = {(s.namespace, s.label) for s in policy.services.services if s.deployments}
         kept = [d for d in looked[DEPLOYMENTS] if _place(d) in wanted]
@@ -164,10 +161,8 @@ def _broken(pod: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _unplaced(pod: Mapping[str, Any]) -> str:
-    for condition in (pod.get("status") or {}).get("conditions") or ():
-        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            return str(condition.get("message", "Unschedulable"))
-    return ""
+    found = condition(pod, "PodScheduled")
+    return str(found.get("message", "Unschedulable")) if found.get("status") == "False" else ""
 
 
 def _some(sentences: Sequence[str]) -> str:

@@ -57,11 +57,9 @@ class PromoteReplica:
     )
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Replica | Refused | NoData:
-        side = policy.platform.database.replica
-        found = reader.aws("rds", side.region, "describe_db_instances", DBInstanceIdentifier=side.instance)
-        if not isinstance(found, Mapping):
-            return found
-        instance = found["DBInstances"][0]
+        instance = describe(policy, reader)
+        if not isinstance(instance, Mapping):
+            return instance
         infos = instance.get("StatusInfos") or []
         seen = Replica(
             status=instance["DBInstanceStatus"],
@@ -104,6 +102,13 @@ class PromoteReplica:
                 said = f" ({replicating})" if replicating else ""
                 facts_ = loss(facts.written, facts.replayed)
                 return Act(because=f"{named} still replicates from {source!r}{said}", call=call, facts=facts_)
+
+
+def describe(policy: Policy, reader: Reader) -> Mapping[str, Any] | Refused | NoData:
+    """The replica's instance, as DescribeDBInstances shows it."""
+    side = policy.platform.database.replica
+    found = reader.aws("rds", side.region, "describe_db_instances", DBInstanceIdentifier=side.instance)
+    return found["DBInstances"][0] if isinstance(found, Mapping) else found
 
 
 def loss(

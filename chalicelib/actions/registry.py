@@ -12,10 +12,12 @@ from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.fence_primary import FencePrimary
 from chalicelib.actions.node_capacity import NodeCapacity
 from chalicelib.actions.nodes_replaced import NodesReplaced
+from chalicelib.actions.open_primary import OpenPrimary
 from chalicelib.actions.person import Person
 from chalicelib.actions.pods_recovered import PodsRecovered
 from chalicelib.actions.point_application import PointApplication
 from chalicelib.actions.promote_replica import PromoteReplica
+from chalicelib.actions.replica_caught_up import ReplicaCaughtUp
 from chalicelib.actions.s3_count import S3Count
 from chalicelib.actions.s3_restore import S3Restore
 from chalicelib.actions.secrets_pointed import SecretsPointed
@@ -48,6 +50,8 @@ ACTIONS: Final[Mapping[str, Action]] = {
         SchedulesPaused(),
         FenceAcl(),
         FencePrimary(),
+        OpenPrimary(),
+        ReplicaCaughtUp(),
         S3Count(),
         S3Restore(),
         PodsRecovered(),

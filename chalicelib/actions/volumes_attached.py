@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from chalicelib.actions.contract import AwsOp, KubeOp, Op, Reader, Target
+from chalicelib.actions.listing import lists
 from chalicelib.actions.nodes import NODES, OUT_OF_SERVICE, instance_of, is_ready
 from chalicelib.actions.places import cluster_of
 from chalicelib.actions.pods import PODS
@@ -80,12 +81,9 @@ class VolumesAttached:
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Attachments | Refused | NoData:
         cluster = cluster_of(target, policy)
-        looked: dict[str, Sequence[Mapping[str, Any]]] = {}
-        for resource in (PODS, CLAIMS, ATTACHMENTS, NODES):
-            found = reader.kube(cluster.name, resource)
-            if isinstance(found, NoData | Refused):
-                return found
-            looked[resource] = [f for f in found if isinstance(f, Mapping)] if isinstance(found, Sequence) else []
+        looked = lists(reader, cluster.name, PODS, CLAIMS, ATTACHMENTS, NODES)
+        if isinstance(looked, NoData | Refused):
+            return looked
         nodes = {n["metadata"]["name"]: n for n in looked[NODES]}
         by_volume: dict[str, list[Mapping[str, Any]]] = {}
         for attachment in looked[ATTACHMENTS]:

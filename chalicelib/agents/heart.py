@@ -79,6 +79,7 @@ class Heart:
         except StoreUnavailableError as error:
             return said | {"lease": self._cut_off(now, str(error))}
         if held:
+            self.fenced = False
             return said | {"lease": "renewed"}
         fence = self._fence("the lease was revoked")
         if self.fenced and written["write"] != "ok":

@@ -22,6 +22,7 @@ from chalicelib.core.answering import (
 )
 from chalicelib.core.authority import objection
 from chalicelib.core.book import Book, Pause, Reply
+from chalicelib.core.debts import owed_to_undo
 from chalicelib.core.declaring import declare, raised
 from chalicelib.core.happened import (
     Abort,
@@ -101,9 +102,8 @@ def _carry_out(book: Book, command: Command, rules: Rules, now: datetime) -> tup
         case Abort() | Resolve():
             incident = open_incident(book, command.incident)
             event = Event.ABORTED if isinstance(command, Abort) else Event.RESOLVED
-            return moved(
-                book, incident.id, event, f"{said.who} said so{with_note(said.note)}", now
-            ), f"{incident.id} is closing"
+            book = moved(book, incident.id, event, f"{said.who} said so{with_note(said.note)}", now)
+            return owed_to_undo(book, incident.id, rules, now), f"{incident.id} is closing"
         case PauseCommand():
             if book.paused:
                 raise IllegalCommandError(f"already paused by {book.paused.by}; allowed: resume")

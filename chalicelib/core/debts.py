@@ -3,6 +3,9 @@
 Rules. Only a step of best effort can be left, and nothing needs one. What is left is a debt: a case of its own with the
 one step, looked at and tried every tick, also after its incident is closed, until it is done. A debt has a timeline
 under its own name, so that a closed incident's stays as it was archived. Nothing here forgives a debt.
+
+A person who ends an incident on the way owes what takes its steps back: the fence of a primary that is still the
+primary, say. Where there is no way back any more (the promotion was asked for), nothing of it is owed.
 """
 
 from __future__ import annotations
@@ -38,6 +41,27 @@ def left_at_the_end(book: Book, incident_id: str, rules: Rules, now: datetime) -
     return book
 
 
+def owed_to_undo(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
+    """What takes back the steps of an incident that a person has ended, where they began and there is a way back."""
+    incident = book.incidents[incident_id]
+    for undo in _plan(incident, rules.of(incident.policy)).undos:
+        if undo.undoes is None or not _begun(incident, undo.undoes) or (undo.unless and _begun(incident, undo.unless)):
+            continue
+        # Whoever owes its undoing does not owe the step itself any more, or the two would take turns.
+        book = replace(
+            book, debts=tuple(d for d in book.debts if not d.case or d.case.id != f"{incident_id}/{undo.undoes}")
+        )
+        because = f"{undo.title} is owed: the incident is {incident.ending}, and {undo.undoes} had begun"
+        record = StepRecord(because=because)
+        book = _debt(book, incident_id, undo, record, because, now)
+    return book
+
+
+def _begun(incident: Incident, step: str) -> bool:
+    record = incident.step(step)
+    return record.calls > 0 or record.state in (StepState.ACTING, StepState.DONE, StepState.LEFT)
+
+
 def paid(book: Book, now: datetime) -> Book:
     """Strikes out the debts whose step is done."""
     for debt in book.debts:
@@ -51,9 +75,13 @@ def paid(book: Book, now: datetime) -> Book:
 
 
 def _left(book: Book, incident_id: str, step: Step, record: StepRecord, why: str, now: datetime) -> Book:
-    incident = book.incidents[incident_id]
     because = f"{step.title} is left, {why}: {record.because}; it is tried every tick until it is done"
     book = put_step(book, incident_id, step.id, replace(record, state=StepState.LEFT, because=because, call=None))
+    return _debt(book, incident_id, step, record, because, now)
+
+
+def _debt(book: Book, incident_id: str, step: Step, record: StepRecord, because: str, now: datetime) -> Book:
+    incident = book.incidents[incident_id]
     case = Incident(
         id=f"{incident_id}/{step.id}",
         scenario=incident.scenario,

@@ -17,6 +17,7 @@ from chalicelib.core.approvals import asked_for
 from chalicelib.core.book import Book, Incident, StepRecord, StepState
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules, Step
+from chalicelib.core.states import IncidentState
 from chalicelib.policy.platform import Mode
 
 
@@ -170,6 +171,20 @@ def approval(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
     return Pass("policy allows it without a person")
 
 
+def claimed(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
+    """What takes a step back waits while another open incident does that very thing."""
+    if work.step.undoes is None:
+        return Pass("it takes nothing back")
+    undone = rules.plan_of(work.incident.plan, work.incident.scenario).step(work.step.undoes)
+    for other in book.incidents.values():
+        if other.state is IncidentState.CLOSING or other.confirmed_at is None:
+            continue
+        its = rules.of(other.policy).plan_of(other.plan, other.scenario)
+        if any(s.action == undone.action for s in its.steps):
+            return Refuse(f"incident {other.id} is open, and {undone.action} is a step of its plan")
+    return Pass(f"no open incident wants {undone.action}")
+
+
 def order(work: Wanted, _: Book, rules: Rules, now: datetime) -> Verdict:
     """Everything it leans on is done, and as fresh as policy wants it."""
     for need in work.step.needs:
@@ -198,7 +213,7 @@ GATES: Final[tuple[Gate, ...]] = (
 """In the order in which a refusal is told."""
 
 
-DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, nobody_else, mode, approval)
+DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, nobody_else, mode, claimed, approval)
 """For what is still owed after its incident: no block window stands against it, and its evidence was judged before."""
 
 

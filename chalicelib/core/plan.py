@@ -37,6 +37,8 @@ class Step:
     fresh_for: timedelta | None = None
     announces: str | None = None
     best_effort: bool = False
+    undoes: str | None = None
+    unless: str | None = None
 
     @property
     def may_ask(self) -> bool:
@@ -46,16 +48,19 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The steps of one scenario at one scope, in an order in which no step stands before what it needs."""
+    """The steps of one scenario at one scope, in an order in which no step stands before what it needs. `undos` are no
+    part of the way: each takes one of the steps back when a person ends the incident (debts.py).
+    """
 
     scenario: str
     title: str
     steps: tuple[Step, ...]
     hash: str
+    undos: tuple[Step, ...] = ()
 
     def step(self, step_id: str) -> Step:
         """KeyError when the plan has no such step."""
-        for step in self.steps:
+        for step in (*self.steps, *self.undos):
             if step.id == step_id:
                 return step
         raise KeyError(f"the plan of {self.scenario!r} has no step {step_id!r}")
@@ -72,8 +77,11 @@ def plan(scenario: str, *, policy: Policy) -> Plan:
         known = ", ".join(r.scenario for r in policy.runbooks.runbooks)
         raise PlanError(f"scenario {scenario!r} has no runbook in runbooks.yaml; there are: {known}")
     steps = [step for row in runbook.steps for step in _expand(row, policy)]
-    ordered = _in_order(scenario, steps)
-    return Plan(scenario=scenario, title=runbook.title, steps=ordered, hash=_hash(scenario, ordered))
+    ordered = _in_order(scenario, [s for s in steps if s.undoes is None])
+    undos = _undos(scenario, ordered, [s for s in steps if s.undoes is not None])
+    return Plan(
+        scenario=scenario, title=runbook.title, steps=ordered, hash=_hash(scenario, ordered, undos), undos=undos
+    )
 
 
 def _expand(row: RunbookStep, policy: Policy) -> list[Step]:
@@ -117,6 +125,8 @@ def _step(row: RunbookStep, service: Service | None, policy: Policy, *, previous
         fresh_for=row.fresh_for,
         announces=row.announces,
         best_effort=row.best_effort,
+        undoes=row.undoes,
+        unless=row.unless,
     )
 
 
@@ -142,13 +152,27 @@ def _in_order(scenario: str, steps: list[Step]) -> tuple[Step, ...]:
     return tuple(ordered)
 
 
-def _hash(scenario: str, steps: tuple[Step, ...]) -> str:
+def _undos(scenario: str, steps: tuple[Step, ...], undos: list[Step]) -> tuple[Step, ...]:
+    ids = {s.id for s in steps}
+    for undo in undos:
+        for named in (undo.undoes, undo.unless):
+            if named is not None and named not in ids:
+                known = ", ".join(sorted(ids))
+                raise PlanError(f"step {undo.id!r} of {scenario!r} takes back or spares {named!r}; there are: {known}")
+        if undo.needs:
+            raise PlanError(f"step {undo.id!r} of {scenario!r} undoes {undo.undoes!r}, so it can need no other step")
+    return tuple(undos)
+
+
+def _hash(scenario: str, steps: tuple[Step, ...], undos: tuple[Step, ...]) -> str:
+    # A plan without undos keeps the hash that older books know it by.
     structure = [
         scenario,
         *(
             [s.id, s.action, dict(s.params), list(s.needs), s.automatic, s.reversible, s.best_effort, s.people]
             for s in steps
         ),
+        *([s.id, s.action, dict(s.params), s.automatic, s.reversible, s.undoes, s.unless] for s in undos),
     ]
     return hashlib.sha256(json.dumps(structure, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -158,17 +182,22 @@ class Rules:
     """The policy, and the plans that open incidents follow, by hash.
 
     An incident keeps the plan and the policy it started with: a deploy in the middle of it changes what new incidents
-    follow. `policies` are those that open incidents follow and that are not today's, by digest.
+    follow. `policies` are those that open incidents follow and that are not today's, by digest; `today` is what is
+    deployed, where `policy` is one of those.
     """
 
     policy: Policy
     plans: Mapping[str, Plan] = field(default_factory=dict)
     policies: Mapping[str, Policy] = field(default_factory=dict)
+    today: Policy | None = None
 
     def of(self, digest: str) -> Rules:
-        """The same rules for whoever follows the policy of that digest; today's where it was never kept."""
-        kept = self.policies.get(digest)
-        return self if kept is None or kept is self.policy else replace(self, policy=kept)
+        """The same rules for whoever follows the policy of that digest; today's where it was never kept, also when
+        asked of rules that are themselves of an older one.
+        """
+        today = self.today or self.policy
+        kept = self.policies.get(digest, today)
+        return self if kept is self.policy else replace(self, policy=kept, today=today)
 
     def plan_of(self, plan_hash: str, scenario: str) -> Plan:
         """The plan with that hash; KeyError when it was neither loaded nor is what policy gives today."""

@@ -71,13 +71,14 @@ def public(incident: Incident, rules: Rules) -> PublicIncident:
     """One incident as customers see it; updates newest first."""
     rules = rules.of(incident.policy)
     text = rules.policy.scenario(incident.scenario).customer_text
-    updates: list[Update] = [
-        Update(status="investigating", at=incident.opened_at, text="We are investigating a problem.")
-    ]
+    planned = rules.policy.scenario(incident.scenario).planned
+    first = "Planned maintenance has begun." if planned else "We are investigating a problem."
+    updates: list[Update] = [Update(status="investigating", at=incident.opened_at, text=first)]
     if incident.confirmed_at:
         updates.append(Update(status="identified", at=incident.confirmed_at, text=text))
     if incident.started_at:
-        updates.append(Update(status="identified", at=incident.started_at, text="Recovery is under way."))
+        under_way = "The move is under way." if planned else "Recovery is under way."
+        updates.append(Update(status="identified", at=incident.started_at, text=under_way))
     if back := incident.step("traffic").first_done_at:
         updates.append(
             Update(status="monitoring", at=back, text="Critical services are available again; the others follow.")
@@ -90,7 +91,7 @@ def public(incident: Incident, rules: Rules) -> PublicIncident:
         key=hashlib.sha256(incident.id.encode()).hexdigest()[:12],
         name=rules.policy.scenario(incident.scenario).display,
         status=status,
-        impact=_IMPACT[incident.severity],
+        impact="none" if planned else _IMPACT[incident.severity],
         started_at=incident.opened_at,
         resolved_at=incident.ended_at if status == "resolved" else None,
         components=tuple(c for c in _components(rules) if _touched(c, incident, rules)),
@@ -115,6 +116,8 @@ def _status(component: str, incident: Incident, rules: Rules, now: datetime) -> 
         return "operational"
     services = {s.name for s in rules.policy.services.services if s.component == component}
     clocked = [c for c in clocks(incident, rules, now) if c.service in services]
+    if rules.policy.scenario(incident.scenario).planned:
+        return "under_maintenance"
     if clocked and all(c.recovered_at for c in clocked):
         return "operational"
     if clocked and any(c.recovered_at for c in clocked):

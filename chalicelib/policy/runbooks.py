@@ -15,6 +15,9 @@ class RunbookStep(Row):
     `needs` names steps; `{service}` in it means the same service's. `needs_if_database` are needed only by
     services that lean on the database. `previous` makes each of a family lean on the one before it, in
     recovery order. `fresh_for` is how long its Done may be leaned on before it is looked at again.
+
+    A step that `undoes` another is no part of the way: it is owed when a person ends the incident after that other step
+    began, and before the step that it names in `unless`.
     """
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9{}-]{0,62}$")]
@@ -39,6 +42,12 @@ class RunbookStep(Row):
     best_effort: bool = Field(
         default=False,
         description="recovery does not wait for it: past its deadline it is left, and tried every tick as a debt",
+    )
+    undoes: Name | None = Field(
+        default=None, description="the step that this one takes back when a person ends the incident on the way"
+    )
+    unless: Name | None = Field(
+        default=None, description="the step after whose beginning there is no way back, so that nothing is undone"
     )
 
 

@@ -55,7 +55,11 @@ class Scenario(Row):
     recovery_time_min: Duration | None = None
     recovery_time: Duration | None = None
     scope: ScopeKind
+    belongs_to: Name | None = Field(
+        default=None, description="the row of the matrix that this one is a case of; left out for the rows themselves"
+    )
     customer_text: str = Field(description="how the status page names it; no internal name, host or identifier")
+    planned: bool = Field(default=False, description="a person does it on purpose: the status page shows Maintenance")
 
 
 class Case(Row):

@@ -50,9 +50,19 @@ class Places:
         return line
 
 
+_Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's where PyYAML has it: it marks as Python's does, in a third of the time, and says less of what is wrong."""
+
+
 def read_marked(content: bytes) -> tuple[object, Places]:
     """The plain value of one YAML document, and where its parts stand; yaml.YAMLError where it cannot be read."""
-    loader = yaml.SafeLoader(content)
+    try:
+        return _read(_Loader(content))
+    except yaml.YAMLError:
+        return _read(yaml.SafeLoader(content))
+
+
+def _read(loader: yaml.SafeLoader) -> tuple[object, Places]:
     try:
         root = loader.get_single_node()
         places = Places(root)

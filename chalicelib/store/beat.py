@@ -13,7 +13,7 @@ made by writing one: they are observations, and the desk reads them through its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -58,6 +58,14 @@ def parse(answer: Mapping[str, Any]) -> Beat:
 def millis(at: datetime) -> int:
     """As times are kept here."""
     return int(at.timestamp() * 1000)
+
+
+def forget(names: Sequence[str]) -> dict[str, Any]:
+    """UpdateItem's parameters that take these attributes away, whether they are there or not."""
+    return {
+        "UpdateExpression": "REMOVE " + ", ".join(f"#{name}" for name in names),
+        "ExpressionAttributeNames": {f"#{name}": name for name in names},
+    }
 
 
 def update(values: Mapping[str, Value]) -> dict[str, Any]:

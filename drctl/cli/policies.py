@@ -85,6 +85,7 @@ def plan(
                 "title": made.title,
                 "hash": made.hash,
                 "steps": [_step_json(s, scenario, policy, times[s.id]) for s in made.steps],
+                "undos": [{"id": s.id, "title": s.title, "undoes": s.undoes, "unless": s.unless} for s in made.undos],
             }
         )
         return
@@ -106,6 +107,8 @@ def plan(
     _section("Asks a person", [(s.id, why_it_asks(s, scenario, policy)) for s in made.steps])
     title = "Calls that change something[/bold] (each by the one executor, tried once)[bold]"
     _section(title, [(s.id, call) for s in made.steps for call in calls(s, policy)])
+    if made.undos:
+        _section("Taken back when a person ends it on the way", [(s.id, _undoing(s)) for s in made.undos])
     if made.steps and len(made.steps) <= SHORT:
         _section("Looks at", [(s.id, ", ".join(looks(s))) for s in made.steps])
     if any(step.action == "record-moved" for step in made.steps):
@@ -113,6 +116,11 @@ def plan(
         out.print("  approve in another terminal: drctl approve --stage offline   (docs/offline.md)")
     end = max(t[1] for t in times.values())
     out.print(f"\nAbout {show_duration(end)} when every expected time is kept and people answer as policy expects.")
+
+
+def _undoing(step: Step) -> str:
+    spared = f", unless {step.unless} has begun" if step.unless else ""
+    return f"{step.title}, once {step.undoes} has begun{spared}"
 
 
 def _section(title: str, rows: list[tuple[str, str]]) -> None:
@@ -177,13 +185,14 @@ def _named(op: Op, step: Step, policy: Policy) -> str:
     if isinstance(op, CloudflareOp):
         outage = policy.platform.outage
         return f"{op.named} in the zone of {policy.platform.traffic.record}" if outage and op.verb != "list" else ""
-    if step.params.get("cluster") == "tertiary" and isinstance(op, KubeOp):
+    aimed = step.params.get("cluster", op.where)
+    if aimed == "tertiary" and isinstance(op, KubeOp):
         about = f" for {step.service}" if step.service else ""
         return f"kubernetes: {op.verb} {op.named}{about} in {policy.platform.cluster('tertiary').name}"
-    primary = op.where == "primary" or step.params.get("cluster") == "primary"
+    primary = aimed == "primary"
     place = policy.platform.regions.primary if primary else policy.platform.regions.standby
     if isinstance(op, AwsOp):
-        if op.operation.startswith("get_"):
+        if op.operation.startswith("get_") or op.switch not in (None, policy.platform.traffic.switch.kind):
             return ""
         filled = words(policy)
         targets = [r.format(**filled).split(":", 5)[-1] for r in op.resources if r != "*"]

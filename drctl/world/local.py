@@ -33,12 +33,13 @@ from drctl.world.agents import publish_health
 from drctl.world.authority import Authority
 from drctl.world.breaks import Breaks
 from drctl.world.deploy import client, deploy
-from drctl.world.ministack import install
+from drctl.world.ministack import WorldError, install
 from drctl.world.outside import Outside
 from drctl.world.platform import ROUTES, LocalPlatform, SharedKubeApi, now
 from drctl.world.supervisor import LOOPBACK, World
 
 Told = Callable[[str], None]
+WHOLE_WITHIN_S = 60.0
 LONGEST_SIGNED_S = 604_800
 """Seven days: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html"""
 
@@ -236,6 +237,7 @@ class LocalWorld:
     async def _go_on(self) -> None:
         """The platform's agents and Route 53's checkers, until the world ends."""
         session = await self._left.enter_async_context(aiohttp.ClientSession())
+        await self._whole()
         region, primary = self.policy.platform.regions.primary, self.policy.platform.clusters.primary.name
         route53 = self.platform.client("cloudwatch", METRICS_REGION)
 
@@ -269,6 +271,19 @@ class LocalWorld:
             await asyncio.gather(*tasks, return_exceptions=True)
 
         self._left.push_async_callback(end)
+
+    async def _whole(self) -> None:
+        """Waits for the primary's pods, which nobody has looked at before: else the first word of its agents would be
+        that none is available.
+        """
+        primary = self.platform.clusters[self.policy.platform.clusters.primary.name]
+        until = asyncio.get_running_loop().time() + WHOLE_WITHIN_S
+        while not await asyncio.to_thread(sight.well, primary):
+            if asyncio.get_running_loop().time() > until:
+                raise WorldError(
+                    f"the primary's pods are not available after {WHOLE_WITHIN_S:.0f} s: {sight.seen(primary)}"
+                )
+            await asyncio.sleep(0.1)
 
     def _endpoint(self, config: Mapping[str, Any]) -> str:
         """Where Route 53's own DNS sends a checker now: the switch's object, or the services that have the traffic."""

@@ -15,6 +15,11 @@ from drctl.neighbours.kubernetes.karpenter import DISRUPTED
 from drctl.neighbours.kubernetes.objects import Obj
 
 
+def well(api: KubeApi) -> bool:
+    """Whether every pod that is wanted is available: a platform begins whole, and what breaks was so before."""
+    return seen(api).get("AvailablePodsPercent") == 100.0
+
+
 def seen(api: KubeApi) -> Mapping[str, float]:
     """ClusterHealthy, and while the API server answers also AvailablePodsPercent and cluster_failed_node_count: those
     that nobody can count are not published.

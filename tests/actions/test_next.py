@@ -27,7 +27,7 @@ from chalicelib.actions.verify_write import Proof
 from chalicelib.actions.workload_ready import Readiness
 from chalicelib.core.outcome import Act, Call, Done, Next, Stuck, Wait
 from chalicelib.core.restoring import RESTORE
-from tests.actions import failures, fences, outages, s3_rows
+from tests.actions import failures, fences, outages, s3_rows, switchovers
 from tests.actions.stage import AT, DENIED, POLICY, SILENT, STANDBY, target
 
 REDIS = STANDBY | {"service": "redis"}
@@ -54,6 +54,7 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     *fences.ROWS,
     *failures.ROWS,
     *outages.ROWS,
+    *switchovers.ROWS,
     ("velero-location-read-only", STANDBY, SILENT, Wait, "looking again"),
     ("velero-location-read-only", STANDBY, DENIED, Stuck, "AccessDenied"),
     ("velero-location-read-only", STANDBY, None, Stuck, "does not exist"),
@@ -166,6 +167,16 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     *s3_rows.ROWS,
     ("person", {"ask": "look at it"}, None, Wait, "look at it"),
 ]
+
+
+@pytest.mark.parametrize(("facts", "kind", "because"), switchovers.PROVEN)
+def test_a_primary_is_open_again_when_it_was_seen_to_write_after_the_last_denial_was_gone(
+    facts: Any, kind: type[Next], because: str
+) -> None:
+    looked_before = replace(target(), facts=switchovers.SEEN)
+    found = ACTIONS["open-primary"].next(looked_before, POLICY, facts, AT)
+    assert isinstance(found, kind)
+    assert because in found.because
 
 
 @pytest.mark.parametrize(("name", "params", "facts", "kind", "because"), ROWS)

@@ -157,7 +157,7 @@ def _highest(_alarm: Mapping[str, Any], points: Sequence[Mapping[str, Any]]) -> 
 
 class Items:
     """A DynamoDB table of string keys `pk` and `sk`, as far as heartbeats need it: GetItem, and UpdateItem that sets
-    attributes, under the condition that one is absent. Any other expression is refused.
+    attributes, under the condition that one is absent, or removes some. Any other expression is refused.
     """
 
     def __init__(self, table: str) -> None:
@@ -177,10 +177,15 @@ class Items:
                 raise AwsError("ValidationException", f"Invalid ConditionExpression: {condition}")
             if absent[1] in item:
                 raise AwsError("ConditionalCheckFailedException", "The conditional request failed")
+        names = params["ExpressionAttributeNames"]
+        if gone := re.fullmatch(r"REMOVE (#\w+(, #\w+)*)", params["UpdateExpression"]):
+            taken = {names[n] for n in gone[1].split(", ")}
+            self.items[key] = {k: v for k, v in {**item, **params["Key"]}.items() if k not in taken}
+            return {}
         told = re.fullmatch(r"SET (#\w+ = :\w+(, #\w+ = :\w+)*)", params["UpdateExpression"])
         if told is None:
             raise AwsError("ValidationException", f"Invalid UpdateExpression: {params['UpdateExpression']}")
-        names, values = params["ExpressionAttributeNames"], params["ExpressionAttributeValues"]
+        values = params["ExpressionAttributeValues"]
         changes = {names[n]: values[v] for n, v in re.findall(r"(#\w+) = (:\w+)", told[1])}
         self.items[key] = {**item, **params["Key"], **changes}
         return {}

@@ -2,6 +2,7 @@
 
 What may differ is said here, and nothing else may: the incident is named after the second it opened in; a message
 whose answer never arrived, or whose sender was killed, is sent once more, and the record says how often it was tried;
+a fence is proven in one of two ways, whichever comes first;
 a crash delays, so that people may be told that a step is late, or a page that was not answered may climb the ladder;
 and a question may be answered before it is known whether all its channels took it.
 """
@@ -57,7 +58,10 @@ def ending(platform: Platform) -> dict[str, Any]:
             "severity": incident.severity,
             "plan": incident.plan,
             "acknowledged by": incident.acknowledged_by,
-            "steps": {name: (record.state, sorted(record.facts)) for name, record in incident.steps.items()},
+            "steps": {
+                name: (record.state, sorted(set(record.facts) - {"denied_at"}))
+                for name, record in incident.steps.items()
+            },
             "notices": {
                 _unnamed(key): notice.state is NoticeState.SENT
                 or (notice.state is NoticeState.LAPSED and key.startswith(ASKS))

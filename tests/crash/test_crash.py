@@ -35,12 +35,14 @@ def writes(kind: str) -> bool:
 
 
 def some_of_each(calls: list[str]) -> Callable[[int, str], Iterable[When]]:
-    """The first call of each kind, and the last of each that changes something."""
+    """The first call of each kind, and the last of each that changes something. Nothing changes between a write and the
+    read after it, so a stop before a read is left to the sweep of all calls; a read without an answer is not.
+    """
     numbers: dict[str, list[int]] = {}
     for number, kind in enumerate(calls):
         numbers.setdefault(kind, []).append(number)
     picked = {n for kind, found in numbers.items() for n in ({found[0], found[-1]} if writes(kind) else {found[0]})}
-    return lambda number, kind: _each(kind) if number in picked else ()
+    return lambda number, kind: () if number not in picked else _each(kind) if writes(kind) else (When.LOST,)
 
 
 def all_of_them(number: int, kind: str) -> Iterable[When]:

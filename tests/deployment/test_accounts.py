@@ -90,6 +90,7 @@ def test_what_is_declared_is_granted_there_looks_to_one_role_and_changes_to_the_
     assert changes == {
         ("rds:PromoteReadReplica", f"{west.format('rds')}:db:neurectomy-pg-west"),
         ("ec2:CreateNetworkAclEntry", f"{east.format('ec2')}:network-acl/*"),
+        ("ec2:DeleteNetworkAclEntry", f"{east.format('ec2')}:network-acl/*"),
         ("secretsmanager:PutSecretValue", secret),
     }
 

@@ -95,7 +95,12 @@ def test_everything_that_actions_declare_is_granted_and_nothing_that_nobody_decl
 
 def test_the_primary_region_is_asked_for_alarms_and_its_cluster_and_fenced_and_nothing_else() -> None:
     there = {a for s in statements("tick") for r in s["Resource"] for a in s["Action"] if ":us-east-1:" in r}
-    assert there == {"cloudwatch:DescribeAlarms", "ec2:CreateNetworkAclEntry", "eks:DescribeCluster"}
+    assert there == {
+        "cloudwatch:DescribeAlarms",
+        "ec2:CreateNetworkAclEntry",
+        "ec2:DeleteNetworkAclEntry",
+        "eks:DescribeCluster",
+    }
 
 
 @pytest.mark.parametrize("name", ["heart", "witness"])

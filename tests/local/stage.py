@@ -65,8 +65,8 @@ class Loop:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
-    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(120)
+    def run(self, coroutine: Coroutine[Any, Any, Result], *, within: float = 120) -> Result:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(within)
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -86,7 +86,7 @@ def up(
         try:
             yield Stage(world, folder)
         finally:
-            loop.run(world.__aexit__(None, None, None))
+            loop.run(world.__aexit__(None, None, None), within=300)
     finally:
         loop.close()
 
@@ -173,10 +173,13 @@ class Stage:
         book = self.book()
         return list(book.incidents.values()) if book else []
 
+    def closed(self, scope: str) -> list[Incident]:
+        """Those of this scope."""
+        return [i for i in (read_incident(body) for _, body in self.store.documents("closed")) if i.scope == scope]
+
     def archive(self, scope: str) -> Incident | None:
-        """The closed incident of this scope."""
-        closed = [read_incident(body) for _, body in self.store.documents("closed")]
-        return next((i for i in closed if i.scope == scope), None)
+        """The closed incident of this scope, except suspicions that cleared: a busy machine may make one by itself."""
+        return next((i for i in self.closed(scope) if i.ending != "cleared"), None)
 
     def step(self, step: str) -> StepState | None:
         """Its state in the only open incident, None while there is none."""

@@ -12,7 +12,6 @@ from dnslib import DNSRecord  # type: ignore[import-untyped]  # it ships no type
 
 from chalicelib.core.book import Incident, StepState
 from chalicelib.policy.platform import ArcSwitch, MetricSwitch, ObjectSwitch
-from chalicelib.store.codec import read_incident
 from tests.local.stage import Stage, eventually, never, up
 from tests.policy.broken import Broken
 from tests.policy.switches import KINDS, METRIC
@@ -30,7 +29,7 @@ def failover(stage: Stage) -> Incident:
     approved: set[str] = set()
     gives_up_at = time.monotonic() + PATIENCE_S
     while time.monotonic() < gives_up_at:
-        if found := moved(stage):
+        if found := stage.archive(stage.primary):
             return found
         for incident in stage.open():
             asking = [name for name, record in incident.steps.items() if record.state is StepState.ASKING]
@@ -40,12 +39,6 @@ def failover(stage: Stage) -> Incident:
                 assert stage.say("approve", id=f"approve-{step}-{len(approved)}", **yes)["ok"]
         time.sleep(0.5)
     pytest.fail(str([(s, r.state, r.because) for i in stage.open() for s, r in i.steps.items()]))
-
-
-def moved(stage: Stage) -> Incident | None:
-    """The closed incident that did something: on a busy machine a suspicion may come before it, and is cleared."""
-    closed = [read_incident(body) for _, body in stage.store.documents("closed")]
-    return next((i for i in closed if i.scope == stage.primary and i.moved), None)
 
 
 def alert(stage: Stage, kind: str, *, within: float) -> Mapping[str, Any]:

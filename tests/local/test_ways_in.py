@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -63,6 +63,16 @@ def entries(stage: Stage, name: str) -> list[str]:
 
 def arn(stage: Stage, name: str) -> str:
     return f"arn:aws:cloudwatch:{stage.primary}:{stage.policy.platform.account}:alarm:{name}"
+
+
+def test_the_platform_begins_whole(stage: Stage) -> None:
+    """Or the first word of its agents would open an incident that nobody has broken anything for."""
+    now = datetime.now(UTC)
+    asked = {"Namespace": "NeurectomyDR", "MetricName": "AvailablePodsPercent", "Period": 60, "Statistics": ["Minimum"]}
+    since = {"StartTime": now - timedelta(hours=1), "EndTime": now + timedelta(hours=1)}
+    aws = stage.client("cloudwatch", stage.primary)
+    told = eventually(lambda: aws.get_metric_statistics(**asked, **since)["Datapoints"], within=20, what="a word")
+    assert {point["Minimum"] for point in told} == {100.0}
 
 
 def test_an_alarm_set_by_an_ordinary_client_reaches_the_desk_by_its_topic(stage: Stage) -> None:

@@ -22,6 +22,8 @@ NAMES = (
     "volumes-attached",
     "fence-acl",
     "fence-primary",
+    "open-primary",
+    "replica-caught-up",
     "velero-restore",
     "workload-ready",
     "promote-replica",
@@ -75,9 +77,9 @@ class Broken:
         return [f for f in lint(self.folder, actions=self.actions) if rule in (None, f.rule)]
 
     def line(self, file: str, text: str) -> int:
-        """The number of the only line that holds `text`."""
+        """The number of the first line that holds `text`, which is the one that `edit` replaces."""
         numbers = [n for n, row in enumerate((self.folder / file).read_text().splitlines(), 1) if text in row]
-        assert len(numbers) == 1, f"{text!r} stands in lines {numbers} of {file}"
+        assert numbers, f"{text!r} stands in no line of {file}"
         return numbers[0]
 
     def says(

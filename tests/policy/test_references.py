@@ -60,7 +60,7 @@ def test_an_action_that_is_not_there_is_told_with_the_one_that_was_meant(broken:
         "runbooks.yaml runbooks[0].steps[7].action",
         at="action: verify-writes",
         found="verify-writes",
-        allowed="one of: fence-acl, fence-primary, node-capacity, nodes-replaced, person, pods-recovered",
+        allowed="one of: fence-acl, fence-primary, node-capacity, nodes-replaced, open-primary, person, pods-recovered",
         because="did you mean 'verify-write'?",
     )
 
@@ -83,4 +83,15 @@ def test_a_database_that_is_no_database_of_the_table_is_told(broken: Broken) -> 
         at="service: redis",
         found="redis",
         allowed="one of: postgresql",
+    )
+
+
+def test_a_case_of_no_row_of_the_matrix_is_told(broken: Broken) -> None:
+    broken.edit("scenarios", "belongs_to: region-failure", "belongs_to: region-failur").says(
+        "scenario-belongs-to-a-row",
+        "scenarios.yaml scenarios[7].belongs_to",
+        at="belongs_to: region-failur",
+        found="region-failur",
+        allowed="pod-failure, node-failure",
+        because="did you mean 'region-failure'?",
     )

@@ -8,13 +8,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
 import httpx2
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from drctl.world.inside.mends import ENVIRONMENTS
 from tests.world.cloud import ACCOUNT, Cloud, eventually
 
 pytestmark = pytest.mark.local
@@ -117,6 +120,34 @@ def test_throttled_events_wait_for_capacity(cloud: Cloud) -> None:
     assert cloud.received(url) == []
     aws.put_function_concurrency(FunctionName="throttled", ReservedConcurrentExecutions=1)
     assert eventually(lambda: cloud.notes("throttled"))
+
+
+def refusals_of_a_burst(cloud: Cloud) -> list[str]:
+    """What of twelve invocations at once of a function without environments was refused, and how."""
+    arn = cloud.function("burst")
+    once = Config(retries={"total_max_attempts": 1}, max_pool_connections=12)
+    key = {"aws_access_key_id": ACCOUNT, "aws_secret_access_key": "local"}
+    aws = boto3.client("lambda", "us-west-2", endpoint_url=cloud.url, config=once, **key)
+
+    def invoke(_: int) -> str:
+        try:
+            aws.invoke(FunctionName=arn, Payload=b"{}")
+        except ClientError as refused:
+            return str(refused.response["Error"]["Code"])
+        return ""
+
+    with ThreadPoolExecutor(12) as pool:
+        return [code for code in pool.map(invoke, range(12)) if code]
+
+
+def test_a_burst_starts_processes_without_end_unmended(unmended: Cloud) -> None:
+    assert refusals_of_a_burst(unmended) == []
+
+
+def test_a_burst_is_throttled_at_what_the_machine_can_bear(cloud: Cloud) -> None:
+    refused = refusals_of_a_burst(cloud)
+    assert set(refused) == {"TooManyRequestsException"}
+    assert len(refused) <= 12 - ENVIRONMENTS
 
 
 def told_of_an_alarm(cloud: Cloud, name: str) -> tuple[list[Any], dict[str, Any]]:

@@ -19,6 +19,23 @@ def scenario_is_single(whole: Whole) -> Iterator[Flaw]:
         )
 
 
+def scenario_belongs_to_a_row(whole: Whole) -> Iterator[Flaw]:
+    """A case with a runbook of its own belongs to a row of the matrix, not to another case."""
+    rows = {s.name: s for s in whole.policy.scenarios.scenarios if s.belongs_to is None}
+    for i, scenario in enumerate(whole.policy.scenarios.scenarios):
+        if scenario.belongs_to is None:
+            continue
+        row = rows.get(scenario.belongs_to)
+        if row is None:
+            yield error(
+                *("scenarios", "scenarios", i, "belongs_to"),
+                allowed=one_of(rows),
+                found=scenario.belongs_to,
+                because=f"{scenario.name!r} belongs to {scenario.belongs_to!r}, which is no row of the matrix"
+                + meant(scenario.belongs_to, list(rows)),
+            )
+
+
 def scenario_has_a_runbook(whole: Whole) -> Iterator[Flaw]:
     """An incident without a runbook has nothing to do and nobody to ask."""
     written = [r.scenario for r in whole.policy.runbooks.runbooks]

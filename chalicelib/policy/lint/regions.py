@@ -150,8 +150,12 @@ def action_needs_no_failed_region(whole: Whole) -> Iterator[Flaw]:
 
 
 def failed_region(scenario: str, policy: Policy) -> str | None:
-    """The region that is down in a scenario whose scope is a region: its rule's, or the primary; else None."""
-    if not policy.has_scenario(scenario) or policy.scenario(scenario).scope is not ScopeKind.REGION:
+    """The region that is down in a scenario whose scope is a region: its rule's, or the primary; else None, as when a
+    person moves it on purpose.
+    """
+    if not policy.has_scenario(scenario) or policy.scenario(scenario).planned:
+        return None
+    if policy.scenario(scenario).scope is not ScopeKind.REGION:
         return None
     scopes = [r.scope.split("/")[0] for r in policy.signals.rules if r.scenario == scenario]
     return next((s for s in scopes if "{" not in s), policy.platform.regions.primary)

@@ -36,6 +36,7 @@ RULES: Final[tuple[Rule, ...]] = (
     services.dependency_is_as_tight,
     services.workload_can_be_found,
     references.scenario_is_single,
+    references.scenario_belongs_to_a_row,
     references.scenario_has_a_runbook,
     references.automatic_recovery_is_by_something,
     references.case_scenario_is_known,

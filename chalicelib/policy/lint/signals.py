@@ -228,7 +228,7 @@ def scenario_is_watched(whole: Whole) -> Iterator[Flaw]:
     """What the responder recovers must be able to wake it; what others recover may go unseen."""
     watched = {r.scenario for r in whole.policy.signals.rules}
     for i, scenario in enumerate(whole.policy.scenarios.scenarios):
-        if scenario.name in watched or scenario.automatic is Automation.NO:
+        if scenario.name in watched or scenario.automatic is Automation.NO or scenario.planned:
             continue
         own = scenario.automatic is Automation.PARTIAL
         yield (error if own else note)(

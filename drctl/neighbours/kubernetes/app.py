@@ -93,7 +93,7 @@ async def serve_tls(model: KubeApi, *, host: str = "127.0.0.1", port: int = 0) -
     here.
     """
     secured = tls(host, "localhost") if host != "localhost" else tls(host)
-    runner = web.AppRunner(make_app(model), access_log=None)
+    runner = web.AppRunner(make_app(model), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     site = web.TCPSite(runner, host, port, ssl_context=secured.context)
     await site.start()

@@ -33,6 +33,12 @@ EVALUATE_EVERY = 0.5
 ALARM_ARN = re.compile(rb"<AlarmArn>([^<]*)</AlarmArn>")
 
 
+ENVIRONMENTS = 4
+"""Execution environments that one function may have: a cold start takes a second of a core here, and each one more
+slows the others until every scheduled invocation overlaps the next.
+"""
+
+
 class Service:
     """A module of MiniStack, any of whose functions may be replaced."""
 
@@ -75,6 +81,17 @@ def functions_run_bare(setting: Setting) -> None:
         return (setting.lambda_python if name.startswith("python") else binary), script
 
     original = runtime.replace("_detect_runtime_binary", binary_for)
+
+
+def functions_share_the_machine(_: Setting) -> None:
+    runtime = Service("core.lambda_runtime")
+    acquire = runtime.module.acquire_worker
+
+    def at_most(name: str, config: Any, code: bytes, qualifier: str = "$LATEST", **_: Any) -> Any:
+        return acquire(name, config, code, qualifier, ENVIRONMENTS)
+
+    for user in (runtime, Service("services.lambda_svc")):
+        user.replace("acquire_worker", at_most)
 
 
 def asynchronous_events_are_queued(setting: Setting) -> None:
@@ -275,6 +292,11 @@ def _joined(condition: Any, params: dict[str, Any]) -> Any:
 
 
 MENDS = (
+    Mend(
+        "functions share the machine",
+        "MiniStack starts a process for every invocation that finds none free, without end; AWS throttles at a quota",
+        functions_share_the_machine,
+    ),
     Mend(
         "functions run bare",
         "MiniStack runs functions with its own interpreter, where a requirement missing from our package is found",
