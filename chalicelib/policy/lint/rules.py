@@ -10,6 +10,7 @@ from typing import Final
 from chalicelib.policy.lint import (
     accounts,
     backups,
+    deployments,
     notices,
     outage,
     people,
@@ -130,4 +131,6 @@ RULES: Final[tuple[Rule, ...]] = (
     outage.outage_names_nothing_of_aws,
     outage.move_out_of_aws_is_proven_and_marked,
     outage.outage_is_there_for_its_runbook,
+    deployments.rollback_says_what_it_means,
+    deployments.state_step_names_a_state,
 )

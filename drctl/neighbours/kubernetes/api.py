@@ -19,8 +19,10 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from drctl.neighbours.kubernetes import kinds, native, reviews
-from drctl.neighbours.kubernetes.asking import Address, Asking, address
+from drctl.neighbours.kubernetes.argocd import ArgoCd
+from drctl.neighbours.kubernetes.asking import Address, Asking, acceptable, address
 from drctl.neighbours.kubernetes.deletes import Deletes
+from drctl.neighbours.kubernetes.external_secrets import ExternalSecrets
 from drctl.neighbours.kubernetes.jobs import Jobs
 from drctl.neighbours.kubernetes.karpenter import Karpenter
 from drctl.neighbours.kubernetes.namespaces import Namespaces
@@ -36,12 +38,13 @@ from drctl.neighbours.kubernetes.rbac import (
     verdict,
 )
 from drctl.neighbours.kubernetes.reads import Reads
+from drctl.neighbours.kubernetes.rollouts import Rollouts
 from drctl.neighbours.kubernetes.status import Answer, RefusedError, no_such_path, not_acceptable, unauthorized
 from drctl.neighbours.kubernetes.subresources import Subresources
 from drctl.neighbours.kubernetes.trouble import Trouble
 from drctl.neighbours.kubernetes.velero.backups import Backups, write_files
 from drctl.neighbours.kubernetes.velero.filters import capture
-from drctl.neighbours.kubernetes.velero.locations import Locations
+from drctl.neighbours.kubernetes.velero.locations import Locations, at_first
 from drctl.neighbours.kubernetes.velero.requests import VALID, Deletions, Downloads, signature
 from drctl.neighbours.kubernetes.velero.restores import Restores
 from drctl.neighbours.kubernetes.velero.schedules import Schedules
@@ -55,7 +58,6 @@ LEDGER: Final = 5000
 """Requests that `seen` remembers."""
 
 Query = Mapping[str, Sequence[str]] | Sequence[tuple[str, str]]
-_MEDIA: Final = ("*/*", "application/*", "application/json", "application/yaml")
 
 
 @dataclass(slots=True)
@@ -106,9 +108,10 @@ class KubeApi:
         self.nodes = Nodes(self.cluster)
         self.volumes = Volumes(self.cluster)
         self.karpenter = Karpenter(self.cluster)
-        self.jobs = Jobs(self.cluster)
+        self.argocd = ArgoCd(self.cluster)
+        self.external_secrets = ExternalSecrets(self.cluster)
+        self.jobs = self.workloads.jobs = Jobs(self.cluster)
         self.workloads.mounted = self.volumes.mounted
-        self.workloads.jobs = self.jobs
         self.nodes.on_unknown = self.karpenter.gone
         self.trouble = Trouble(self.cluster, self.workloads, self.nodes, self.karpenter)
         self.backups = Backups(self.velero)
@@ -120,6 +123,9 @@ class KubeApi:
             self.volumes,
             self.karpenter,
             self.jobs,
+            Rollouts(self.cluster),
+            self.argocd,
+            self.external_secrets,
             Locations(self.velero),
             self.backups,
             self.restores,
@@ -134,18 +140,7 @@ class KubeApi:
         self._fault: _Fault | None = None
         self._ledger: deque[dict[str, Any]] = deque(maxlen=LEDGER)
         seed(self, [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n}} for n in _NAMESPACES])
-        spec: Obj = {
-            "provider": "aws",
-            "default": True,
-            "objectStorage": {"bucket": bucket or location.buckets[0], "prefix": prefix},
-        }
-        if read_only:
-            spec["accessMode"] = "ReadOnly"
-        if home:
-            spec = {"default": True, **home["spec"]}
-        place = {"name": home["name"] if home else "default", "namespace": "velero"}
-        kind = {"apiVersion": "velero.io/v1", "kind": "BackupStorageLocation"}
-        seed(self, [{**kind, "metadata": place, "spec": spec}])
+        seed(self, [at_first(bucket or location.buckets[0], prefix, read_only=read_only, home=home)])
         self.set_nodes(nodes)
 
     # --- what the world does to it
@@ -271,7 +266,7 @@ class KubeApi:
         resource = kinds.resources().get((to.group, to.version, to.resource))
         if resource is None:
             raise no_such_path()
-        if not _acceptable(headers.get("accept", "*/*")):
+        if not acceptable(headers.get("accept", "*/*")):
             raise not_acceptable()
         if to.subresource:
             return self._subresources.answer(resource, asking)
@@ -313,11 +308,6 @@ class KubeApi:
 
 
 _NAMESPACES: Final = ("default", "kube-public", "kube-system", "velero")
-
-
-def _acceptable(accept: str) -> bool:
-    wanted = (part.partition(";")[0].strip() for part in accept.split(","))
-    return any(media in _MEDIA for media in wanted)
 
 
 def _broken(fault: _Fault) -> Answer:
