@@ -66,7 +66,8 @@ class Executor:
                 silent.append(said.because)
                 continue
             found = [mark for _, kind, text in said if kind == "TXT" and (mark := read_marker(text))]
-            return found[0] if found else Absent(because=f"{server} has no {row.marker}")
+            # Answers come in any order: of several the eldest, so that it is the same one every time.
+            return min(found, key=lambda m: m.at) if found else Absent(because=f"{server} has no {row.marker}")
         return NoData(because="; ".join(silent))
 
     def make(self, call: Call) -> Outcome:

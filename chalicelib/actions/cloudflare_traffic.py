@@ -27,7 +27,9 @@ Kept = Mapping[str, Any]
 
 
 class MarkerLeft:
-    """One TXT record. AWS's side reads it before it acts, and pauses."""
+    """One TXT record. AWS's side reads it before it acts, and pauses; and of two operators who act from two machines,
+    whose files know nothing of each other, the one who looks last finds the other's here and goes no further.
+    """
 
     name: ClassVar[str] = "marker-left"
     reads: ClassVar[tuple[Op, ...]] = (CloudflareOp(verb="list"),)
@@ -42,11 +44,15 @@ class MarkerLeft:
         if isinstance(facts, NoData | Refused):
             return _silent(facts)
         left = [mark for r in facts if (mark := read_marker(str(r.get("content", ""))))]
+        others = [mark for mark in left if mark.incident != target.incident]
+        if others:
+            because = f"{row.marker} says that {others[0].by} acts for {others[0].incident} since {others[0].at}"
+            advice = "go on at that machine, or, if it does not act any more, take the record away at Cloudflare"
+            return Stuck(because=f"{because}: two engines must not act at once; {advice}")
         if left:
-            return Done(
-                because=f"{row.marker} says that {left[0].by} acts ({left[0].incident}); AWS's side pauses by it"
-            )
-        text = marker_text(incident=target.incident, by="an operator", at=target.opened_at)
+            return Done(because=f"{row.marker} says that {left[0].by} acts since {left[0].at}; AWS's side pauses by it")
+        by = target.approved_by or "an operator"
+        text = marker_text(incident=target.incident, by=by, at=target.opened_at)
         body = {"type": "TXT", "name": row.marker, "content": f'"{text}"', "ttl": TTL_S}
         call = _call(policy, "create", {"name": row.marker, "content": text, "body": body}, until="it is there")
         return Act(because=f"{row.marker} does not tell AWS's side yet that somebody else acts", call=call)

@@ -85,6 +85,8 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
                 "mode": book.mode,
                 "serving": book.serving,
                 "paused": book.paused and book.paused.because,
+                "paused_by": book.paused and book.paused.by,
+                "paused_since": book.paused and book.paused.at.isoformat(),
                 "open": [{"incident": i.id, "state": i.state, "because": i.because} for i in book.incidents.values()],
                 "blocks": [b.because for b in book.blocks],
                 "debts": [d.because for d in book.debts],
@@ -97,7 +99,11 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
         return
     platform = where.policy.platform
     out.print(f"[bold]{platform.display_name}[/bold]  stage {stage}, responder in {where.region}")
-    paused = f"  [red]PAUSED[/red] by {book.paused.by}: {book.paused.because}" if book.paused else ""
+    paused = (
+        f"  [red]PAUSED[/red] by {book.paused.by} at {book.paused.at:%H:%M:%S} UTC: {book.paused.because}"
+        if book.paused
+        else ""
+    )
     out.print(f"mode [bold]{book.mode}[/bold], traffic goes to [bold]{book.serving}[/bold]{paused}")
     if book.switch:
         at = f"seen at {book.switch.region}" if book.switch.region else "never seen thrown"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from chalicelib.actions.dumps import taken_at
 from chalicelib.actions.secrets_pointed import namespaces
 from chalicelib.policy import Policy
 from chalicelib.policy.outage import Outage
@@ -50,7 +51,7 @@ class Dumps:
         wanted = env.get("DUMP", "")
         if not wanted:
             found = next((n for n in sorted(self.names, reverse=True) if n not in self.torn), None)
-            return Ended(5.0, 0, found) if found else Ended(5.0, 3, "no dump that can be read")
+            return Ended(5.0, 0, f"{found} {_beat(found)}") if found else Ended(5.0, 3, "no dump that can be read")
         if self.restored in ("", wanted) and wanted in self.names and wanted not in self.torn:
             if not self.restored:
                 self.restores += 1
@@ -58,6 +59,14 @@ class Dumps:
             self.restored = wanted
             return Ended(RESTORE_TAKES_S, 0, wanted)
         return Ended(5.0, 4, 'ERROR:  relation "dr_restored_from" already exists')
+
+
+def _beat(dump: str) -> str:
+    """The heartbeat's last row in it, which is older than the dump by less than a second, as PostgreSQL writes it."""
+    at = taken_at(dump)
+    if at is None:
+        raise ValueError(f"{dump!r} is no dump's name")
+    return f"{at - timedelta(milliseconds=400):%Y-%m-%d %H:%M:%S.%f}+00"
 
 
 class Tertiary:

@@ -220,7 +220,9 @@ def test_aws_s_side_pauses_by_the_marker_before_it_calls_anything(told: Outage) 
     book = story.platform.book()
     assert book is not None
     assert book.paused is not None
-    assert "an operator acts for neurectomy-provider-outage-" in book.paused.because
+    assert book.paused.by == "the marker"
+    assert "ana acts for neurectomy-provider-outage-" in book.paused.because
+    assert f"from outside since {START:%Y-%m-%dT%H:%M}" in book.paused.because
     assert effects(story.platform) == {}
     assert story.platform.serving() == POLICY.platform.regions.primary
     story.say("resume", {"command": "resume", "note": "both sides were compared"})
