@@ -100,7 +100,10 @@ class DumpFound:
                 if at is None:
                     return Stuck(because=f"Job {facts.name!r} names {said!r}, which is no dump's name")
                 because = f"the newest dump that can be read is {dump}: {_lost(said, policy, now)}"
-                return Done(because=because, facts={"dump": dump, "taken_at": at.isoformat()})
+                holds_until = (_beat(said) or at).isoformat()
+                return Done(
+                    because=because, facts={"dump": dump, "taken_at": at.isoformat(), "holds_until": holds_until}
+                )
             case _:
                 return _running(facts, "looks for the newest dump")
 

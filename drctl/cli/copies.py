@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from chalicelib.store.beats import Beats
 from chalicelib.store.contract import StoreUnavailableError
 from drctl.cli.places import ROOT, Place, err
-from drctl.offline.book import take
+from drctl.offline.book import Copy, take
 
 FOLDER: Final = ROOT / ".offline"
 
@@ -19,9 +20,19 @@ def folder_of() -> Path:
     return Path(os.environ.get("DR_OFFLINE") or FOLDER)
 
 
+def copied(where: Place) -> Copy | None:
+    """Copies the book, and the last write of the primary that its heart has told of. StoreUnavailableError when the
+    table does not answer, OSError when the file cannot be written.
+    """
+    name, table = where.policy.platform.name, where.policy.platform.responder.table
+    heart = Beats(where.client("dynamodb"), table=table, platform=name).read("primary")
+    whence, wrote_at = f"stage {where.stage}", heart.moment("written_at")
+    return take(where.store, folder_of(), name, whence=whence, now=datetime.now(UTC), wrote_at=wrote_at)
+
+
 def keep(where: Place) -> None:
     """Copies the book; that it could not be is told, and stops nobody from looking."""
     try:
-        take(where.store, folder_of(), where.policy.platform.name, whence=f"stage {where.stage}", now=datetime.now(UTC))
+        copied(where)
     except (OSError, StoreUnavailableError) as error:
         err.print(f"[yellow]no copy of the book was kept on this machine:[/yellow] {error}")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -14,21 +13,18 @@ from uuid import uuid4
 
 import typer
 
-from chalicelib.core.book import Book, Incident, StepState
-from chalicelib.store.codec import read_book
 from chalicelib.store.contract import Store, StoreUnavailableError
-from drctl.cli.copies import FOLDER, folder_of
+from drctl.cli import night
+from drctl.cli.copies import FOLDER, copied, folder_of
 from drctl.cli.places import ROOT, JsonOption, Place, StageName, StageOption, fail, out, place, read_policies, show_json
+from drctl.offline.book import Copy, NoCopy, newest, said_of, set_aside
 from drctl.offline.book import found as begin
-from drctl.offline.book import newest, said_of, take
 from drctl.offline.engine import NoOutageError, Offline, Where, engine
+from drctl.offline.secrets import Secrets
 from drctl.offline.store import SqliteStore
 from drctl.world.supervisor import running
 
 PANEL: Final = "Without AWS"
-PAUSE_S: Final = 1.0
-SHIFT: Final = timedelta(seconds=15)
-"""Short, so that this screen is never far behind the book; a call may take six of them."""
 
 
 def register(app: typer.Typer) -> None:
@@ -43,11 +39,21 @@ class OfflinePlace(Place):
 
     folder: Path = FOLDER
 
+    @property
+    def path(self) -> Path:
+        """The file in which the engine of this machine keeps its book."""
+        return self.folder / f"{self.policy.platform.name}.db"
+
+    @property
+    def secrets(self) -> Secrets:
+        """The operator's own secrets."""
+        return Secrets(where(self.folder, self.world).secrets)
+
     @cached_property
     def store(self) -> Store:
-        """The file in which the engine of this machine keeps its book."""
+        """The book there."""
         try:
-            return SqliteStore(self.folder / f"{self.policy.platform.name}.db", platform=self.policy.platform.name)
+            return SqliteStore(self.path, platform=self.policy.platform.name)
         except StoreUnavailableError as error:
             fail(str(error))
 
@@ -97,21 +103,23 @@ def where(folder: Path, world: Mapping[str, Any] | None) -> Where:
 
 def copy_book(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) -> None:
     """Copy the book onto this machine: `respond --offline` begins with the newest copy. Run it from cron."""
-    there = place(stage)
     if stage is StageName.OFFLINE:
         fail("the stage offline is this machine; copy the book of another stage", 2)
+    there = place(stage)
     folder = folder_of()
     name = there.policy.platform.name
     try:
-        copy = take(there.store, folder, name, whence=f"stage {stage}", now=datetime.now(UTC))
-    except StoreUnavailableError as error:
+        copy = copied(there)
+    except (OSError, StoreUnavailableError) as error:
         known = newest(folder, name)
-        kept = known if isinstance(known, str) else said_of(known, there.policy, datetime.now(UTC))[0]
+        kept = known.because if isinstance(known, NoCopy) else said_of(known, there.policy, datetime.now(UTC))[0]
         fail(f"the book cannot be copied now: {error}; {kept}")
     if copy is None:
         fail(f"stage {stage} has no book yet")
     if json:
-        show_json({"rev": copy.rev, "taken_at": copy.taken_at.isoformat(), "whence": copy.whence})
+        wrote_at = copy.wrote_at and copy.wrote_at.isoformat()
+        told = {"rev": copy.rev, "taken_at": copy.taken_at.isoformat(), "whence": copy.whence, "wrote_at": wrote_at}
+        show_json(told)
     else:
         out.print(f"[green]✓[/green] revision {copy.rev} of {copy.whence} lies in {folder}")
 
@@ -122,6 +130,10 @@ def respond(
     declare: Annotated[str | None, typer.Option("--declare", help="Declare this scenario first.")] = None,
     note: Annotated[str, typer.Option("--note", help="Why; it goes on the timeline.")] = "",
     by: Annotated[str, typer.Option("--by", help="Who says so; the tertiary cluster proves it.", envvar="DR_BY")] = "",
+    empty: Annotated[bool, typer.Option("--empty", help="Begin with an empty book, without a copy.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only look at what it needs; exit 1 if it is missing.")
+    ] = False,
 ) -> None:
     """Work at the desk from this machine, until no incident is open. Only `--offline`: else AWS's own functions do."""
     if not offline:
@@ -129,7 +141,14 @@ def respond(
     at = place(StageName.OFFLINE)
     if not isinstance(at, OfflinePlace):
         fail("the stage offline is this machine")
-    _begin(at)
+    copy = newest(at.folder, at.policy.platform.name)
+    if check:
+        lacking = night.look(at.engine, at.secrets, copy)
+        if lacking:
+            fail(f"missing: {', '.join(lacking)}")
+        return
+    _begin(at, copy, empty=empty)
+    night.look(at.engine, at.secrets, copy)
     if declare:
         scope = at.policy.platform.name
         payload = {"command": "declare", "scenario": declare, "scope": scope, "id": f"cli-{uuid4().hex}", "note": note}
@@ -137,68 +156,18 @@ def respond(
         if not answer["ok"]:
             fail(str(answer["because"]))
         out.print(f"[green]✓[/green] {answer['because']}, declared by {answer['by']}")
-    _stay(at)
+    night.stay(at.engine, copy)
 
 
-def _begin(at: OfflinePlace) -> None:
-    """The book to begin with, and what is known and what is not."""
-    copy, now = newest(at.folder, at.policy.platform.name), datetime.now(UTC)
-    fresh = begin(at.store, copy, at.policy, now)
-    if not fresh:
+def _begin(at: OfflinePlace, copy: Copy | NoCopy, *, empty: bool) -> None:
+    """The book of this machine: the one in which something is open, or a new one that begins with the copy."""
+    now = datetime.now(UTC)
+    if aside := set_aside(at.path, at.policy.platform.name, now):
+        out.print(f"the book of an earlier night, in which nothing was open, lies now at {aside}", soft_wrap=True)
+    if at.store.read_book().body is not None:
         out.print("going on with the book of this machine")
-    elif isinstance(copy, str):
-        out.print(f"[red]{copy}[/red]: the book begins empty")
-    else:
-        for sentence in said_of(copy, at.policy, now):
-            out.print(sentence)
-    out.print(
-        "[yellow]not known from here:[/yellow] whether AWS still takes writes, what its side has done, where its "
-        "switch stands; nothing of it is fenced"
-    )
-
-
-def _stay(at: OfflinePlace) -> None:
-    """Shifts, until no incident is open; what asks is told whenever it changes."""
-    told: tuple[str, ...] = ()
-    while True:
-        at.engine.work(until=datetime.now(UTC) + SHIFT)
-        book = _book(at)
-        asks = tuple(_asking(book)) if book else ()
-        if asks != told:
-            for line in asks:
-                out.print(line, soft_wrap=True)
-            told = asks
-        if book is None or not book.incidents:
-            out.print("[green]no incident is open[/green]  (drctl show --stage offline)")
-            return
-        time.sleep(PAUSE_S)
-
-
-def _book(at: OfflinePlace) -> Book | None:
-    body = at.store.read_book().body
-    return read_book(body)[0] if body else None
-
-
-def _asking(book: Book) -> list[str]:
-    found = []
-    if book.paused:
-        found.append(f"[red]PAUSED[/red] by {book.paused.by}: {book.paused.because}  (drctl resume --stage offline)")
-    for incident in book.incidents.values():
-        found += _asks_of(incident)
-    return found
-
-
-def _asks_of(incident: Incident) -> list[str]:
-    lines = []
-    for step, record in incident.steps.items():
-        match record.state:
-            case StepState.ASKING:
-                command = f"drctl approve {incident.id} --stage offline --step {step}"
-                lines.append(f"[yellow]asks[/yellow] {step}: {record.because}  ({command})")
-            case StepState.STUCK:
-                lines.append(f"[red]stuck[/red] {step}: {record.because}")
-            case StepState.DONE:
-                lines.append(f"[green]done[/green] {step}: {record.because}")
-            case _:
-                pass
-    return lines
+        return
+    if isinstance(copy, NoCopy) and not empty:
+        what = "bring one here from another operator's machine, or begin without: add --empty (what is open, paused or"
+        fail(f"{copy.because}; {what} owed in AWS is then not known, nor where people go)")
+    begin(at.store, copy, at.policy, now)

@@ -21,16 +21,28 @@ from chalicelib.policy import Policy
 from chalicelib.policy.platform import Mode
 from chalicelib.store.codec import BookUnreadableError, dump_book, dump_entry, read_book
 from chalicelib.store.contract import Store
+from drctl.offline.store import SqliteStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
-    """A copy as it lies on the operator's machine: the stored text, its revision, when and whence it was taken."""
+    """A copy as it lies on the operator's machine: the stored text, its revision, when and whence it was taken.
+    `wrote_at` is the last write of the primary that its heart had told of by then, None when that is not known.
+    """
 
     body: str
     rev: int
     taken_at: datetime
     whence: str
+    wrote_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoCopy:
+    """Why there is no copy that can be used; `lies_there` when there is one that cannot."""
+
+    because: str
+    lies_there: bool = False
 
 
 def path_of(folder: Path, platform: str) -> Path:
@@ -38,17 +50,26 @@ def path_of(folder: Path, platform: str) -> Path:
     return folder / f"book-{platform}.json"
 
 
-def take(store: Store, folder: Path, platform: str, *, whence: str, now: datetime) -> Copy | None:
+def take(
+    store: Store, folder: Path, platform: str, *, whence: str, now: datetime, wrote_at: datetime | None = None
+) -> Copy | None:
     """Copies the book as it is stored now; None when none was ever saved. The former copy stays until this one is
     whole on the disk.
     """
     stored = store.read_book()
     if stored.body is None:
         return None
-    taken = Copy(body=stored.body, rev=stored.rev, taken_at=now, whence=whence)
+    taken = Copy(body=stored.body, rev=stored.rev, taken_at=now, whence=whence, wrote_at=wrote_at)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = path_of(folder, platform)
-    text = {"rev": taken.rev, "taken_at": now.isoformat(), "whence": whence, "body": taken.body}
+    text = {
+        "platform": platform,
+        "rev": taken.rev,
+        "taken_at": now.isoformat(),
+        "whence": whence,
+        "wrote_at": wrote_at and wrote_at.isoformat(),
+        "body": taken.body,
+    }
     fresh = path.with_suffix(".new")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         json.dump(text, file)
@@ -58,31 +79,40 @@ def take(store: Store, folder: Path, platform: str, *, whence: str, now: datetim
     return taken
 
 
-def newest(folder: Path, platform: str) -> Copy | str:
+def newest(folder: Path, platform: str) -> Copy | NoCopy:
     """The copy, or why there is none that can be used."""
     path = path_of(folder, platform)
     try:
         held: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        of = str(held.get("platform", platform))
+        if of != platform:
+            return NoCopy(f"the copy at {path} is of platform {of!r}, this is {platform!r}", lies_there=True)
+        wrote_at = held.get("wrote_at")
         copy = Copy(
             body=str(held["body"]),
             rev=int(held["rev"]),
             taken_at=datetime.fromisoformat(str(held["taken_at"])).astimezone(UTC),
             whence=str(held["whence"]),
+            wrote_at=datetime.fromisoformat(str(wrote_at)).astimezone(UTC) if wrote_at else None,
         )
         read_book(copy.body)
     except FileNotFoundError:
-        return f"there is no copy of the book at {path}"
-    except (OSError, ValueError, KeyError, TypeError, BookUnreadableError) as error:
-        return f"the copy at {path} cannot be read: {type(error).__name__}: {error}"
+        return NoCopy(f"there is no copy of the book at {path}")
+    except BookUnreadableError as error:
+        because = f"the copy at {path} cannot be used: {error}; bring drctl on this machine up to date"
+        return NoCopy(because, lies_there=True)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return NoCopy(f"the copy at {path} cannot be read: {type(error).__name__}: {error}", lies_there=True)
     return copy
 
 
-def begun(copy: Copy | str, policy: Policy, now: datetime) -> Book:
+def begun(copy: Copy | NoCopy, policy: Policy, now: datetime) -> Book:
     """The book that the operator's engine begins with, and on its timeline what is known and what is not."""
     serving = policy.platform.regions.primary
-    if isinstance(copy, str):
+    if isinstance(copy, NoCopy):
         book = Book(mode=Mode.APPROVE, serving=serving)
-        text = f"{copy}: the book begins empty; what is open, paused or owed in AWS is not known, nor where people go"
+        unknown = "what is open, paused or owed in AWS is not known, nor where people go"
+        text = f"{copy.because}: the book begins empty; {unknown}"
         return note(book, PLATFORM, "begun-empty", text, now)
     held, unread = read_book(copy.body)
     book = Book(
@@ -114,7 +144,7 @@ def said_of(copy: Copy, policy: Policy, now: datetime) -> tuple[str, ...]:
     return (f"the book is a copy of revision {copy.rev} of {copy.whence}, {taken}", f"then {then}; {unknown}")
 
 
-def found(store: Store, copy: Copy | str, policy: Policy, now: datetime) -> bool:
+def found(store: Store, copy: Copy | NoCopy, policy: Policy, now: datetime) -> bool:
     """Puts that book into an empty store; whether it was empty. Two that begin at once put it there once."""
     if store.read_book().body is not None:
         return False
@@ -123,3 +153,25 @@ def found(store: Store, copy: Copy | str, policy: Policy, now: datetime) -> bool
     for entry in book.outbox:
         store.put_timeline(entry.incident, entry.n, dump_entry(entry))
     return True
+
+
+def set_aside(path: Path, platform: str, now: datetime) -> Path | None:
+    """Puts the file of an earlier night (or of a rehearsal) beside, so that this one begins with the newest copy; where
+    it lies then. None when there is nothing to put away: it is not there, something is open in it, or somebody has it.
+    """
+    if not path.exists():
+        return None
+    store = SqliteStore(path, platform=platform)
+    try:
+        body, lock = store.read_book().body, store.read_lock()
+        held, unread = read_book(body) if body else (None, ())
+        if held is None or held.incidents or unread or not store.inbox_empty() or (lock and lock.until >= now):
+            return None
+    finally:
+        store.close()
+    # Whoever closes it last takes its log away: while that lies there, somebody else has the file open.
+    if path.with_name(f"{path.name}-wal").exists():
+        return None
+    aside = path.with_name(f"{path.stem}-{now:%Y%m%dT%H%M%SZ}{path.suffix}")
+    path.rename(aside)
+    return aside

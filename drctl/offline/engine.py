@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import httpx2
 
-from chalicelib.actions.reader import Ports
+from chalicelib.actions.reader import LiveReader, Ports
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.bootstrap import WallClock
 from chalicelib.channels.contract import Channel
@@ -32,9 +32,11 @@ from chalicelib.executor import Executor
 from chalicelib.hearing import Unheard
 from chalicelib.policy import Policy
 from chalicelib.policy.outage import Outage
+from chalicelib.store.codec import read_book
 from chalicelib.store.contract import Store
 from chalicelib.tools import Clock, Tools
 from chalicelib.ways_in import reply_to
+from drctl.offline import sight
 from drctl.offline.absent import NoAws
 from drctl.offline.clusters import Kubeconfig
 from drctl.offline.hearing import heard
@@ -66,8 +68,9 @@ class Where:
 class Offline:
     """One operator's engine."""
 
-    def __init__(self, policy: Policy, store: Store, tools: Tools, clusters: Clusters) -> None:
+    def __init__(self, policy: Policy, store: Store, tools: Tools, clusters: Clusters, reader: LiveReader) -> None:
         self.policy, self.store, self.tools, self.clusters = policy, store, tools, clusters
+        self.reader = reader
         self.desk = Desk(tools)
 
     def say(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -86,6 +89,20 @@ class Offline:
                 because = "it is in the inbox, and the desk has not taken it in yet; it will (see status)"
                 return {"ok": True, "because": because, "id": said.said.id, "by": said.said.who}
             clock.sleep(RETRY_S)
+
+    def sight(self, secrets: Secrets) -> tuple[sight.Seen, ...]:
+        """What the night needs, looked at now; nothing is changed."""
+        outage, row = outage_of(self.policy), self.policy.platform.cluster("tertiary")
+        body = self.store.read_book().body
+        incidents = tuple(read_book(body)[0].incidents) if body else ()
+        return sight.seen(
+            *(self.policy, outage, row),
+            reader=self.reader,
+            clusters=self.clusters,
+            secrets=secrets,
+            incidents=incidents,
+            now=self.tools.clock.now(),
+        )
 
     def work(self, *, linger: bool = True, until: datetime | None = None) -> Worked:
         """One shift at the desk."""
@@ -130,7 +147,7 @@ def assembled(
     """The engine over these ports."""
     hands = Executor(ports=ports, actions=ACTIONS, channels=told, leads=True)
     tools = Tools(store=store, hands=hands, policy=policy, clock=clock, side_by_side=SIDE_BY_SIDE, **more)
-    return Offline(policy, store, tools, clusters)
+    return Offline(policy, store, tools, clusters, LiveReader(ports, sight.READS))
 
 
 def outage_of(policy: Policy) -> Outage:

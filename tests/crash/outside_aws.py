@@ -33,7 +33,7 @@ from drctl.neighbours.rds.client import InMemoryClients
 from drctl.neighbours.rds.engine import InMemoryEngine
 from drctl.neighbours.services import RegionServices
 from drctl.offline.absent import NoAws
-from drctl.offline.book import found
+from drctl.offline.book import Copy, NoCopy, found
 from drctl.offline.clusters import Kubeconfig
 from drctl.offline.engine import Offline, assembled, channels
 from drctl.offline.secrets import Secrets
@@ -123,7 +123,11 @@ class Outage:
         store = cast("Store", OutsideStore(cast("MemoryStore", self.kept), self.outside))
         return assembled(POLICY, store, ports, told, self.clock, kube)
 
-    def begin(self, copy: Any = "there is no copy of the book") -> None:
+    def secrets(self) -> Secrets:
+        """The operator's file."""
+        return Secrets(self.folder / "secrets.json")
+
+    def begin(self, copy: Copy | NoCopy = NoCopy("there is no copy of the book")) -> None:  # noqa: B008  # frozen
         """The book of this machine is begun, and the outage declared."""
         found(self.kept, copy, POLICY, self.clock.now())
         self.say(ANA, command="declare", scenario="provider-outage", scope=POLICY.platform.name, note="AWS is gone")

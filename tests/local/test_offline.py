@@ -130,7 +130,7 @@ def test_when_aws_returns_its_side_says_by_whom_it_is_paused_and_moves_nothing(s
 
 
 def moved(stage: Stage, since: datetime) -> list[str]:
-    """What the deployed functions have changed of the platform since then: nodes, database, secrets, network, restores."""
+    """What the deployed functions have changed since then: nodes, database, secrets, network, restores."""
     changed = [
         f"{c.service} {c.operation}"
         for c in stage.ours(since)
