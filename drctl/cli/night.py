@@ -7,9 +7,11 @@ the book does not say too: whoever comes later reads the same with `drctl show -
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
+
+from rich.markup import escape
 
 from chalicelib.core.book import Book, Incident, StepRecord, StepState
 from chalicelib.policy import Policy
@@ -23,10 +25,11 @@ from drctl.offline.secrets import Secrets
 PAUSE_S: Final = 1.0
 SHIFT: Final = timedelta(seconds=15)
 """Short, so that this screen is never far behind the book; a call may take six of them."""
-MARKS: Final = {
-    "there": "[green]✓[/green]",
-    "missing": "[red]✗ missing[/red]",
-    "unknown": "[yellow]? not known[/yellow]",
+BLOCKS: Final[Mapping[sight.State, tuple[str, str]]] = {
+    "missing": ("[red]✗[/red]", "Missing: mend these, nothing goes on without them"),
+    "there": ("[green]✓[/green]", "Here"),
+    "silent": ("[yellow]![/yellow]", "Silent: nobody is told by these, call people"),
+    "unknown": ("[yellow]?[/yellow]", "Not known from here"),
 }
 
 
@@ -38,9 +41,12 @@ def look(engine: Offline, secrets: Secrets, copy: Copy | NoCopy) -> list[str]:
     if not isinstance(copy, NoCopy):
         serving = read_book(copy.body)[0].serving or serving
     found = (sight.book(copy, policy, now), *engine.sight(secrets), *sight.never_known(policy, serving, wrote_at, now))
-    out.print("[bold]What is here, and what is not known from here[/bold]")
-    for one in found:
-        out.print(f"  {MARKS[one.state]} [bold]{one.what}[/bold]: {one.because}", soft_wrap=True, highlight=False)
+    for state, (mark, title) in BLOCKS.items():
+        block = [one for one in found if one.state == state]
+        if block:
+            out.print(f"[bold]{title}[/bold]")
+        for one in block:
+            out.print(f"  {mark} [bold]{one.what}[/bold]: {escape(one.because)}", soft_wrap=True, highlight=False)
     return [one.what for one in found if one.state == "missing"]
 
 
@@ -66,7 +72,7 @@ def stay(engine: Offline, copy: Copy | NoCopy) -> None:
 def lines(book: Book, policy: Policy, copy: Copy | NoCopy) -> Iterator[tuple[tuple[str, ...], str]]:
     """What the book has to say now, each with what makes it new."""
     if book.paused:
-        text = f"[red]PAUSED[/red] by {book.paused.by} at {book.paused.at:%H:%M:%S} UTC: {book.paused.because}"
+        text = f"[red]PAUSED[/red] by {book.paused.by} at {book.paused.at:%H:%M:%S} UTC: {escape(book.paused.because)}"
         yield ("paused", str(book.paused.at)), f"{text}  (drctl resume --stage offline --note …)"
     for incident in book.incidents.values():
         for step, record in incident.steps.items():
@@ -80,13 +86,13 @@ def _line(incident: Incident, step: str, record: StepRecord) -> str:
     match record.state:
         case StepState.ASKING:
             command = f"drctl approve {incident.id} --stage offline --step {step} --note …"
-            return f"[yellow]asks[/yellow]  {step}: {record.because}\n           {command}"
+            return f"[yellow]asks[/yellow]  {step}: {escape(record.because)}\n           {command}"
         case StepState.STUCK:
-            return f"[red]stuck[/red] {step}: {record.because}"
+            return f"[red]stuck[/red] {step}: {escape(record.because)}"
         case StepState.DONE:
-            return f"[green]done[/green]  {step}: {record.because}"
+            return f"[green]done[/green]  {step}: {escape(record.because)}"
         case StepState.RUNNING | StepState.ACTING:
-            return f"[dim]waits {step}: {record.because}[/dim]" if record.because else ""
+            return f"[dim]waits {step}: {escape(record.because)}[/dim]" if record.because else ""
         case StepState.PENDING | StepState.HELD | StepState.LEFT:
             return ""
 

@@ -31,14 +31,17 @@ READS: Final[tuple[Op, ...]] = (
     CloudflareOp(verb="get"),
     CloudflareOp(verb="list"),
 )
+State = Literal["missing", "there", "silent", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One thing. `missing` keeps the night from going on until somebody mends it; `unknown` is told and lived with."""
+    """One thing. `missing` keeps the night from going on until somebody mends it; `silent` is a channel by which nobody
+    is told; `unknown` is told and lived with.
+    """
 
     what: str
-    state: Literal["there", "missing", "unknown"]
+    state: State
     because: str
 
 
@@ -91,21 +94,22 @@ def kept_secrets(policy: Policy, outage: Outage, secrets: Secrets) -> tuple[Seen
         outage.database.credentials_secret: ("the database's user", ("username", "password")),
     }
     found = [_kept(secrets, name, what, fields, "missing") for name, (what, fields) in wanted.items()]
+    there = []
     for channel in policy.notifications.channels:
         match channel:
             case PagerDutyChannel(secret=name):
-                found.append(_kept(secrets, name, f"the key of {channel.name}", ("routing_key",), "unknown"))
+                found.append(_kept(secrets, name, f"the key of {channel.name}", ("routing_key",), "silent"))
             case SlackChannel(secret=name):
-                found.append(_kept(secrets, name, f"the token of {channel.name}", ("bot_token",), "unknown"))
+                found.append(_kept(secrets, name, f"the token of {channel.name}", ("bot_token",), "silent"))
             case _:
-                because = f"{channel.kind} stands in AWS: nobody is told by it, and that is recorded"
-                found.append(Seen(f"channel {channel.name}", "unknown", because))
+                there.append(channel.name)
+    if there:
+        because = f"{', '.join(there)} stand in AWS: nobody is told by them, and that is recorded"
+        found.append(Seen("mail and the status page", "silent", because))
     return tuple(found)
 
 
-def _kept(
-    secrets: Secrets, name: str, what: str, fields: Sequence[str], otherwise: Literal["missing", "unknown"]
-) -> Seen:
+def _kept(secrets: Secrets, name: str, what: str, fields: Sequence[str], otherwise: State) -> Seen:
     for field in fields:
         held = secrets.field(name, field)
         if isinstance(held, NoData):
