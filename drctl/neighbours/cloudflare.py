@@ -2,15 +2,21 @@
 
 Sources, for the envelope, methods and fields: developers.cloudflare.com/api/resources/dns/subresources/records/;
 limits: developers.cloudflare.com/fundamentals/api/reference/limits/ (1,200 requests of one user in five minutes, then
-429 for the next five, with `Retry-After` since 2025-09). Numbers and texts of refusals as people have reported them:
-9109 github.com/caddy-dns/cloudflare/issues/3; 10000 for a zone that the token is not for,
-terraform-provider-cloudflare/issues/1533, and for PUT without a record's id, fire1ce/DDNS-Cloudflare-Bash/issues/3;
-81058 jeessy2/ddns-go/issues/1378; 81054 favonia/cloudflare-ddns/issues/990. 81044, 7003, 9106, 9207 and 1004 are
-second-hand. A record is changed at once here; how soon every one of Cloudflare's servers knows it is not modelled.
+429 for the next five, with `Retry-After` since 2025-09); that a validation error is its root cause since 2024-10 and no
+longer 1004 with a chain: cloudflare/cloudflare-docs/pull/15317. Numbers and texts of refusals as people have reported
+them on GitHub: 9109 caddy-dns/cloudflare/issues/3; 10000 for a zone that the token is not for,
+cloudflare/terraform-provider-cloudflare/issues/1533, and for PUT without a record's id, fire1ce/DDNS-Cloudflare-Bash/
+issues/3; 7003 K0p1-Git/cloudflare-ddns-updater/issues/61, with its status cloudflare/cloudflare-go/issues/118;
+81044 zanjie1999/cloudflare-api-v4-ddns/issues/5; 81058 jeessy2/ddns-go/issues/1378; 81054 favonia/cloudflare-ddns/
+issues/990; 9207 favonia/cloudflare-ddns/issues/1026; 9000 cisagov/manage.get.gov/issues/5244; 9005
+yulewang/cloudflare-api-v4-ddns/issues/16; 9021 ZE3kr/Cloudflare-CNAME-Setup/issues/16; 10100 RiotGames/
+cloud-inquisitor/issues/182. Second-hand: 9106, 81053, 9006, 9007, and the statuses 404 and 405.
+A record is changed at once here; how soon every one of Cloudflare's servers knows it is not modelled.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -125,7 +131,7 @@ class Cloudflare:
         parts = rest.split("/")
         if not path.startswith(PREFIX) or zone not in self._zones or parts[0] != "dns_records" or len(parts) > 2:
             text = f"Could not route to {path}, perhaps your object identifier is invalid?"
-            raise _NoError(404, 7003, text)
+            raise _NoError(400, 7003, text)
         if zone not in self._tokens[token]:
             raise _NoError(403, 10000, "Authentication error")
         return zone, parts[1] if len(parts) > 1 else None
@@ -155,13 +161,17 @@ class Cloudflare:
     def _put(self, zone: str, record: Record) -> Record:
         name, kind, content = record.get("name"), record.get("type"), record.get("content")
         whole = self._zones[zone]
-        if kind not in TYPES or not isinstance(name, str) or not isinstance(content, str) or not content:
-            raise _NoError(400, 1004, "DNS Validation Error")
+        if kind not in TYPES or not isinstance(name, str) or not isinstance(content, str):
+            raise _NoError(400, 9207, "Request body is invalid.")
+        if not name or ".." in name:
+            raise _NoError(400, 9000, "DNS name is invalid.")
+        _judge(kind, content)
         if not (name == whole or name.endswith(f".{whole}")):
             name = record["name"] = f"{name}.{whole}"  # a name without the zone is one below it
         ttl = record.get("ttl")
         if not isinstance(ttl, int) or (ttl != AUTOMATIC_TTL and not SHORTEST_TTL <= ttl <= LONGEST_TTL):
-            raise _NoError(400, 1004, "DNS Validation Error")
+            text = f"Invalid TTL. Must be between {SHORTEST_TTL} and {LONGEST_TTL:,} seconds, or 1 for Automatic."
+            raise _NoError(400, 9021, text)
         others = [r for r in self._records[zone].values() if r["id"] != record["id"] and r["name"] == name]
         if any((r["type"], r["content"]) == (kind, content) for r in others):
             raise _NoError(400, 81058, "An identical record already exists.")
@@ -173,6 +183,21 @@ class Cloudflare:
             )
         self._records[zone][record["id"]] = record
         return record
+
+
+def _judge(kind: str, content: str) -> None:
+    """What a record of this type may hold."""
+    if kind in ("A", "AAAA"):
+        version = 4 if kind == "A" else 6
+        try:
+            right = ipaddress.ip_address(content).version == version
+        except ValueError:
+            right = False
+        if not right:
+            code = 9005 if kind == "A" else 9006
+            raise _NoError(400, code, f"Content for {kind} record must be a valid IPv{version} address.")
+    elif not content or (kind == "CNAME" and (" " in content or ".." in content)):
+        raise _NoError(400, 9007, f"Content for {kind} record is invalid.")
 
 
 def _read(body: bytes) -> Record:
