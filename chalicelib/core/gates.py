@@ -167,7 +167,8 @@ def approval(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
     """What policy says needs a person asks."""
     automation = rules.policy.scenario(work.incident.scenario).automatic
     if automation == "no":
-        return Ask(f"policy allows nothing automatic for {work.incident.scenario}")
+        why = f": {work.step.asks_because}" if work.step.asks_because else ""
+        return Ask(f"policy allows nothing automatic for {work.incident.scenario}{why}")
     if not work.step.automatic or work.step.people > 1:
         return Ask(work.step.asks_because or "policy says that a person decides this step")
     return Pass("policy allows it without a person")

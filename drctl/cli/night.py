@@ -14,6 +14,7 @@ from typing import Final
 from rich.markup import escape
 
 from chalicelib.core.book import Book, Incident, StepRecord, StepState
+from chalicelib.core.plan import plan
 from chalicelib.policy import Policy
 from chalicelib.store.codec import read_book, read_incident
 from drctl.cli.places import out
@@ -75,18 +76,24 @@ def lines(book: Book, policy: Policy, copy: Copy | NoCopy) -> Iterator[tuple[tup
         text = f"[red]PAUSED[/red] by {book.paused.by} at {book.paused.at:%H:%M:%S} UTC: {escape(book.paused.because)}"
         yield ("paused", str(book.paused.at)), f"{text}  (drctl resume --stage offline --note …)"
     for incident in book.incidents.values():
+        titles = {s.id: s.title for s in plan(incident.scenario, policy=policy).steps}
+        asking = tuple(s for s, r in incident.steps.items() if r.state is StepState.ASKING)
+        if len(asking) > 1:
+            command = f"drctl approve {incident.id} --stage offline --note …"
+            yield (incident.id, *asking), f"[yellow]asks[/yellow]  {len(asking)} steps; for all at once: {command}"
         for step, record in incident.steps.items():
-            if line := _line(incident, step, record):
+            if line := _line(incident, step, record, titles.get(step, "")):
                 yield (incident.id, step, record.state, str(record.asked_at), record.because), line
             if lost := _lost(record, policy, copy):
                 yield (incident.id, step, "lost"), lost
 
 
-def _line(incident: Incident, step: str, record: StepRecord) -> str:
+def _line(incident: Incident, step: str, record: StepRecord, title: str) -> str:
     match record.state:
         case StepState.ASKING:
             command = f"drctl approve {incident.id} --stage offline --step {step} --note …"
-            return f"[yellow]asks[/yellow]  {step}: {escape(record.because)}\n           {command}"
+            asks = f"[yellow]asks[/yellow]  [bold]{step}[/bold]: {title}: {escape(record.because)}"
+            return f"{asks}\n           {command}"
         case StepState.STUCK:
             return f"[red]stuck[/red] {step}: {escape(record.because)}"
         case StepState.DONE:

@@ -15,7 +15,7 @@ from drctl.cli import night
 from drctl.cli.main import app
 from drctl.offline.book import Copy, NoCopy, path_of
 from drctl.offline.sight import Seen, book, never_known
-from tests.crash.outside_aws import ANA, STRANGER, Outage
+from tests.crash.outside_aws import ANA, BOB, STRANGER, Outage
 from tests.crash.platform_in_process import POLICY, START
 
 
@@ -176,3 +176,39 @@ def test_told_to_it_begins_empty_and_refuses_who_is_not_proven(tmp_path: Path) -
     code, said = run(tmp_path, "--empty", "--declare", "provider-outage")
     assert code == 1
     assert "declare was refused: cluster 'neurectomy-azw2' does not say who you are" in said
+
+
+def test_what_asks_is_shown_with_its_title_its_reason_and_the_command_that_answers_it() -> None:
+    outage = Outage(answers=False)
+    outage.begin()
+    outage.turn()
+    held = outage.book()
+    assert held is not None
+    incident = outage.incident()
+    shown = [line for _, line in night.lines(held, POLICY, NoCopy("none"))]
+    (asks,) = [line for line in shown if "leave" in line and "asks" in line]
+    assert "Decide to leave the provider" in asks
+    assert "0 of 2 people have approved it; decide with the head of platform to leave AWS" in asks
+    assert asks.endswith(f"drctl approve {incident.id} --stage offline --step leave --note …")
+    for who in (ANA, BOB):
+        outage.say(who, command="approve", incident=incident.id, plan=incident.plan, step="leave")
+    outage.turn()
+    held = outage.book()
+    assert held is not None
+    shown = [line for _, line in night.lines(held, POLICY, NoCopy("none"))]
+    assert any(f"4 steps; for all at once: drctl approve {incident.id} --stage offline" in line for line in shown)
+    assert any(line.startswith("[green]done[/green]  leave") for line in shown)
+    (mark,) = [line for line in shown if "[bold]mark[/bold]" in line]
+    assert "Tell AWS's side that somebody else acts" in mark
+    assert "AWS's side pauses by it until a person resumes it" in mark
+
+
+def test_a_pause_is_on_the_screen_with_who_said_it() -> None:
+    outage = Outage(answers=False)
+    outage.begin()
+    outage.say(BOB, command="pause", note="wait for the head of platform")
+    held = outage.book()
+    assert held is not None
+    (first, *_) = [line for _, line in night.lines(held, POLICY, NoCopy("none"))]
+    assert first.startswith("[red]PAUSED[/red] by bob at ")
+    assert "wait for the head of platform" in first
