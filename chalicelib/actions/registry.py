@@ -10,6 +10,7 @@ from chalicelib.actions.auto_sync import AutoSyncGivenBack
 from chalicelib.actions.canary_aborted import CanaryAborted
 from chalicelib.actions.cloudflare_traffic import MarkerLeft, RecordMoved, VerifyMove
 from chalicelib.actions.contract import Action
+from chalicelib.actions.database_elsewhere import DatabaseElsewhere
 from chalicelib.actions.dumps import DumpFound, DumpRestored
 from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.fence_primary import FencePrimary
@@ -18,6 +19,7 @@ from chalicelib.actions.nodes_replaced import NodesReplaced
 from chalicelib.actions.open_primary import OpenPrimary
 from chalicelib.actions.person import Person
 from chalicelib.actions.pods_recovered import PodsRecovered
+from chalicelib.actions.pods_redistributed import PodsRedistributed
 from chalicelib.actions.point_application import PointApplication
 from chalicelib.actions.promote_replica import PromoteReplica
 from chalicelib.actions.replica_caught_up import ReplicaCaughtUp
@@ -37,6 +39,8 @@ from chalicelib.actions.verify_traffic import VerifyTraffic
 from chalicelib.actions.verify_write import VerifyWrite
 from chalicelib.actions.volumes_attached import VolumesAttached
 from chalicelib.actions.workload_ready import WorkloadReady
+from chalicelib.actions.zone_returned import ZoneReturned
+from chalicelib.actions.zone_shifted import ZoneShifted
 
 ACTIONS: Final[Mapping[str, Action]] = {
     action.name: action
@@ -69,6 +73,10 @@ ACTIONS: Final[Mapping[str, Action]] = {
         VerifyOutageWrite(),
         RecordMoved(),
         VerifyMove(),
+        ZoneShifted(),
+        DatabaseElsewhere(),
+        PodsRedistributed(),
+        ZoneReturned(),
         CanaryAborted(),
         ApplicationRolledBack(),
         AutoSyncGivenBack(),

@@ -93,6 +93,10 @@ class Clusters(Protocol):
         """The same, without what it has found out: for whoever wants to know that it still can be."""
         ...
 
+    def forget(self, cluster: str) -> None:
+        """Gets a new token when it is asked next: the server does not take this one."""
+        ...
+
 
 class KubeClients:
     """One client a cluster. `transport` gives a test's own transport for a cluster's name, or None."""
@@ -115,6 +119,11 @@ class KubeClients:
     def afresh(self) -> KubeClients:
         """The same, without what it has found out: for whoever wants to know that it still can be."""
         return KubeClients(self._aws, tuple(self._clusters.values()), now=self._now, transport=self._transport)
+
+    def forget(self, cluster: str) -> None:
+        """Signs a new token when it is asked next: the server does not take this one."""
+        with self._lock:
+            self._found.pop(cluster, None)
 
     def client(self, cluster: str) -> Client | Refused | NoData:
         """The cluster's client; NoData when EKS does not say where it is."""
@@ -200,7 +209,17 @@ def token(aws: AwsClients, cluster: str, region: str) -> str:
 def look(
     clients: Clusters, cluster: str, resource: str, *, namespace: str | None, name: str | None, label: str | None
 ) -> Mapping[str, Any] | Sequence[Mapping[str, Any]] | Refused | NoData | None:
-    """One read: an object, None for 404, or a list."""
+    """One read: an object, None for 404, or a list. A token that is not taken (any more) is signed anew, once."""
+    found = _look(clients, cluster, resource, namespace, name, label)
+    if isinstance(found, Refused) and found.code == "Unauthorized":
+        clients.forget(cluster)
+        found = _look(clients, cluster, resource, namespace, name, label)
+    return found
+
+
+def _look(
+    clients: Clusters, cluster: str, resource: str, namespace: str | None, name: str | None, label: str | None
+) -> Mapping[str, Any] | Sequence[Mapping[str, Any]] | Refused | NoData | None:
     client = clients.client(cluster)
     if not isinstance(client, Client):
         return client
@@ -248,8 +267,17 @@ def may(clients: Clusters, cluster: str, asked: Mapping[str, str]) -> Mapping[st
 
 def whoami(clients: Clusters, cluster: str) -> str | Refused | NoData:
     """The name under which the cluster knows the caller. A POST that keeps nothing; every authenticated caller may.
+    A token that is not taken (any more) is got anew, once.
     https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/self-subject-review-v1/
     """
+    found = _whoami(clients, cluster)
+    if isinstance(found, Refused) and found.code == "Unauthorized":
+        clients.forget(cluster)
+        found = _whoami(clients, cluster)
+    return found
+
+
+def _whoami(clients: Clusters, cluster: str) -> str | Refused | NoData:
     client = clients.client(cluster)
     if not isinstance(client, Client):
         return client

@@ -52,6 +52,11 @@ class Kubeconfig:
     def afresh(self) -> Kubeconfig:
         return Kubeconfig(self._policy, self._path, resolve=self._resolve, transport=self._transport, now=self._now)
 
+    def forget(self, cluster: str) -> None:  # noqa: ARG002  # it has one
+        """Reads the kubeconfig anew, and runs its program again, when it is asked next."""
+        with self._turn:
+            self._client = None
+
     def client(self, cluster: str) -> Client | Refused | NoData:
         """The tertiary cluster's client; NoData for any other, and when the kubeconfig cannot be used."""
         row, outage = self._policy.platform.clusters.tertiary, self._policy.platform.outage

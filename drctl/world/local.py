@@ -100,7 +100,13 @@ class LocalWorld:
             on_dark=self.platform.darken,
             everywhere=self._everywhere(),
             on_gone=self._lose_route53,
-            breaks=Breaks(self.policy, self.platform.clusters[primary], self.platform.ec2, self.platform.client),
+            breaks=Breaks(
+                self.policy,
+                self.platform.clusters[primary],
+                self.platform.ec2,
+                self.platform.rds,
+                self.platform.client,
+            ),
         )
         await self._left.enter_async_context(self.world)
         self.platform.ails = self.world.gate.faults.ailing

@@ -127,3 +127,13 @@ def test_without_azure_s_credentials_the_cluster_is_not_asked_and_nobody_is_prov
     found = whoami(kubeconfig(tmp_path, tertiary, "exit 1", clock), tertiary.row.name)
     assert isinstance(found, NoData)
     assert "are you logged in there (az login)?" in found.because
+
+
+def test_a_token_that_the_cluster_does_not_take_any_more_is_fetched_anew_once(tmp_path: Path) -> None:
+    clock = Clock()
+    tertiary = Tertiary(POLICY, clock, who=WHO)
+    first, second = answer("revoked"), answer("ana")
+    script = f"cd {tmp_path}; echo x >> runs; [ -f again ] && echo '{second}' || echo '{first}'; touch again"
+    kube = kubeconfig(tmp_path, tertiary, script, clock)
+    assert whoami(kube, tertiary.row.name) == "ana@neurectomy.io"
+    assert (tmp_path / "runs").read_text() == "x\nx\n"

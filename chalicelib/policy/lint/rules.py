@@ -24,6 +24,7 @@ from chalicelib.policy.lint import (
     signals,
     times,
     traffic,
+    zones,
 )
 from chalicelib.policy.lint.finding import Rule
 
@@ -73,6 +74,7 @@ RULES: Final[tuple[Rule, ...]] = (
     signals.signal_name_is_single,
     signals.signal_is_read,
     signals.rule_scenario_is_known,
+    signals.wait_is_for_somebody,
     signals.observer_source_is_known,
     signals.observers_are_independent,
     signals.quorum_can_be_met,
@@ -131,6 +133,12 @@ RULES: Final[tuple[Rule, ...]] = (
     outage.outage_names_nothing_of_aws,
     outage.move_out_of_aws_is_proven_and_marked,
     outage.outage_is_there_for_its_runbook,
+    zones.zone_is_of_the_primary,
+    zones.zones_can_bear_one_less,
+    zones.zonal_shift_ends_in_its_limits,
+    zones.shifted_resource_is_in_the_primary,
+    zones.watched_zone_is_known,
+    zones.leaving_a_zone_needs_zones,
     deployments.rollback_says_what_it_means,
     deployments.state_step_names_a_state,
 )
