@@ -148,4 +148,5 @@ def aim(step: Step, incident: Incident, now: datetime) -> Target:
         approved_note=approval.note if approval else "",
         calls=record.calls,
         scope=incident.scope,
+        failed_at=incident.failed_at,
     )

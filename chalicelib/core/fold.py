@@ -36,6 +36,7 @@ from chalicelib.core.happened import (
     AlarmState,
     Approve,
     BreakGlass,
+    Choose,
     Command,
     Declare,
     Escalate,
@@ -70,6 +71,7 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             book = _fold_signal(book, happened, rules, now)
         case (
             Declare()
+            | Choose()
             | Approve()
             | Reject()
             | BreakGlass()
@@ -253,7 +255,9 @@ def _held(book: Book, incident: Incident, kind: str, because: str, now: datetime
 
 def _deadlines(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
     """A step past its deadline is told once, and pages the next rung."""
-    for step in rules.plan_of(book.incidents[incident_id].plan, book.incidents[incident_id].scenario).steps:
+    for step in rules.plan_of(
+        book.incidents[incident_id].plan, book.incidents[incident_id].scenario, book.incidents[incident_id].chosen
+    ).steps:
         record = book.incidents[incident_id].step(step.id)
         over = record.state is StepState.DONE or record.first_done_at or step.best_effort
         if record.started_at is None or over or record.late_at:

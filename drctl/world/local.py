@@ -96,13 +96,7 @@ class LocalWorld:
             local=self.local,
             says={"policies": str(self.policies.resolve())},
             on_dark=self.platform.darken,
-            breaks=Breaks(
-                self.policy,
-                self.platform.clusters[primary],
-                self.platform.ec2,
-                self.platform.rds,
-                self.platform.client,
-            ),
+            breaks=self._breaks(primary),
         )
         await self._left.enter_async_context(self.world)
         self.platform.ails = self.world.gate.faults.ailing
@@ -128,6 +122,8 @@ class LocalWorld:
             platform.database.primary.region, platform.database.primary.instance, platform.account
         ).address
         seeds.secrets(self.clients, policy, host=address.host, port=address.port)
+        self.platform.rows.furnish()
+        self.platform.folders.furnish()
         seeds.mail(self.clients, policy)
         seeds.roles(self.clients, policy)
         ids = seeds.checks(self.clients, policy, self.package.template)
@@ -209,6 +205,18 @@ class LocalWorld:
             for _ in range(config["FailureThreshold"]):
                 self.platform.checks.observe(check, dict.fromkeys(CHECKERS, False), now())
 
+    def _breaks(self, primary: str) -> Breaks:
+        self._broken = Breaks(
+            self.policy,
+            self.platform.clusters[primary],
+            self.platform.ec2,
+            self.platform.rds,
+            self.platform.client,
+            rows=self.platform.rows,
+            folders=self.platform.folders,
+        )
+        return self._broken
+
     async def _go_on(self) -> None:
         """The platform's agents and Route 53's checkers, until the world ends."""
         session = await self._left.enter_async_context(aiohttp.ClientSession())
@@ -236,7 +244,11 @@ class LocalWorld:
                     self.platform.client("cloudwatch", region),
                     lambda: region not in self.platform.dark,
                     self._stop,
-                    lambda: sight.seen(self.platform.clusters[primary]),
+                    lambda: {
+                        **sight.seen(self.platform.clusters[primary]),
+                        **self.platform.rows.seen(),
+                        **self._broken.seen(),
+                    },
                 )
             ),
         ]

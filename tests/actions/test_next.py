@@ -27,7 +27,7 @@ from chalicelib.actions.verify_write import Proof
 from chalicelib.actions.workload_ready import Readiness
 from chalicelib.core.outcome import Act, Call, Done, Next, Stuck, Wait
 from chalicelib.core.restoring import RESTORE
-from tests.actions import configuration, deployments, failures, fences, s3_rows, switchovers, zones
+from tests.actions import configuration, deployments, failures, fences, restores, s3_rows, switchovers, zones
 from tests.actions.stage import AT, DENIED, POLICY, SILENT, STANDBY, target
 
 REDIS = STANDBY | {"service": "redis"}
@@ -54,6 +54,7 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     *fences.ROWS,
     *failures.ROWS,
     *zones.ROWS,
+    *restores.ROWS,
     *switchovers.ROWS,
     *deployments.ROWS,
     *configuration.ROWS,
@@ -305,5 +306,6 @@ def test_rows_that_policy_no_longer_has_leave_the_image_mapping() -> None:
     assert call.params["body"] == {"data": {"registry-9": None, **image_registries(POLICY)}}
 
 
-def test_only_a_promotion_and_a_volume_that_is_released_cannot_be_undone() -> None:
-    assert {c[0] for c in CALLS if not call_of(*c).reversible} == {"promote-replica", "volumes-attached"}
+def test_only_a_promotion_a_released_volume_and_a_switch_to_older_data_cannot_be_undone() -> None:
+    lasting = {"promote-replica", "volumes-attached", "point-restored"}
+    assert {c[0] for c in CALLS if not call_of(*c).reversible} == lasting
