@@ -151,6 +151,7 @@ def confirmed_by(scenario: str, policy: Policy) -> list[str]:
         f"{show_duration(rule.hold)}; waits for an {rule.waits.scenario} that is open below {rule.scope}, at most "
         f"{show_duration(rule.waits.at_most)} since the failure began, and only while all of "
         f"{', '.join(r.scope for r in policy.signals.awaited(rule))} but that one are good"
+        + (f"; listens {show_duration(rule.waits.listens)} for one to open" if rule.waits.listens else "")
         for rule in policy.signals.rules
         if rule.scenario == scenario and rule.waits
     ]
