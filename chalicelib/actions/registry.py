@@ -9,6 +9,7 @@ from chalicelib.actions.application_rolled_back import ApplicationRolledBack
 from chalicelib.actions.auto_sync import AutoSyncGivenBack
 from chalicelib.actions.canary_aborted import CanaryAborted
 from chalicelib.actions.contract import Action
+from chalicelib.actions.database_elsewhere import DatabaseElsewhere
 from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.fence_primary import FencePrimary
 from chalicelib.actions.integrity_check import IntegrityCheck
@@ -17,6 +18,7 @@ from chalicelib.actions.nodes_replaced import NodesReplaced
 from chalicelib.actions.open_primary import OpenPrimary
 from chalicelib.actions.person import Person
 from chalicelib.actions.pods_recovered import PodsRecovered
+from chalicelib.actions.pods_redistributed import PodsRedistributed
 from chalicelib.actions.point_application import PointApplication
 from chalicelib.actions.point_restored import PointRestored
 from chalicelib.actions.promote_replica import PromoteReplica
@@ -38,6 +40,8 @@ from chalicelib.actions.verify_traffic import VerifyTraffic
 from chalicelib.actions.verify_write import VerifyWrite
 from chalicelib.actions.volumes_attached import VolumesAttached
 from chalicelib.actions.workload_ready import WorkloadReady
+from chalicelib.actions.zone_returned import ZoneReturned
+from chalicelib.actions.zone_shifted import ZoneShifted
 
 ACTIONS: Final[Mapping[str, Action]] = {
     action.name: action
@@ -63,6 +67,10 @@ ACTIONS: Final[Mapping[str, Action]] = {
         PodsRecovered(),
         NodesReplaced(),
         VolumesAttached(),
+        ZoneShifted(),
+        DatabaseElsewhere(),
+        PodsRedistributed(),
+        ZoneReturned(),
         RestorePoint(),
         RestoreInstance(),
         IntegrityCheck(),

@@ -153,6 +153,17 @@ class Incident:
     absorbed: tuple[str, ...] = ()
     alarms_asked_at: datetime | None = None
     entries: int = 0
+    speaks_for: tuple[str, ...] = ()
+    awaits: tuple[str, ...] = ()
+
+    def holds(self, scope: str) -> bool:
+        """Whether what fails at `scope` belongs to this incident: it lies at or below it, or policy says that this one
+        explains it. A suspicion leaves alone what it would wait for (waiting.py).
+        """
+        if self.state is IncidentState.SUSPECTING and any(covers(left, scope) for left in self.awaits):
+            return False
+        return any(covers(own, scope) for own in (self.scope, *self.speaks_for))
+
     choices: Mapping[str, Chosen] = field(default_factory=dict)
 
     @property
@@ -295,9 +306,9 @@ class Book:
     switch: Sight | None = None
 
     def incident_at(self, scope: str) -> Incident | None:
-        """The open incident whose scope is `scope` or an ancestor of it, a closing one excepted."""
+        """The open incident that what fails at `scope` belongs to, a closing one excepted."""
         for incident in self.incidents.values():
-            if incident.state is not IncidentState.CLOSING and covers(incident.scope, scope):
+            if incident.state is not IncidentState.CLOSING and incident.holds(scope):
                 return incident
         return None
 

@@ -210,6 +210,7 @@ class LocalWorld:
             self.policy,
             self.platform.clusters[primary],
             self.platform.ec2,
+            self.platform.rds,
             self.platform.client,
             rows=self.platform.rows,
             folders=self.platform.folders,

@@ -60,6 +60,16 @@ def test_what_would_be_taken_back_is_said() -> None:
     assert "reopen: Let the primary take writes again, once drain has begun, unless promote has begun" in page
 
 
+def test_the_page_says_whom_a_suspicion_waits_for_and_how_long() -> None:
+    said = "waits for an az-failure that is open below us-east-1, at most 3m since the failure began"
+    assert said in " ".join(printed("region-failure").split())
+    assert json.loads(printed("region-failure", "--json"))["waits"] == [
+        {"scope": "us-east-1", "scenario": "az-failure", "at_most": "3m"}
+    ]
+    assert "waits for" not in printed("az-failure").split("Asks a person")[0]
+    assert json.loads(printed("az-failure", "--json"))["waits"] == []
+
+
 @pytest.mark.parametrize("scenario", ["data-corruption", "accidental-deletion"])
 def test_the_page_says_what_is_chosen_and_which_steps_wait_for_it(scenario: str) -> None:
     choices = {c["name"]: c for c in told(scenario)["choices"]}
