@@ -30,6 +30,7 @@ from chalicelib.core.answers import (
 from chalicelib.core.book import Book, Incident, StepState, Watermark
 from chalicelib.core.commands import fold_command
 from chalicelib.core.debts import left_at_the_end, overdue, paid
+from chalicelib.core.elsewhere import MarkerSeen, heeded
 from chalicelib.core.happened import (
     Abort,
     Acknowledge,
@@ -61,7 +62,7 @@ from chalicelib.core.switch import SwitchSeen, seen
 from chalicelib.policy.scenarios import ScopeKind
 from chalicelib.policy.signals import Rule
 
-Happened = Signal | Command | Answer | SwitchSeen | Tick
+Happened = Signal | Command | Answer | SwitchSeen | MarkerSeen | Tick
 
 
 def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book:
@@ -105,6 +106,8 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             book = fold_answer(book, happened, rules=rules, now=now)
         case SwitchSeen():
             book = seen(book, happened, rules, now)
+        case MarkerSeen():
+            book = heeded(book, happened, now)
         case Tick():
             book = findings.lapse(_lapse(book, rules, now), rules, now)
         case _:
