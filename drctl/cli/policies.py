@@ -34,8 +34,8 @@ from drctl.deployment.permissions import targets, words
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
-ASKED: Final = frozenset({"person", "verify-write"})
-"""Actions that declare no call and ask all the same: the one asks only, the other calls the database itself."""
+ASKED: Final = frozenset({"person", "verify-write", "verify-outage-write"})
+"""Actions that declare no call and ask all the same: the one asks only, the others call the database itself."""
 SHORT: Final = 9
 """Steps; the plan of a longer runbook would not be a page any more with what each looks at."""
 
