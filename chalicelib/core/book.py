@@ -57,6 +57,8 @@ class Approval:
 class StepRecord:
     """What is known of a step. `call` is the one that is decided or asked for; `calls` how many were made. `voices` are
     the yeses of those who have approved so far, where more people must; `approval` is what all of them together gave.
+    `called_at` is when the newest call was decided; `waits_for` the incident it is held for (claims.py), `waited_at`
+    when it first was held for one.
     """
 
     state: StepState = StepState.PENDING
@@ -75,6 +77,9 @@ class StepRecord:
     late_at: datetime | None = None
     stuck_at: datetime | None = None
     facts: Mapping[str, str | float] = field(default_factory=dict)
+    called_at: datetime | None = None
+    waits_for: str = ""
+    waited_at: datetime | None = None
 
 
 class NoticeState(StrEnum):
@@ -113,7 +118,11 @@ class Paging:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """One open incident. `plan` is the hash of the plan it follows; `failed_at` the earliest bad observation."""
+    """One open incident. `plan` is the hash of the plan it follows; `failed_at` the earliest bad observation.
+
+    `gave_way_at` is when a person last let every other incident go first. `overtaken` says of each thing that another
+    incident has taken over from this one, by the thing's name, who that was (claims.py).
+    """
 
     id: str
     scenario: str
@@ -140,6 +149,9 @@ class Incident:
     absorbed: tuple[str, ...] = ()
     alarms_asked_at: datetime | None = None
     entries: int = 0
+    gave_way_at: datetime | None = None
+    gave_way_by: str = ""
+    overtaken: Mapping[str, str] = field(default_factory=dict)
 
     def step(self, step_id: str) -> StepRecord:
         """The record of a step; a fresh one when nothing is known of it yet."""
@@ -235,6 +247,16 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Meant:
+    """A named person's word that the traffic switch is where it is meant to be, until it is moved again."""
+
+    region: str
+    by: str
+    at: datetime
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One line of a timeline, numbered within its incident (or within 'platform')."""
 
@@ -274,6 +296,7 @@ class Book:
     history: tuple[PublicIncident, ...] = ()
     findings: Mapping[str, Finding] = field(default_factory=dict)
     switch: Sight | None = None
+    meant: Meant | None = None
 
     def incident_at(self, scope: str) -> Incident | None:
         """The open incident whose scope is `scope` or an ancestor of it, a closing one excepted."""

@@ -39,6 +39,8 @@ from chalicelib.core.happened import (
     Command,
     Declare,
     Escalate,
+    GiveWay,
+    KeepSwitch,
     Pause,
     Raise,
     Reject,
@@ -56,7 +58,7 @@ from chalicelib.core.notices import owed
 from chalicelib.core.plan import Rules
 from chalicelib.core.sending import lapsed, under_way
 from chalicelib.core.states import Event, IncidentState
-from chalicelib.core.switch import SwitchSeen, seen
+from chalicelib.core.switch import SwitchSeen, forgotten, seen
 from chalicelib.policy.scenarios import ScopeKind
 from chalicelib.policy.signals import Rule
 
@@ -83,6 +85,8 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             | Pause()
             | Resume()
             | SetMode()
+            | GiveWay()
+            | KeepSwitch()
             | Status()
         ):
             book = fold_command(book, happened, rules=rules, now=now)
@@ -195,6 +199,7 @@ def _follows(book: Book, rules: Rules, now: datetime) -> Book:
         book = settle(book, incident_id, its, now)
         if book.incidents[incident_id].ending == "recovered":
             book = left_at_the_end(book, incident_id, its, now)
+    book = forgotten(book, rules, now)
     return findings.without_told(paid(book, now), rules)
 
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from chalicelib.core import evidence, loss
+from chalicelib.core import claims, evidence, loss
 from chalicelib.core.approvals import asked_for
 from chalicelib.core.book import Book, Incident, StepRecord, StepState
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules, Step
 from chalicelib.core.states import IncidentState
+from chalicelib.core.things import UnknownThingError, moved_by
 from chalicelib.policy.platform import Mode
 
 
@@ -37,9 +38,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Not now, whoever says so."""
+    """Not now, whoever says so. `waits_for` is the incident that it waits for, where it does."""
 
     because: str
+    waits_for: str = ""
 
 
 Verdict = Pass | Ask | Refuse
@@ -178,6 +180,33 @@ def claimed(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
     return Pass(f"no open incident wants {undone.action}")
 
 
+def held_elsewhere(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
+    """What another open incident moves, and goes first with, is left to it."""
+    try:
+        hold = claims.waits_for(book, work.incident, work.step, rules, now)
+    except UnknownThingError as error:
+        return Refuse(f"{error}; nothing is called until that is mended")
+    if hold is None:
+        return Pass("no other incident goes first with what it moves")
+    return Refuse(claims.sentence(hold, work.incident, work.step, rules), waits_for=hold.incident.id)
+
+
+def overtaken(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
+    """What another incident took over in the middle of it may be where it should be by now: a person says."""
+    by = work.incident.overtaken
+    try:
+        taken = [
+            f"{by[str(t)]} took {t} over"
+            for t in moved_by(work.step, work.incident.scope, rules.policy)
+            if str(t) in by
+        ]
+    except UnknownThingError as error:
+        return Refuse(f"{error}; nothing is called until that is mended")
+    if taken:
+        return Ask(f"{'; '.join(taken)} since this step began, so a person says whether it is still to be moved")
+    return Pass("nobody has moved it since")
+
+
 def order(work: Wanted, _: Book, rules: Rules, now: datetime) -> Verdict:
     """Everything it leans on is done, and as fresh as policy wants it."""
     for need in work.step.needs:
@@ -200,12 +229,14 @@ GATES: Final[tuple[Gate, ...]] = (
     fence_verdict,
     data_loss_budget,
     approval,
+    overtaken,
+    held_elsewhere,
     order,
 )
 """In the order in which a refusal is told."""
 
 
-DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, mode, claimed, approval)
+DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, mode, claimed, held_elsewhere, approval)
 """For what is still owed after its incident: no block window stands against it, and its evidence was judged before."""
 
 

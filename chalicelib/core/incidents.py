@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from chalicelib.core.book import Block, Book, Entry, Incident, Paging, StepRecord, StepState, case_of, covers
+from chalicelib.core.claims import on_their_way
 from chalicelib.core.plan import Rules, plan
 from chalicelib.core.states import Event, IncidentState, move
 
@@ -93,7 +94,11 @@ def opened(
     book = note(put(book, incident), incident_id, "opened", because, now)
     for other in smaller:
         book = moved(book, other.id, Event.ABSORBED, f"taken over by {incident_id}", now)
-        book = note(book, incident_id, "absorbed", f"incident {other.id} belongs to this one now", now)
+        left = ", ".join(s.id for s in on_their_way(other, rules, now))
+        first = (
+            f"; its {left} is on its way, and is looked at before anything else moves what that moves" if left else ""
+        )
+        book = note(book, incident_id, "absorbed", f"incident {other.id} belongs to this one now{first}", now)
     return book
 
 

@@ -21,6 +21,8 @@ from chalicelib.core.happened import (
     Command,
     Declare,
     Escalate,
+    GiveWay,
+    KeepSwitch,
     Pause,
     Raise,
     Reject,
@@ -104,6 +106,8 @@ def every(who: Said) -> dict[Saying, Command]:
         Resume(said=who),
         SetMode(said=who, mode=Mode.OBSERVE),
         Status(said=who),
+        GiveWay(said=who, incident="i"),
+        KeepSwitch(said=who, region=PRIMARY),
     ]
     return {saying(command): command for command in commands}
 
