@@ -10,6 +10,7 @@ from typing import Final
 from chalicelib.policy.lint import (
     accounts,
     backups,
+    claims,
     notices,
     people,
     public,
@@ -51,6 +52,8 @@ RULES: Final[tuple[Rule, ...]] = (
     runbooks.irreversible_step_comes_late,
     runbooks.person_decides_where_policy_says_so,
     runbooks.switch_wants_fresh_proof,
+    claims.step_says_what_it_moves,
+    claims.one_thing_is_moved_by_one_step_at_a_time,
     times.rto_can_be_kept,
     times.recovery_time_can_be_kept,
     times.recovery_time_is_a_range,
