@@ -15,11 +15,6 @@ from tests.core.stage import POLICY
 
 AHEAD: Final = frozenset(
     {
-        "auto-sync-given-back",
-        "application-rolled-back",
-        "canary-aborted",
-        "secrets-refreshed",
-        "terraform-state-restored",
         "zone-shifted",
         "zone-returned",
         "pods-redistributed",

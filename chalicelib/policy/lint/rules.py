@@ -11,6 +11,7 @@ from chalicelib.policy.lint import (
     accounts,
     backups,
     claims,
+    deployments,
     notices,
     people,
     public,
@@ -128,4 +129,6 @@ RULES: Final[tuple[Rule, ...]] = (
     people.two_people_are_asked,
     people.glass_can_be_broken,
     public.public_text_names_nothing_internal,
+    deployments.rollback_says_what_it_means,
+    deployments.state_step_names_a_state,
 )

@@ -19,8 +19,10 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from drctl.neighbours.kubernetes import kinds, native, reviews
-from drctl.neighbours.kubernetes.asking import Address, Asking, address
+from drctl.neighbours.kubernetes.argocd import ArgoCd
+from drctl.neighbours.kubernetes.asking import Address, Asking, acceptable, address
 from drctl.neighbours.kubernetes.deletes import Deletes
+from drctl.neighbours.kubernetes.external_secrets import ExternalSecrets
 from drctl.neighbours.kubernetes.karpenter import Karpenter
 from drctl.neighbours.kubernetes.namespaces import Namespaces
 from drctl.neighbours.kubernetes.nodes import Nodes
@@ -35,6 +37,7 @@ from drctl.neighbours.kubernetes.rbac import (
     verdict,
 )
 from drctl.neighbours.kubernetes.reads import Reads
+from drctl.neighbours.kubernetes.rollouts import Rollouts
 from drctl.neighbours.kubernetes.status import Answer, RefusedError, no_such_path, not_acceptable, unauthorized
 from drctl.neighbours.kubernetes.subresources import Subresources
 from drctl.neighbours.kubernetes.trouble import Trouble
@@ -54,7 +57,6 @@ LEDGER: Final = 5000
 """Requests that `seen` remembers."""
 
 Query = Mapping[str, Sequence[str]] | Sequence[tuple[str, str]]
-_MEDIA: Final = ("*/*", "application/*", "application/json", "application/yaml")
 
 
 @dataclass(slots=True)
@@ -103,6 +105,8 @@ class KubeApi:
         self.nodes = Nodes(self.cluster)
         self.volumes = Volumes(self.cluster)
         self.karpenter = Karpenter(self.cluster)
+        self.argocd = ArgoCd(self.cluster)
+        self.external_secrets = ExternalSecrets(self.cluster)
         self.workloads.mounted = self.volumes.mounted
         self.nodes.on_unknown = self.karpenter.gone
         self.trouble = Trouble(self.cluster, self.workloads, self.nodes, self.karpenter)
@@ -114,6 +118,9 @@ class KubeApi:
             self.nodes,
             self.volumes,
             self.karpenter,
+            Rollouts(self.cluster),
+            self.argocd,
+            self.external_secrets,
             Locations(self.velero),
             self.backups,
             self.restores,
@@ -135,9 +142,8 @@ class KubeApi:
         }
         if read_only:
             spec["accessMode"] = "ReadOnly"
-        place = {"name": "default", "namespace": "velero"}
         kind = {"apiVersion": "velero.io/v1", "kind": "BackupStorageLocation"}
-        seed(self, [{**kind, "metadata": place, "spec": spec}])
+        seed(self, [{**kind, "metadata": {"name": "default", "namespace": "velero"}, "spec": spec}])
         self.set_nodes(nodes)
 
     # --- what the world does to it
@@ -263,7 +269,7 @@ class KubeApi:
         resource = kinds.resources().get((to.group, to.version, to.resource))
         if resource is None:
             raise no_such_path()
-        if not _acceptable(headers.get("accept", "*/*")):
+        if not acceptable(headers.get("accept", "*/*")):
             raise not_acceptable()
         if to.subresource:
             return self._subresources.answer(resource, asking)
@@ -305,11 +311,6 @@ class KubeApi:
 
 
 _NAMESPACES: Final = ("default", "kube-public", "kube-system", "velero")
-
-
-def _acceptable(accept: str) -> bool:
-    wanted = (part.partition(";")[0].strip() for part in accept.split(","))
-    return any(media in _MEDIA for media in wanted)
 
 
 def _broken(fault: _Fault) -> Answer:
