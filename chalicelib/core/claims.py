@@ -112,9 +112,12 @@ def sentence(hold: Hold, mine: Incident, step: Step, rules: Rules) -> str:
         by = (record.called_at or record.started_at or other.opened_at) + hold.step.deadline
         return f"{whom}: that move is on its way; this goes on when it has ended, at {by:%H:%M:%S} UTC at the latest"
     until = "that incident is closed" if hold.thing.stays else "that step is done"
-    owed = "what is owed comes after every open incident"
-    why = owed if _owed(mine, step) else f"{_why(other, mine, rules)}, so it goes first"
-    told = "" if other.gave_way_at else f" (drctl yield {other.id} lets this go first)"
+    why = f"{_why(other, mine, rules)}, so it goes first"
+    if _owed(other, hold.step):
+        until, why = "that is owed no more", "of what is owed one thing is moved after the other"
+    elif _owed(mine, step):
+        why = "what is owed comes after every open incident"
+    told = "" if other.gave_way_at or _owed(mine, step) else f" (drctl yield {other.id} lets this go first)"
     return f"{whom}: {why}; this goes on when {until}{told}"
 
 
@@ -136,10 +139,12 @@ def _others(book: Book, mine: Incident, rules: Rules, now: datetime) -> Iterator
             continue
         its = rules.of(case.policy)
         for step_id, record in case.steps.items():
-            if record.state is StepState.ACTING:
-                step = _plan(case, its).step(step_id)
-                for thing in _things(step, case, its):
-                    yield Hold(incident=case, step=step, thing=thing, grip=Grip.MOVING)
+            grip = Grip.MOVING if record.state is StepState.ACTING else Grip.WANTED if _wants(record) else None
+            step = _plan(case, its).step(step_id)
+            if grip is None:
+                continue
+            for thing in _things(step, case, its):
+                yield Hold(incident=case, step=step, thing=thing, grip=grip)
 
 
 def _holds(incident: Incident, rules: Rules, now: datetime) -> Iterator[Hold]:
@@ -164,8 +169,13 @@ def _grip(incident: Incident, step: Step, thing: Thing, now: datetime) -> Grip |
     if record.calls:
         return Grip.BEGUN
     ready = all(incident.step(need).state is StepState.DONE for need in step.needs)
-    wants = record.call is not None and record.state in (StepState.RUNNING, StepState.HELD)
-    return Grip.WANTED if wants and ready and not record.rejected_by else None
+    return Grip.WANTED if ready and _wants(record) else None
+
+
+def _wants(record: StepRecord) -> bool:
+    return (
+        record.call is not None and record.state in (StepState.RUNNING, StepState.HELD) and record.rejected_by is None
+    )
 
 
 def _rank(incident: Incident, book: Book, rules: Rules) -> tuple[bool, float, int, int, datetime, str]:

@@ -95,9 +95,7 @@ def opened(
     for other in smaller:
         book = moved(book, other.id, Event.ABSORBED, f"taken over by {incident_id}", now)
         left = ", ".join(s.id for s in on_their_way(other, rules, now))
-        first = (
-            f"; its {left} is on its way, and is looked at before anything else moves what that moves" if left else ""
-        )
+        first = f"; on the way are {left}: each is looked at before anything else moves what it moves" if left else ""
         book = note(book, incident_id, "absorbed", f"incident {other.id} belongs to this one now{first}", now)
     return book
 

@@ -10,7 +10,7 @@ import pytest
 from chalicelib.core import gates
 from chalicelib.core.answers import Called, Decided, HeldBack, Looked
 from chalicelib.core.book import Book, Debt, Incident, StepRecord, StepState
-from chalicelib.core.claims import Grip, waits_for
+from chalicelib.core.claims import Grip, sentence, waits_for
 from chalicelib.core.commands import IllegalCommandError
 from chalicelib.core.due import Archive, Do, Held, Look, due
 from chalicelib.core.gates import Pass, Refuse, Wanted
@@ -414,8 +414,8 @@ def test_the_timelines_say_who_was_taken_over_by_whom_and_what_was_on_its_way() 
     assert graver.absorbed == (name,)
     texts = {(e.incident, e.kind): e.text for e in book.outbox}
     assert texts[graver.id, "absorbed"] == (
-        f"incident {name} belongs to this one now; its drain is on its way, and is looked at before anything else "
-        "moves what that moves"
+        f"incident {name} belongs to this one now; on the way are drain: each is looked at before anything else moves "
+        "what it moves"
     )
     assert f"taken over by {graver.id}" in texts[name, "absorbed"]
 
@@ -464,3 +464,27 @@ def test_the_answer_of_a_held_step_names_whom_it_waits_for() -> None:
     other = HeldBack(incident="other", step="traffic", because="paused by ana")
     again = take(book, held, other, seconds=32).incidents["other"].step("traffic")
     assert (again.waits_for, again.waited_at) == ("", at(32))
+
+
+def test_of_two_debts_that_want_the_same_one_goes_first() -> None:
+    book = both()
+    debts = []
+    for number, name in enumerate(("early", "late")):
+        case = replace(
+            book.incidents["other"],
+            id=f"{name}/reopen",
+            state=IncidentState.CLOSING,
+            opened_at=at(number),
+            steps={"reopen": wants(30)},
+        )
+        debts.append(Debt(kind="step", what="x", incident=name, since=at(number), because="owed", case=case))
+    book = replace(book, incidents={}, debts=tuple(debts))
+    row = plan_of(MOVE).step("reopen")
+    first, later = (d.case for d in debts)
+    assert first is not None
+    assert later is not None
+    assert waits_for(book, first, row, RULES, at(31)) is None
+    held = waits_for(book, later, row, RULES, at(31))
+    assert held is not None
+    assert held.incident.id == "early/reopen"
+    assert "of what is owed one thing is moved after the other" in sentence(held, later, row, RULES)

@@ -40,10 +40,10 @@ def test_two_steps_of_one_plan_that_move_the_database_in_any_order_are_told(brok
     old = "        action: point-application\n        needs: [promote]\n"
     broken.edit("runbooks", old, "        action: point-application\n        needs: [capacity]\n").says(
         "one-thing-is-moved-by-one-step-at-a-time",
-        "runbooks.yaml runbooks[0].steps[5].needs",
-        at=broken.line("runbooks.yaml", "needs: [ready-api-gateway]"),
-        found="ready-api-gateway",
-        allowed="'repoint' among what 'promote' needs, or the other way round",
+        "runbooks.yaml runbooks[0].steps[6].needs",
+        at="needs: [capacity]",
+        found="capacity",
+        allowed="'promote' among what 'repoint' needs, or the other way round",
         because="both move database postgresql",
     )
 
