@@ -16,7 +16,7 @@ given: it would need giving back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -67,7 +67,11 @@ def on_their_way(incident: Incident, rules: Rules, now: datetime) -> Iterator[St
             yield step
 
 
-def waits_for(book: Book, incident: Incident, step: Step, rules: Rules, now: datetime) -> Hold | None:
+Able = Callable[[Incident, Step, StepRecord], bool]
+"""Whether a step's call would be made now, were it not for what others hold: gates.py knows."""
+
+
+def waits_for(book: Book, incident: Incident, step: Step, rules: Rules, now: datetime, able: Able) -> Hold | None:
     """The hold for which the step's call must wait, by whoever comes first; None when it may be made.
 
     UnknownThingError where nobody can say what the step moves. `incident` may be what a debt knows.
@@ -77,7 +81,9 @@ def waits_for(book: Book, incident: Incident, step: Step, rules: Rules, now: dat
     found = [
         hold
         for hold in _others(book, incident, rules, now)
-        if hold.thing in mine and (hold.grip is Grip.MOVING or _rank(hold.incident, book, rules) < place)
+        if hold.thing in mine
+        and (hold.grip is Grip.MOVING or _rank(hold.incident, book, rules) < place)
+        and (hold.grip is not Grip.WANTED or able(hold.incident, hold.step, hold.incident.step(hold.step.id)))
     ]
     return min(found, key=lambda h: (h.grip is not Grip.MOVING, _rank(h.incident, book, rules), h.grip), default=None)
 
@@ -173,9 +179,7 @@ def _grip(incident: Incident, step: Step, thing: Thing, now: datetime) -> Grip |
 
 
 def _wants(record: StepRecord) -> bool:
-    return (
-        record.call is not None and record.state in (StepState.RUNNING, StepState.HELD) and record.rejected_by is None
-    )
+    return record.call is not None and record.state in (StepState.RUNNING, StepState.HELD)
 
 
 def _rank(incident: Incident, book: Book, rules: Rules) -> tuple[bool, float, int, int, datetime, str]:

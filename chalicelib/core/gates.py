@@ -185,12 +185,25 @@ def claimed(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
 def held_elsewhere(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
     """What another open incident moves, and goes first with, is left to it."""
     try:
-        hold = claims.waits_for(book, work.incident, work.step, rules, now)
+        hold = held_for(book, work.incident, work.step, rules, now)
     except UnknownThingError as error:
         return Refuse(f"{error}; nothing is called until that is mended")
     if hold is None:
         return Pass("no other incident goes first with what it moves")
     return Refuse(claims.sentence(hold, work.incident, work.step, rules), waits_for=hold.incident.id)
+
+
+def held_for(book: Book, incident: Incident, step: Step, rules: Rules, now: datetime) -> claims.Hold | None:
+    """Whom the step waits for. Who only wants a thing holds it where nothing else stands against its call."""
+
+    def able(other: Incident, its: Step, record: StepRecord) -> bool:
+        debt = other.id not in book.incidents
+        if record.call is None:
+            return False
+        wanted = Wanted(incident=other, step=its, record=record, call=record.call, debt=debt)
+        return isinstance(_allowed(wanted, book, rules.of(other.policy), now), Pass)
+
+    return claims.waits_for(book, incident, step, rules, now, able)
 
 
 def overtaken(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
@@ -232,18 +245,25 @@ GATES: Final[tuple[Gate, ...]] = (
     data_loss_budget,
     approval,
     overtaken,
-    held_elsewhere,
     order,
 )
 """In the order in which a refusal is told."""
 
 
-DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, mode, claimed, held_elsewhere, approval)
+DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, mode, claimed, approval)
 """For what is still owed after its incident: no block window stands against it, and its evidence was judged before."""
 
 
 def judge(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
-    """All gates together: the first Refuse; else every Ask in one, unless a valid approval stands; else Pass."""
+    """All gates together: the first Refuse; else every Ask in one, unless a valid approval stands; else Pass. Only what
+    may be called then waits for other incidents: a person's answer need not wait for them, and comes meanwhile.
+    """
+    verdict = _allowed(work, book, rules, now)
+    held = held_elsewhere(work, book, rules, now) if isinstance(verdict, Pass) else verdict
+    return held if isinstance(held, Refuse) else verdict
+
+
+def _allowed(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
     verdicts = [gate(work, book, rules, now) for gate in (DEBT_GATES if work.debt else GATES)]
     for verdict in verdicts:
         if isinstance(verdict, Refuse):

@@ -49,7 +49,9 @@ def taking_over(book: Book, incident: Incident, step: Step, rules: Rules, now: d
         book = note(book, incident.id, "takes-over", text, now)
         there = book.incidents[other.id]
         by = f"incident {incident.id} ({rules.policy.scenario(incident.scenario).display}, step {step.id})"
-        book = put(book, replace(there, overtaken={**there.overtaken, name: by}))
+        # A yes that was given before knew nothing of it.
+        asked = {i: replace(r, approval=None, voices=()) if i == hold.step.id else r for i, r in there.steps.items()}
+        book = put(book, replace(there, steps=asked, overtaken={**there.overtaken, name: by}))
         book = note(book, other.id, "overtaken", f"{hold.step.title}: {by} takes {name} over", now)
     return _settled(book, case_of(book, incident.id) or incident, step, rules)
 

@@ -9,11 +9,12 @@ import pytest
 
 from chalicelib.core import gates
 from chalicelib.core.answers import Called, Decided, HeldBack, Looked
-from chalicelib.core.book import Book, Debt, Incident, StepRecord, StepState
-from chalicelib.core.claims import Grip, sentence, waits_for
+from chalicelib.core.book import Approval, Book, Debt, Incident, StepRecord, StepState
+from chalicelib.core.claims import Grip, sentence
 from chalicelib.core.commands import IllegalCommandError
 from chalicelib.core.due import Archive, Do, Held, Look, due
 from chalicelib.core.gates import Pass, Refuse, Wanted
+from chalicelib.core.gates import held_for as waits_for
 from chalicelib.core.happened import Abort, Approve, Declare, GiveWay, Raise
 from chalicelib.core.incidents import put
 from chalicelib.core.outcome import Act, Done, Doubtful, Made, Stuck, Wait
@@ -90,7 +91,11 @@ def ready(book: Book, incident: str, step: str, kept: StepRecord | None = None) 
     its = book.incidents[incident]
     for need in RULES.plan_of(its.plan, its.scenario).step(step).needs:
         book = record(book, incident, need, done(29))
-    return record(book, incident, step, kept or wants(30))
+    return record(book, incident, step, kept or wants(30, approval=allowed(its.plan)))
+
+
+def allowed(plan: str) -> Approval:
+    return Approval(by="ana", at=at(29), plan=plan, expires_at=at(90_000), arns=("arn:x",))
 
 
 def judged(book: Book, incident: str, step: str, seconds: float = 31) -> Pass | Refuse | gates.Ask:
@@ -202,9 +207,9 @@ def test_what_does_not_stay_is_free_when_its_step_is_done() -> None:
     assert isinstance(judged(book, "other", "restore-redis"), Pass)
 
 
-def test_a_step_that_asks_or_was_rejected_wants_nothing_yet() -> None:
+def test_a_step_that_asks_was_rejected_or_may_not_be_called_for_another_reason_wants_nothing_yet() -> None:
     book = ready(both(), "other", "promote")
-    for kept in (wants(30, state=StepState.ASKING), wants(30, rejected_by="ana", state=StepState.RUNNING)):
+    for kept in (wants(30, state=StepState.ASKING), wants(30, rejected_by="ana", state=StepState.RUNNING), wants(30)):
         assert isinstance(judged(ready(book, region(book), "promote", kept), "other", "promote"), Pass)
 
 
@@ -286,8 +291,8 @@ def test_what_was_held_acts_by_itself_once_it_is_free() -> None:
 
 def test_whoever_takes_over_says_so_on_both_timelines_and_the_other_asks_before_it_goes_on() -> None:
     book = both()
-    book = record(book, "other", "promote", called(25, state=StepState.STUCK, stuck_at=at(25)))
-    book = ready(book, region(book), "promote")
+    begun = called(25, state=StepState.STUCK, stuck_at=at(25), approval=allowed(book.incidents["other"].plan))
+    book = ready(record(book, "other", "promote", begun), region(book), "promote")
     after = take(book, Decided(incident=region(book), step="promote", because="it goes first"), seconds=31)
     mine = [e.text for e in after.outbox if e.incident == region(book) and e.kind == "takes-over"]
     theirs = [e.text for e in after.outbox if e.incident == "other" and e.kind == "overtaken"]
@@ -295,8 +300,9 @@ def test_whoever_takes_over_says_so_on_both_timelines_and_the_other_asks_before_
     assert mine == [f"Promote the database replica: takes {DATABASE} over from incident other, {had}"]
     by = f"incident {region(book)} (Region failure, step promote)"
     assert theirs == [f"Promote the database replica: {by} takes {DATABASE} over"]
+    assert after.incidents["other"].step("promote").approval is None, "a yes from before knew nothing of it"
     gone = replace(reread(after), incidents={"other": after.incidents["other"]})
-    gone = ready(gone, "other", "promote")
+    gone = ready(gone, "other", "promote", wants(30))
     (asked,) = [w for w in due(gone, rules=RULES, now=at(40)) if isinstance(w, Held) and w.step == "promote"]
     assert f"{by} took {DATABASE} over since this step began" in asked.because
     gone = take(gone, asked.answer, seconds=40)

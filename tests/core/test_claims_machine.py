@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from chalicelib.core.book import Book, Incident, StepState
-from chalicelib.core.claims import Grip, Hold, waits_for
+from chalicelib.core.claims import Grip, Hold
 from chalicelib.core.commands import IllegalCommandError
 from chalicelib.core.due import Held, due
+from chalicelib.core.gates import held_for
 from chalicelib.core.happened import Abort, Acknowledge, Approve, Command, GiveWay, Said
 from chalicelib.core.incidents import opened
 from chalicelib.core.plan import Step
@@ -207,7 +208,7 @@ class Several(RuleBasedStateMachine):
         waits = {
             (incident.id, row.id): hold
             for incident, row, record in self.steps(self.book)
-            if record.call is not None and (hold := waits_for(self.book, incident, row, RULES, self.now))
+            if record.call is not None and (hold := held_for(self.book, incident, row, RULES, self.now))
         }
         for start in waits:
             self.follow(start, waits, ())

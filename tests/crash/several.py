@@ -42,19 +42,17 @@ class Watched(Story):
 
 
 class ApplicationsStory(Watched):
-    """A bad configuration asks to go back; while everything is paused a bad deployment comes on top of it; both want
-    the cluster's applications in the moment in which a person lets everything go on.
+    """A bad configuration asks to go back; a bad deployment comes on top of it, and is just going back by itself when a
+    person says yes to the other one: both move the cluster's applications.
     """
 
-    note = "the commit renamed a key"
-
     def __init__(self, *stops: Stop) -> None:
-        self._broken: Breaks | None = None
-        super().__init__(*stops, policy=without_state(POLICY), breaks=self._misconfigure)
+        self._made: Breaks | None = None
+        super().__init__(*stops, policy=without_state(POLICY), breaks=self._misconfigure, answers=False)
 
     def _misconfigure(self, platform: Platform) -> None:
-        self._broken = Breaks(platform.policy, primary(platform), platform.ec2)
-        self._broken.add(1, {"kind": "configuration"})
+        self._made = Breaks(platform.policy, primary(platform), platform.ec2)
+        self._made.add(1, {"kind": "configuration"})
 
     def evidence(self) -> None:
         super().evidence()
@@ -63,16 +61,19 @@ class ApplicationsStory(Watched):
     def watch(self) -> None:
         now, there = self.platform.clock.now(), opened(self.platform)
         configuration, deployment = there.get("configuration-error"), there.get("bad-deployment")
-        if configuration and configuration.step("revision").state is not StepState.PENDING:
-            self.say("hold on", {"command": "pause", "note": "something else is wrong too"})
-        book = self.platform.book()
-        if book and book.paused and self._broken and "deployed" not in self._sent:
+        asks = configuration and configuration.step("revision").state is StepState.ASKING
+        if asks and self._made and "deployed" not in self._sent:
             self._sent.add("deployed")
-            self._broken.add(2, {"kind": "deployment", "service": "redis", "canary": False})
+            self._made.add(2, {"kind": "deployment", "service": "redis", "canary": False})
             self.alarm(now + LATE, says("DeploymentHealth", now + LATE))
-        ready = configuration and configuration.step("revision").state in (StepState.HELD, StepState.DONE)
-        if ready and deployment and deployment.step("rollback").state is StepState.HELD:
-            self.say("go on", {"command": "resume"})
+        # However long a crash has held the deployment up: it has gone back, or is going.
+        closed = any("bad-deployment" in name for name in self.platform.store.docs.get("closed", {}))
+        if configuration and (closed or (deployment and deployment.step("rollback").calls)):
+            for step in ("revision", "secrets"):
+                if configuration.step(step).state is StepState.ASKING:
+                    yes = {"command": "approve", "incident": configuration.id, "step": step}
+                    asked = f"yes-{step}-{configuration.step(step).asked_at}"
+                    self.say(asked, {**yes, "plan": configuration.plan})
 
     def _over(self) -> bool:
         return super()._over() and len(self.platform.store.docs["closed"]) > 1

@@ -34,21 +34,20 @@ def applications() -> Platform:
     return ApplicationsStory().tell()
 
 
-def test_a_bad_deployment_waits_for_a_configuration_that_goes_back_in_the_same_cluster(applications: Platform) -> None:
+def test_a_configuration_waits_for_a_deployment_that_goes_back_in_the_same_cluster(applications: Platform) -> None:
     found = by_scenario(applications)
     configuration, deployment = found["configuration-error"], found["bad-deployment"]
     assert (configuration.ending, deployment.ending) == ("recovered", "recovered")
-    held = [t for t in told(applications, deployment, "held") if "waits for incident" in t]
-    assert held
-    assert f"waits for incident {configuration.id} (Configuration error, step revision)" in held[0]
-    assert "to let go of applications of cluster neurectomy-use1" in held[0]
-    assert "it is the older one, so it goes first" in held[0]
-    assert not [t for t in told(applications, configuration, "held") if "waits for incident" in t and "Let Argo" in t]
+    held = [t for t in told(applications, configuration, "held") if "waits for incident" in t]
+    assert held, "it is the older one, and what is on its way is finished first all the same"
+    assert f"waits for incident {deployment.id} (Bad deployment, step rollback)" in held[0]
+    assert "to let go of applications of cluster neurectomy-use1: that move is on its way" in held[0]
+    assert not [t for t in told(applications, deployment, "held") if "waits for incident" in t]
     rollback, revision = deployment.step("rollback"), configuration.step("revision")
-    assert rollback.called_at is not None
-    assert revision.done_at is not None
-    assert rollback.called_at >= revision.done_at
-    assert rollback.waits_for == ""
+    assert revision.called_at is not None
+    assert rollback.first_done_at is not None
+    assert revision.called_at >= rollback.first_done_at
+    assert revision.waits_for == ""
     assert not untrue(applications, faults=0)
 
 
