@@ -202,7 +202,7 @@ TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
             Kind.STATE,
             _state,
         ),
-        Shares(("kms generate_data_key", "kms decrypt"), "a key for what is written is no thing that is moved"),
+        Shares(("kms generate_data_key",), "a key for what is written is no thing that is moved"),
     ),
     # What runs in a cluster. How restored objects are rewritten is read by every restore there.
     "velero-rewrites": (Moves(("create v1 configmaps", "patch v1 configmaps"), Kind.APPLICATIONS, _cluster),),
