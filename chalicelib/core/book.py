@@ -152,6 +152,16 @@ class Incident:
     gave_way_at: datetime | None = None
     gave_way_by: str = ""
     overtaken: Mapping[str, str] = field(default_factory=dict)
+    speaks_for: tuple[str, ...] = ()
+    awaits: tuple[str, ...] = ()
+
+    def holds(self, scope: str) -> bool:
+        """Whether what fails at `scope` belongs to this incident: it lies at or below it, or policy says that this one
+        explains it. A suspicion leaves alone what it would wait for (waiting.py).
+        """
+        if self.state is IncidentState.SUSPECTING and any(covers(left, scope) for left in self.awaits):
+            return False
+        return any(covers(own, scope) for own in (self.scope, *self.speaks_for))
 
     def step(self, step_id: str) -> StepRecord:
         """The record of a step; a fresh one when nothing is known of it yet."""
@@ -299,9 +309,9 @@ class Book:
     meant: Meant | None = None
 
     def incident_at(self, scope: str) -> Incident | None:
-        """The open incident whose scope is `scope` or an ancestor of it, a closing one excepted."""
+        """The open incident that what fails at `scope` belongs to, a closing one excepted."""
         for incident in self.incidents.values():
-            if incident.state is not IncidentState.CLOSING and covers(incident.scope, scope):
+            if incident.state is not IncidentState.CLOSING and incident.holds(scope):
                 return incident
         return None
 

@@ -15,6 +15,7 @@ from chalicelib.core import findings
 from chalicelib.core.answers import Asked, HeldBack
 from chalicelib.core.book import Book, Finding, Incident, NoticeRecord, StepRecord, StepState
 from chalicelib.core.claims import on_their_way
+from chalicelib.core.evidence import rule_of
 from chalicelib.core.gates import Ask, Pass, Refuse, Wanted, judge
 from chalicelib.core.message import Message
 from chalicelib.core.notices import Owed, outstanding
@@ -22,6 +23,7 @@ from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Plan, Rules, Step
 from chalicelib.core.states import IncidentState
 from chalicelib.core.switch import LookAtSwitch, look_due, next_look_at
+from chalicelib.core.waiting import Goes, Waits, weighed
 from chalicelib.core.wording import message
 
 
@@ -125,9 +127,14 @@ def wake_at(book: Book, *, rules: Rules, now: datetime) -> datetime | None:
     for incident in book.incidents.values():
         its = rules.of(incident.policy)
         if incident.state is IncidentState.SUSPECTING or not incident.moved:
-            rule = next((r for r in its.policy.signals.rules if r.scenario == incident.scenario), None)
+            rule = rule_of(incident.scenario, incident.scope, its.policy)
             if rule and incident.bad_since:
                 times.append(incident.bad_since + rule.hold)
+                match weighed(book, incident, rule, its.policy, now):
+                    case Waits(until=until):
+                        times.append(until)
+                    case Goes():
+                        pass
             if rule and incident.good_since:
                 times.append(incident.good_since + rule.clear_after)
         if incident.state in _RUNNING:

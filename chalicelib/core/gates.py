@@ -20,6 +20,7 @@ from chalicelib.core.plan import Rules, Step
 from chalicelib.core.states import IncidentState
 from chalicelib.core.things import UnknownThingError, moved_by
 from chalicelib.policy.platform import Mode
+from chalicelib.policy.scenarios import ScopeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,31 @@ def rejection(work: Wanted, _: Book, __: Rules, ___: datetime) -> Verdict:
     if work.record.rejected_by:
         return Ask(f"{work.record.rejected_by} rejected it")
     return Pass("nobody rejected it")
+
+
+def zones_left(work: Wanted, book: Book, rules: Rules, __: datetime) -> Verdict:
+    """What leaves a zone asks while another one fails too, if fewer would be left than carry the platform. What is away
+    already stays away, or its traffic would go back to where nobody answers.
+    """
+    zones, policy = rules.policy.platform.zones, rules.policy
+    if zones is None or policy.scenario(work.incident.scenario).scope is not ScopeKind.ZONE:
+        return Pass("leaves no zone")
+    if work.record.first_done_at or work.step.action == "zone-returned":
+        return Pass("the zone is left already")
+    ill = [
+        f"{i.scope} ({i.state})"
+        for i in book.incidents.values()
+        if i.id != work.incident.id
+        and i.state is not IncidentState.CLOSING
+        and policy.scenario(i.scenario).scope is ScopeKind.ZONE
+    ]
+    left = len(zones.zones) - 1 - len(ill)
+    if ill and left < zones.needed:
+        return Ask(
+            f"{', '.join(ill)} fails too: without {work.incident.scope} as well {left} of {len(zones.zones)} zones "
+            f"would be left, and {zones.needed} carry the platform; if the region is failing, declare that instead"
+        )
+    return Pass(f"{left} of {len(zones.zones)} zones are left")
 
 
 def block_window(work: Wanted, book: Book, _: Rules, now: datetime) -> Verdict:
@@ -240,6 +266,7 @@ GATES: Final[tuple[Gate, ...]] = (
     mode,
     confirmed,
     rejection,
+    zones_left,
     block_window,
     fence_verdict,
     data_loss_budget,

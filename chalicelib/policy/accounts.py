@@ -30,7 +30,7 @@ RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/([!-~]
 ROLE: Final = re.compile(r"arn:(?P<partition>[a-z-]+):iam::(?P<account>\d{12}):role(?P<path>/(?:.+/)?)(?P<name>[^/]+)")
 EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 _NAMED_BY: Final[Mapping[str, tuple[str, ...]]] = {
-    "rds": ("DBInstanceIdentifier",),
+    "rds": ("DBInstanceIdentifier", "SourceIdentifier"),
     "eks": ("name", "clusterName"),
     "secretsmanager": ("SecretId",),
 }
@@ -97,4 +97,10 @@ def _held(platform: Platform) -> Mapping[tuple[str, str, str], str | None]:
     # EC2 there is asked for the fence, whose ACLs are of the VPC's owner: with a shared VPC not the database's. In an
     # account that is not the cluster's it knows none of its instances, and then no volume is released.
     found["ec2", database.primary.region, ""] = platform.fence.account or database.primary.account
+    # Of events RDS knows no resource, so their right is the region's.
+    found["rds", database.primary.region, ""] = database.primary.account
+    # A zonal shift is named by its own id once it stands: all of them are the cluster's account's, by whose resources'
+    # ARNs they are granted.
+    for service in ("arc-zonal-shift", "elasticloadbalancing", "autoscaling"):
+        found[service, clusters.primary.region, ""] = clusters.primary.account
     return found

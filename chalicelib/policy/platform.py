@@ -174,6 +174,33 @@ class Traffic(Row):
     name_servers: tuple[str, ...] = Field(description="the zone's authoritative name servers, asked after a move")
 
 
+class Zone(Row):
+    """An availability zone. The same name means another place in another account, so AWS is told its id."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z]{2}(-gov)?-[a-z]+-\d[a-z]$")]
+    id: Annotated[str, Field(pattern=r"^[a-z]{2,4}[a-z]?\d-az\d+$")]
+
+
+class Shiftable(Row):
+    """A resource that is opted in to ARC's zonal shift: a load balancer, an EKS cluster or an Auto Scaling group."""
+
+    arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:[a-z-]+:[a-z0-9-]+:\d{12}:\S+$")]
+    display: str
+
+
+class Zones(Row):
+    """The primary region's zones, and what traffic is shifted by."""
+
+    zones: tuple[Zone, ...]
+    needed: Annotated[int, Field(ge=1)] = Field(description="how many zones carry the whole platform")
+    expires_in: Duration = Field(description="after which a shift ends by itself; renewed when half of it is over")
+    shifts: Annotated[tuple[Shiftable, ...], Field(min_length=1)]
+
+    def named(self, name: str) -> Zone | None:
+        """The zone of that name."""
+        return next((z for z in self.zones if z.name == name), None)
+
+
 class Endpoint(Row):
     """Where a region answers at its own address, never the global name."""
 
@@ -230,6 +257,7 @@ class Platform(Row):
     traffic: Traffic
     endpoints: tuple[Endpoint, ...]
     responder: Responder
+    zones: Zones | None = Field(default=None, description="left out, nothing is known of zones and none can be left")
     accounts: tuple[Account, ...] = Field(
         default=(), description="the other accounts that may hold parts of the platform, and the roles into them"
     )

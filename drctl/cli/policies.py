@@ -86,6 +86,11 @@ def plan(
                 "hash": made.hash,
                 "steps": [_step_json(s, scenario, policy, times[s.id]) for s in made.steps],
                 "undos": [{"id": s.id, "title": s.title, "undoes": s.undoes, "unless": s.unless} for s in made.undos],
+                "waits": [
+                    {"scope": r.scope, "scenario": r.waits.scenario, "at_most": show_duration(r.waits.at_most)}
+                    for r in policy.signals.rules
+                    if r.scenario == scenario and r.waits
+                ],
             }
         )
         return
@@ -104,6 +109,8 @@ def plan(
             show_duration(step.deadline),
         )
     out.print(table)
+    for line in confirmed_by(scenario, policy):
+        out.print(line)
     _section("Asks a person", [(s.id, why_it_asks(s, scenario, policy)) for s in made.steps])
     title = "Calls that change something[/bold] (each by the one executor, tried once)[bold]"
     _section(title, [(s.id, call) for s in made.steps for call in calls(s, policy)])
@@ -113,6 +120,18 @@ def plan(
         _section("Looks at", [(s.id, ", ".join(looks(s))) for s in made.steps])
     end = max(t[1] for t in times.values())
     out.print(f"\nAbout {show_duration(end)} when every expected time is kept and people answer as policy expects.")
+
+
+def confirmed_by(scenario: str, policy: Policy) -> list[str]:
+    """What has to be so before the plan starts, and whom a suspicion waits for first, one line a rule that waits."""
+    return [
+        f"\n[bold]Before that[/bold]\n  confirmed by {rule.quorum} of {len(rule.observers)} observers bad for "
+        f"{show_duration(rule.hold)}; waits for an {rule.waits.scenario} that is open below {rule.scope}, at most "
+        f"{show_duration(rule.waits.at_most)} since the failure began, and only while all of "
+        f"{', '.join(r.scope for r in policy.signals.awaited(rule))} but that one are good"
+        for rule in policy.signals.rules
+        if rule.scenario == scenario and rule.waits
+    ]
 
 
 def _undoing(step: Step) -> str:

@@ -1,4 +1,4 @@
-"""What can be broken inside the primary cluster, for `drctl break pods`, `node` and `deployment`, and how that ends."""
+"""What can be broken inside the primary region, for `drctl break pods`, `node`, `zone` and so on, and how that ends."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from drctl.neighbours.ec2 import Ec2
 from drctl.neighbours.kubernetes.api import KubeApi
 from drctl.neighbours.kubernetes.karpenter import CLAIMS
 from drctl.neighbours.kubernetes.volumes import ATTACHMENTS
+from drctl.neighbours.rds.service import Rds
 from drctl.world import deployments, states
 from drctl.world.workloads import TAG
+from drctl.world.zones import ZoneFailures
 
-KINDS: Final = ("pods", "node", "deployment", "configuration")
-FIELDS: Final = frozenset({"kind", "service", "crash_loop", "node", "volume_stuck", "canary", "secret", "state"})
+KINDS: Final = ("pods", "node", "zone", "deployment", "configuration")
+FIELDS: Final = frozenset(
+    {"kind", "service", "crash_loop", "node", "volume_stuck", "zone", "database_stuck", "canary", "secret", "state"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +35,10 @@ class Break:
 class Breaks:
     """The breaks there are now."""
 
-    def __init__(self, policy: Policy, api: KubeApi, ec2: Ec2, clients: states.Clients | None = None) -> None:
+    def __init__(self, policy: Policy, api: KubeApi, ec2: Ec2, rds: Rds, clients: states.Clients | None = None) -> None:
         """`clients(service, region)` is a boto3 client of the account in which Terraform's states lie."""
         self._policy, self._api, self._ec2, self._clients = policy, api, ec2, clients
+        self._zones = ZoneFailures(policy, api, ec2, rds)
         self._breaks: dict[int, tuple[Break, Callable[[], None]]] = {}
 
     def add(self, number: int, wanted: dict[str, Any]) -> Break:
@@ -41,7 +46,7 @@ class Breaks:
         unknown = set(wanted) - FIELDS
         if unknown:
             raise ValueError(f"a break has {', '.join(sorted(unknown))}, expected are {', '.join(sorted(FIELDS))}")
-        ways = {"pods": self._pods, "node": self._node, "deployment": self._deployment}
+        ways = {"pods": self._pods, "node": self._node, "zone": self._zone, "deployment": self._deployment}
         how = {**ways, "configuration": self._configuration}[wanted["kind"]]
         made, end = how(number, wanted)
         self._breaks[number] = (made, end)
@@ -99,6 +104,17 @@ class Breaks:
             self._api.trouble.find_node(name)
 
         return Break(number, "node", name, f"its instance {instance} is stopped, and its volumes stay attached"), end
+
+    def _zone(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
+        zone, stuck = str(wanted.get("zone")), bool(wanted.get("database_stuck"))
+        broken = [made.what for made, _ in self._breaks.values() if made.kind == "zone"]
+        if zone not in self._zones.names or zone in broken:
+            allowed = ", ".join(z for z in self._zones.names if z not in broken)
+            raise ValueError(f"zone is {zone!r}, allowed are {allowed or 'none'}")
+        lost = self._zones.fail(zone, database_stuck=stuck)
+        because = f"its {lost} nodes are silent, and a database's writer there is reached by nobody"
+        because += ", which RDS does not notice" if stuck else ""
+        return Break(number, "zone", zone, because), lambda: self._zones.mend(zone)
 
     def _deployment(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
         canary = bool(wanted.get("canary"))

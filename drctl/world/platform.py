@@ -46,7 +46,8 @@ from drctl.neighbours.rds.service import Rds
 from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel, Slack
 from drctl.neighbours.sts_token import Identity, Unauthorized, Verifier
-from drctl.world import deployments, nodes, people, seeds, states, workloads
+from drctl.neighbours.zonal_shift import ZonalShifts
+from drctl.world import deployments, nodes, people, seeds, states, workloads, zones
 from drctl.world.ailing import KUBERNETES, SERVICES, Ails, felt
 from drctl.world.deploy import client, make_bucket
 from drctl.world.faults import Fault
@@ -60,6 +61,7 @@ ROUTES: Final[Mapping[str, str]] = {
     "ec2": "aws",
     "eks": "aws",
     "ecr": "aws",
+    "arc-zonal-shift": "aws",
     **{f"route53:{operation}HealthCheck": "aws" for operation in ("Create", "Get", "Update", "Delete")},
     "route53:ListHealthChecks": "aws",
     "route53:GetHealthCheckStatus": "aws",
@@ -122,6 +124,7 @@ class LocalPlatform:
         self.ecr = Ecr(now)
         workloads.push(policy, self.ecr)
         self.arc = seeds.controls(policy)
+        self.shifts = ZonalShifts(now, speed, on_weights=self._weighed)
         self.checks = HealthCheckers(now, speed, alarm=self._alarm, control=self.arc.is_on)
         self.aws = Aws(
             {
@@ -131,6 +134,7 @@ class LocalPlatform:
                 "ec2": self.ec2,
                 "route53": self.checks,
                 any_endpoint.ARC: self.arc,
+                "arc-zonal-shift": self.shifts,
             },
             # A role's temporary keys are of this account, as an account's own are.
             account=platform.account,
@@ -204,6 +208,7 @@ class LocalPlatform:
         self.rds.add(
             database.replica.region, database.replica.instance, source=primary, account=account, db_name=database.name
         )
+        zones.furnish(self.policy, self.shifts, primary)
         authority = base64.b64encode(self.authority.cert_pem.bytes()).decode()
         self._open_buckets()
         states.furnish(self.policy, self.client)
@@ -220,6 +225,9 @@ class LocalPlatform:
             )
             self.clusters[row.name].url = neighbours[f"kubernetes-{row.name}"]
             self._furnish(row, size)
+
+    def _weighed(self, arn: str, weights: Mapping[str, float]) -> None:
+        zones.inside(self.policy, self.clusters)(arn, weights)
 
     def _open_buckets(self) -> None:
         """Velero's buckets in MiniStack, so that its backups can be read as they are read on AWS."""
@@ -316,8 +324,11 @@ class LocalPlatform:
     def _ready(self, region: str, service: str) -> bool:
         row = self.policy.service(service)
         cluster = next(c for c in self._rows() if c.region == region)
-        api = self.clusters[cluster.name]
-        return all(api.ready_deployment(row.namespace or "", name) for name in row.deployments)
+        # One ready pod answers: a Service sends to those that are, however many a Deployment wants
+        # (https://kubernetes.io/docs/concepts/services-networking/service/#endpointslices).
+        there = self.clusters[cluster.name].objects("deployments.apps", row.namespace)
+        ready = {d["metadata"]["name"] for d in there if (d.get("status") or {}).get("readyReplicas", 0) > 0}
+        return ready.issuperset(row.deployments)
 
     def _write(self, region: str, service: str) -> str:
         """A real write with the address that the region's applications are configured with."""

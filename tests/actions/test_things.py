@@ -15,10 +15,6 @@ from tests.core.stage import POLICY
 
 AHEAD: Final = frozenset(
     {
-        "zone-shifted",
-        "zone-returned",
-        "pods-redistributed",
-        "database-elsewhere",
         "restore-point",
         "restore-instance",
         "integrity-check",

@@ -62,6 +62,7 @@ def test_the_gates_stand_in_the_order_in_which_a_refusal_is_told() -> None:
         "mode",
         "confirmed",
         "rejection",
+        "zones_left",
         "block_window",
         "fence_verdict",
         "data_loss_budget",

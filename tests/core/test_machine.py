@@ -64,6 +64,9 @@ VOICES: dict[str, Callable[[AlarmState, float], Signal]] = {
     "database": lambda state, s: alarm("DatabaseConnectivity", state, s),
     "pods": lambda state, s: alarm("PodAvailability", state, s),
     "nodes": lambda state, s: alarm("NodeReadiness", state, s),
+    "zone-a": lambda state, s: alarm("ZoneHealth-a", state, s),
+    "zone-b": lambda state, s: alarm("ZoneHealth-b", state, s),
+    "zone-c": lambda state, s: alarm("ZoneHealth-c", state, s),
     "elsewhere": lambda state, s: alarm(ROUTE53, state, s, region="eu-west-1"),
 }
 REGION_VOICES: Final = {"route53": ("route53",), "standby-probe": ("probe",), "cluster": ("cluster", "database")}
@@ -327,7 +330,7 @@ class Incidents(RuleBasedStateMachine):
     def no_two_open_incidents_are_about_the_same_place(self) -> None:
         opened = [i for i in self.book.incidents.values() if i.state is not IncidentState.CLOSING]
         for one in opened:
-            assert not any(covers(one.scope, other.scope) for other in opened if other is not one)
+            assert not any(one.holds(other.scope) for other in opened if other is not one)
 
     @invariant()
     def only_enough_bad_observers_or_a_person_confirm_a_region_failure(self) -> None:

@@ -30,7 +30,7 @@ ASKS: Final = "approval-needed/"
 _BY_TIME: Final = re.compile(r".*: (.* is late|paging .*|a person must answer)")
 WRITES: Final = re.compile(
     r"rds\.(Promote|Modify|Reboot|Delete|Create)|eks\.Update|PutMetricData|PutObject|PutSecretValue"
-    r"|route53-recovery-cluster\.Update"
+    r"|route53-recovery-cluster\.Update|arc-zonal-shift\.(Start|Update|Cancel)"
     r"|kubernetes (POST|PATCH|PUT|DELETE)|postgres write"
 )
 

@@ -32,8 +32,9 @@ KNOWS_NO_RESOURCE = {
     "cloudwatch:PutMetricData",
     "ec2:DescribeInstances",
     "ec2:DescribeNetworkAcls",
+    "rds:DescribeEvents",
 }
-"""By CloudWatch's and EC2's pages of the service authorization reference."""
+"""By CloudWatch's, EC2's and RDS's pages of the service authorization reference."""
 
 
 def statements(function: str) -> list[dict[str, Any]]:
@@ -94,11 +95,13 @@ def test_everything_that_actions_declare_is_granted_and_nothing_that_nobody_decl
     assert granted == declared | others | channels
 
 
-def test_the_primary_region_is_asked_for_alarms_and_its_cluster_and_fenced_and_terraform_s_locks_and_no_more() -> None:
+def test_the_primary_region_is_asked_for_what_its_cases_need_and_fenced_and_no_more() -> None:
     there = {a for s in statements("tick") for r in s["Resource"] for a in s["Action"] if ":us-east-1:" in r}
     terraform = {f"dynamodb:{verb}Item" for verb in ("Get", "Put", "Delete")} | {"kms:Decrypt", "kms:GenerateDataKey"}
     acl = {"ec2:CreateNetworkAclEntry", "ec2:DeleteNetworkAclEntry"}
-    assert there == {"cloudwatch:DescribeAlarms", "eks:DescribeCluster"} | acl | terraform
+    zone = {f"arc-zonal-shift:{verb}ZonalShift" for verb in ("Start", "Update", "Cancel")}
+    zone |= {"arc-zonal-shift:GetManagedResource", "rds:DescribeDBInstances", "rds:RebootDBInstance"}
+    assert there == {"cloudwatch:DescribeAlarms", "eks:DescribeCluster"} | acl | terraform | zone
 
 
 def test_of_terraform_s_bucket_only_the_state_is_written_and_only_its_lock_is_deleted() -> None:

@@ -48,3 +48,13 @@ def test_a_step_that_is_aimed_at_one_cluster_is_said_to_call_that_one_only() -> 
 def test_what_would_be_taken_back_is_said() -> None:
     page = printed("planned-switchover")
     assert "reopen: Let the primary take writes again, once drain has begun, unless promote has begun" in page
+
+
+def test_the_page_says_whom_a_suspicion_waits_for_and_how_long() -> None:
+    said = "waits for an az-failure that is open below us-east-1, at most 3m since the failure began"
+    assert said in " ".join(printed("region-failure").split())
+    assert json.loads(printed("region-failure", "--json"))["waits"] == [
+        {"scope": "us-east-1", "scenario": "az-failure", "at_most": "3m"}
+    ]
+    assert "waits for" not in printed("az-failure").split("Asks a person")[0]
+    assert json.loads(printed("az-failure", "--json"))["waits"] == []

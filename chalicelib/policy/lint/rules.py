@@ -24,6 +24,7 @@ from chalicelib.policy.lint import (
     signals,
     times,
     traffic,
+    zones,
 )
 from chalicelib.policy.lint.finding import Rule
 
@@ -75,6 +76,7 @@ RULES: Final[tuple[Rule, ...]] = (
     signals.signal_name_is_single,
     signals.signal_is_read,
     signals.rule_scenario_is_known,
+    signals.wait_is_for_somebody,
     signals.observer_source_is_known,
     signals.observers_are_independent,
     signals.quorum_can_be_met,
@@ -129,6 +131,12 @@ RULES: Final[tuple[Rule, ...]] = (
     people.two_people_are_asked,
     people.glass_can_be_broken,
     public.public_text_names_nothing_internal,
+    zones.zone_is_of_the_primary,
+    zones.zones_can_bear_one_less,
+    zones.zonal_shift_ends_in_its_limits,
+    zones.shifted_resource_is_in_the_primary,
+    zones.watched_zone_is_known,
+    zones.leaving_a_zone_needs_zones,
     deployments.rollback_says_what_it_means,
     deployments.state_step_names_a_state,
 )

@@ -8,6 +8,8 @@ Sources, named below by their short names:
 - *promote*: …/UserGuide/USER_ReadRepl.Promote.html ("RDS reboots the DB instance before making it available")
 - *monitoring*: …/UserGuide/USER_ReadRepl.Monitoring.html (states of replication: replicating, terminated, …)
 - *replica*: …/APIReference/API_CreateDBInstanceReadReplica.html
+- *failover*: …/UserGuide/Concepts.MultiAZ.Failover.html ("typically 60 to 120 seconds"; the console is late to show the
+  new zone)
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from drctl.neighbours.rds.engine import Address
 
-Effect = Literal["", "promote", "apply", "delete"]
+Effect = Literal["", "promote", "apply", "delete", "failover"]
 
 
 class Phase(NamedTuple):
@@ -37,6 +39,9 @@ RESTORATION: Final = (Phase("creating", 180),)
 PROMOTION: Final = (Phase("modifying", 60), Phase("rebooting", 60, "promote"))
 MODIFICATION: Final = (Phase("modifying", 30, "apply"),)
 REBOOT: Final = (Phase("rebooting", 30),)
+FAILOVER: Final = (Phase("rebooting", 60, "failover"),)
+NOTICED: Final = (Phase("available", 45), Phase("rebooting", 45, "failover"))
+"""By itself: first RDS has to notice that the zone does not answer."""
 BACKUP: Final = (Phase("backing-up", 20),)
 STOP: Final = (Phase("stopping", 60),)
 START: Final = (Phase("starting", 60),)
@@ -90,6 +95,13 @@ class Instance:
     stages: list[Stage] = field(default_factory=list)
     resting: str = "available"
     promoted_at: datetime | None = None
+    zone: str = ""
+    secondary: str = ""
+
+    def __post_init__(self) -> None:
+        """`secondary` is where a Multi-AZ instance has its standby, which takes no connection itself."""
+        self.zone = self.zone or f"{self.region}a"
+        self.secondary = self.secondary or f"{self.region}{'a' if self.zone.endswith('b') else 'b'}"
 
     @property
     def arn(self) -> str:
@@ -134,7 +146,7 @@ class Instance:
             "PreferredBackupWindow": self.backup_window,
             "BackupRetentionPeriod": self.backup_retention,
             "VpcSecurityGroups": [{"VpcSecurityGroupId": g, "Status": "active"} for g in self.security_groups],
-            "AvailabilityZone": f"{self.region}a",
+            "AvailabilityZone": self.zone,
             "PendingModifiedValues": dict(self.pending),
             "MultiAZ": self.multi_az,
             "ReadReplicaDBInstanceIdentifiers": list(self.replicas),
@@ -145,6 +157,8 @@ class Instance:
             "DeletionProtection": self.deletion_protection,
             "TagList": [{"Key": k, "Value": v} for k, v in self.tags.items()],
         }
+        if self.multi_az:
+            found["SecondaryAvailabilityZone"] = self.secondary
         if self.status != "creating":
             # An instance that is being created has no endpoint yet.
             found["Endpoint"] = {"Address": self.address.host, "Port": self.address.port}

@@ -38,6 +38,15 @@ def refuse_unless_available(instance: Instance) -> None:
         raise AwsError("InvalidDBInstanceState", message)
 
 
+def refuse_unless_multi_az(instance: Instance) -> None:
+    """ForceFailover cannot be true "if the instance is not configured for MultiAZ" (RebootDBInstance)."""
+    if not instance.multi_az:
+        message = (
+            f"DB Instance {instance.identifier} is not a Multi-AZ deployment: it cannot be rebooted with failover."
+        )
+        raise AwsError("InvalidParameterCombination", message)
+
+
 def refuse_malformed(identifier: str) -> None:
     """1 to 63 letters, digits and hyphens; a letter first, no hyphen last, no two in a row."""
     if not re.fullmatch(r"[A-Za-z](?:-?[A-Za-z0-9])*", identifier) or len(identifier) > 63:
@@ -127,3 +136,17 @@ def matches(instance: Instance, wanted: Mapping[str, list[str]]) -> bool:
     names = wanted.get("db-instance-id")
     by_name = names is None or any(n in (instance.identifier, instance.arn) for n in names)
     return by_name and "postgres" in wanted.get("engine", ["postgres"])
+
+
+def apply(instance: Instance, instances: Iterable[Instance]) -> None:
+    """What ModifyDBInstance set. A rename is seen by everyone who names the instance."""
+    there = tuple(instances)
+    before = {region: instance.name_for(region) for region in {i.region for i in there}}
+    for name, value in instance.applying.items():
+        setattr(instance, FIELDS[name], value)
+    instance.applying = {}
+    for other in there:
+        old, new = before[other.region], instance.name_for(other.region)
+        if other.source == old:
+            other.source = new
+        other.replicas = [new if name == old else name for name in other.replicas]
