@@ -218,4 +218,4 @@ def _things(step: Step, incident: Incident, its: Rules) -> tuple[Thing, ...]:
 
 
 def _plan(incident: Incident, its: Rules) -> Plan:
-    return its.plan_of(incident.plan, incident.scenario)
+    return its.plan_of(incident.plan, incident.scenario, incident.chosen)

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from chalicelib.core.answering import IllegalCommandError, open_incident, with_note
 from chalicelib.core.book import Book, Incident, covers
+from chalicelib.core.choices import chosen
 from chalicelib.core.happened import Declare, Raise
 from chalicelib.core.incidents import confirmed, opened, put
 from chalicelib.core.plan import Rules
@@ -38,14 +39,24 @@ def declare(book: Book, command: Declare, rules: Rules, now: datetime) -> tuple[
             now=now,
         )
         opened_id = list(book.incidents)[-1]
-        return book, f"incident {opened_id} is open"
+        return _with_choices(book, opened_id, command, f"incident {opened_id} is open", rules, now)
     if there.scenario == command.scenario and there.state is IncidentState.SUSPECTING:
         book = put(book, replace(there, declared_by=command.said.by))
-        return confirmed(book, there.id, because, rules, now), f"incident {there.id} is confirmed"
+        book = confirmed(book, there.id, because, rules, now)
+        return _with_choices(book, there.id, command, f"incident {there.id} is confirmed", rules, now)
     raise IllegalCommandError(
         f"incident {there.id!r} ({there.scenario}, {there.state}) is open at scope {there.scope!r}; "
-        "allowed: approve, reject, escalate, acknowledge, abort, resolve, raise"
+        "allowed: choose, approve, reject, escalate, acknowledge, abort, resolve, raise"
     )
+
+
+def _with_choices(
+    book: Book, incident_id: str, command: Declare, text: str, rules: Rules, now: datetime
+) -> tuple[Book, str]:
+    if not command.choices:
+        return book, text
+    book, because = chosen(book, incident_id, command.choices, command.said, rules, now)
+    return book, f"{text}; {because}"
 
 
 def raised(book: Book, command: Raise, rules: Rules, now: datetime) -> tuple[Book, str]:

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from chalicelib.core import findings
 from chalicelib.core.answers import Asked, HeldBack
 from chalicelib.core.book import Book, Finding, Incident, NoticeRecord, StepRecord, StepState
+from chalicelib.core.bounds import wanting
 from chalicelib.core.claims import on_their_way
 from chalicelib.core.evidence import rule_of
 from chalicelib.core.gates import Ask, Pass, Refuse, Wanted, judge
@@ -108,7 +109,7 @@ def due(book: Book, *, rules: Rules, now: datetime) -> tuple[Work | Held, ...]:
         if debt.case:
             step, record = next(iter(debt.case.steps.items()))
             its = rules.of(debt.case.policy)
-            plan = its.plan_of(debt.case.plan, debt.case.scenario)
+            plan = its.plan_of(debt.case.plan, debt.case.scenario, debt.case.chosen)
             found += _step(book, debt.case, plan.step(step), record, its, now, debt=True)
     found += look_due(book, rules, now)
     return tuple(found)
@@ -138,7 +139,7 @@ def wake_at(book: Book, *, rules: Rules, now: datetime) -> datetime | None:
             if rule and incident.good_since:
                 times.append(incident.good_since + rule.clear_after)
         if incident.state in _RUNNING:
-            plan = its.plan_of(incident.plan, incident.scenario)
+            plan = its.plan_of(incident.plan, incident.scenario, incident.chosen)
             times += [
                 record.look_at
                 for step in plan.steps
@@ -178,7 +179,7 @@ def _telling(about: str, owed: Owed, worded: Message) -> Tell:
 
 
 def _steps(book: Book, incident: Incident, rules: Rules, now: datetime) -> Iterator[Work | Held]:
-    plan = rules.plan_of(incident.plan, incident.scenario)
+    plan = rules.plan_of(incident.plan, incident.scenario, incident.chosen)
     for step in plan.steps:
         record = incident.step(step.id)
         if record.state is StepState.LEFT:
@@ -201,6 +202,10 @@ def _step(
     debt: bool = False,
 ) -> Iterator[Work | Held]:
     if record.rejected_by:
+        return
+    if because := wanting(incident, step, rules):
+        asked = Asked(incident=incident.id, step=step.id, because=because)
+        yield Held(incident=incident.id, step=step.id, because=because, answer=asked)
         return
     if record.look_at is None or record.look_at <= now or record.state is StepState.ACTING:
         if record.state in (StepState.PENDING, StepState.ACTING) or record.look_at is not None:

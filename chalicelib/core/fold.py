@@ -30,12 +30,14 @@ from chalicelib.core.answers import (
 from chalicelib.core.book import Book, Incident, StepState, Watermark
 from chalicelib.core.commands import fold_command
 from chalicelib.core.debts import left_at_the_end, overdue, paid
+from chalicelib.core.elsewhere import MarkerSeen, heeded
 from chalicelib.core.happened import (
     Abort,
     Acknowledge,
     AlarmState,
     Approve,
     BreakGlass,
+    Choose,
     Command,
     Declare,
     Escalate,
@@ -62,7 +64,7 @@ from chalicelib.core.switch import SwitchSeen, forgotten, seen
 from chalicelib.policy.scenarios import ScopeKind
 from chalicelib.policy.signals import Rule
 
-Happened = Signal | Command | Answer | SwitchSeen | Tick
+Happened = Signal | Command | Answer | SwitchSeen | MarkerSeen | Tick
 
 
 def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book:
@@ -72,6 +74,7 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             book = _fold_signal(book, happened, rules, now)
         case (
             Declare()
+            | Choose()
             | Approve()
             | Reject()
             | BreakGlass()
@@ -107,6 +110,8 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             book = fold_answer(book, happened, rules=rules, now=now)
         case SwitchSeen():
             book = seen(book, happened, rules, now)
+        case MarkerSeen():
+            book = heeded(book, happened, now)
         case Tick():
             book = findings.lapse(_lapse(book, rules, now), rules, now)
         case _:
@@ -260,7 +265,9 @@ def _held(book: Book, incident: Incident, kind: str, because: str, now: datetime
 
 def _deadlines(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
     """A step past its deadline is told once, and pages the next rung."""
-    for step in rules.plan_of(book.incidents[incident_id].plan, book.incidents[incident_id].scenario).steps:
+    for step in rules.plan_of(
+        book.incidents[incident_id].plan, book.incidents[incident_id].scenario, book.incidents[incident_id].chosen
+    ).steps:
         record = book.incidents[incident_id].step(step.id)
         over = record.state is StepState.DONE or record.first_done_at or step.best_effort
         if record.started_at is None or over or record.late_at:

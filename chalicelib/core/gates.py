@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from chalicelib.core import claims, evidence, loss
-from chalicelib.core.approvals import asked_for
+from chalicelib.core.approvals import asked_for, stands
 from chalicelib.core.book import Book, Incident, StepRecord, StepState, covers
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules, Step
@@ -67,6 +67,13 @@ def pause_switch(_: Wanted, book: Book, __: Rules, ___: datetime) -> Verdict:
     if book.paused:
         return Refuse(f"paused by {book.paused.by} at {book.paused.at:%H:%M:%S} UTC: {book.paused.because}")
     return Pass("not paused")
+
+
+def nobody_else(_: Wanted, book: Book, __: Rules, ___: datetime) -> Verdict:
+    """While nobody could say whether another engine acts from outside, a person must. What acts is a pause."""
+    if book.yielded is not None and book.yielded.incident is None:
+        return Ask(f"whether somebody else acts for the platform from outside is not known: {book.yielded.because}")
+    return Pass("nobody else acts")
 
 
 def mode(work: Wanted, book: Book, _: Rules, __: datetime) -> Verdict:
@@ -147,7 +154,7 @@ def fence_verdict(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
 
 def fenced(incident: Incident, rules: Rules) -> Literal["Fenced", "SelfFenced"] | None:
     """The proof that the old primary takes no writes; None is Unknown, whatever the reason."""
-    for step in rules.plan_of(incident.plan, incident.scenario).steps:
+    for step in rules.plan_of(incident.plan, incident.scenario, incident.chosen).steps:
         if step.action == "fence-primary" and incident.step(step.id).state is StepState.DONE:
             match incident.step(step.id).facts.get("fenced"):
                 case "Fenced":
@@ -188,7 +195,8 @@ def approval(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
     """What policy says needs a person asks."""
     automation = rules.policy.scenario(work.incident.scenario).automatic
     if automation == "no":
-        return Ask(f"policy allows nothing automatic for {work.incident.scenario}")
+        why = f": {work.step.asks_because}" if work.step.asks_because else ""
+        return Ask(f"policy allows nothing automatic for {work.incident.scenario}{why}")
     if not work.step.automatic or work.step.people > 1:
         return Ask(work.step.asks_because or "policy says that a person decides this step")
     return Pass("policy allows it without a person")
@@ -198,11 +206,11 @@ def claimed(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
     """What takes a step back waits while another open incident does that very thing."""
     if work.step.undoes is None:
         return Pass("it takes nothing back")
-    undone = rules.plan_of(work.incident.plan, work.incident.scenario).step(work.step.undoes)
+    undone = rules.plan_of(work.incident.plan, work.incident.scenario, work.incident.chosen).step(work.step.undoes)
     for other in book.incidents.values():
         if other.state is IncidentState.CLOSING or other.confirmed_at is None:
             continue
-        its = rules.of(other.policy).plan_of(other.plan, other.scenario)
+        its = rules.of(other.policy).plan_of(other.plan, other.scenario, other.chosen)
         if any(s.action == undone.action for s in its.steps):
             return Refuse(f"incident {other.id} is open, and {undone.action} is a step of its plan")
     return Pass(f"no open incident wants {undone.action}")
@@ -254,7 +262,7 @@ def order(work: Wanted, _: Book, rules: Rules, now: datetime) -> Verdict:
         record = work.incident.step(need)
         if record.state is not StepState.DONE or record.done_at is None:
             return Refuse(f"it needs {need}, which is {record.state}: {record.because}")
-        fresh_for = rules.plan_of(work.incident.plan, work.incident.scenario).step(need).fresh_for
+        fresh_for = rules.plan_of(work.incident.plan, work.incident.scenario, work.incident.chosen).step(need).fresh_for
         if fresh_for and now - record.done_at > fresh_for:
             age = rules.policy.real(now - record.done_at)
             return Refuse(f"{need} was verified {age} ago, allowed are {rules.policy.real(fresh_for)}; again first")
@@ -263,6 +271,7 @@ def order(work: Wanted, _: Book, rules: Rules, now: datetime) -> Verdict:
 
 GATES: Final[tuple[Gate, ...]] = (
     pause_switch,
+    nobody_else,
     mode,
     confirmed,
     rejection,
@@ -277,7 +286,7 @@ GATES: Final[tuple[Gate, ...]] = (
 """In the order in which a refusal is told."""
 
 
-DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, mode, claimed, approval)
+DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, nobody_else, mode, claimed, approval)
 """For what is still owed after its incident: no block window stands against it, and its evidence was judged before."""
 
 
@@ -308,7 +317,7 @@ def _allowed(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
         return Ask(asked_for(work.step, work.record, work.incident.plan, now, why))
     if given.plan != work.incident.plan:
         return Ask(f"the approval by {given.by} was for plan {given.plan}, this is {work.incident.plan}")
-    if now >= given.expires_at:
+    if not stands(given, work.call, now):
         return Ask(f"the approval by {given.by} expired at {given.expires_at:%H:%M:%S} UTC; " + "; ".join(asks))
     yes = "the glass was broken" if given.glass else "approved"
     accepted = "; ".join(dict.fromkeys(asks))

@@ -169,7 +169,7 @@ def settle(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
     incident = book.incidents[incident_id]
     if incident.state not in (IncidentState.RESPONDING, IncidentState.ASKING, IncidentState.STALLING):
         return book
-    steps = rules.plan_of(incident.plan, incident.scenario).steps
+    steps = rules.plan_of(incident.plan, incident.scenario, incident.chosen).steps
     records = {s.id: incident.step(s.id) for s in steps}
     wanted = [s for s in steps if not s.best_effort]
     if all(records[s.id].state is StepState.DONE for s in wanted):

@@ -162,7 +162,7 @@ def _forgotten(book: Book, because: str, now: datetime) -> Book:
 
 def _throws(incident: Incident, rules: Rules) -> bool:
     """Whether a step of it has called to throw the switch, or may have, and has not seen it thrown yet."""
-    steps = rules.of(incident.policy).plan_of(incident.plan, incident.scenario).steps
+    steps = rules.of(incident.policy).plan_of(incident.plan, incident.scenario, incident.chosen).steps
     records = [incident.step(s.id) for s in steps if s.action == _ACTION]
     if incident.state is IncidentState.CLOSING:
         return any(r.calls and r.state in (StepState.ACTING, StepState.RUNNING) for r in records)

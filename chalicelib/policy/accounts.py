@@ -75,7 +75,7 @@ def named_by(arn: str) -> tuple[str, str, str]:
     service, region, resource = parts[2], parts[3], parts[5]
     match service:
         case "rds":
-            name = resource.removeprefix("db:")
+            name = resource.removeprefix("db:") if resource.startswith("db:") else ""
         case "eks":
             # `cluster/<name>`, `nodegroup/<cluster>/<group>/<id>`
             name = resource.split("/")[1]
@@ -94,8 +94,12 @@ def _held(platform: Platform) -> Mapping[tuple[str, str, str], str | None]:
     }
     found |= {("eks", row.region, row.name): row.account for row in (clusters.primary, clusters.standby)}
     found["secretsmanager", secret.region, secret.name] = secret.account
+    if own := platform.primary_secret:
+        found["secretsmanager", own.region, own.name] = own.account
     # EC2 there is asked for the fence, whose ACLs are of the VPC's owner: with a shared VPC not the database's. In an
     # account that is not the cluster's it knows none of its instances, and then no volume is released.
+    # What is restored beside the primary database is in its account, with the groups that it is given.
+    found["rds", database.primary.region, ""] = database.primary.account
     found["ec2", database.primary.region, ""] = platform.fence.account or database.primary.account
     # Of events RDS knows no resource, so their right is the region's.
     found["rds", database.primary.region, ""] = database.primary.account

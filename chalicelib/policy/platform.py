@@ -9,6 +9,7 @@ from pydantic import Field
 
 from chalicelib.policy.accounts import Account, AccountId
 from chalicelib.policy.base import Duration, Name, Row
+from chalicelib.policy.outage import Outage
 
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-gov)?-[a-z]+-\d$")]
 SecurityGroup = Annotated[str, Field(pattern=r"^sg-[0-9a-f]+$")]
@@ -105,13 +106,31 @@ class Fence(Row):
 
 
 class ApplicationSecret(Row):
-    """The secret in the standby region by which the applications find their database."""
+    """The secret by which the applications find their database."""
 
     region: Region
     name: str
     host_key: str = "host"
     port_key: str = "port"
     account: HeldBy = None
+
+
+class Check(Row):
+    """What must hold in the database's content: a read-only query that counts what must not be there.
+
+    `sql` answers one row with one number, which is 0 while all is well. It is asked in a read-only transaction.
+    """
+
+    name: Name
+    finds: str = Field(description="what it counts, as a person reads it: runs whose experiment is not there")
+    sql: Annotated[str, Field(pattern=r"^(?i:select|with)\s[^;]*$")]
+
+
+class Integrity(Row):
+    """How it is known that the database's content is whole: asked by the primary's agent, and of what is restored."""
+
+    every: Duration
+    checks: Annotated[tuple[Check, ...], Field(min_length=1)]
 
 
 class Record(Row):
@@ -258,15 +277,26 @@ class Platform(Row):
     endpoints: tuple[Endpoint, ...]
     responder: Responder
     zones: Zones | None = Field(default=None, description="left out, nothing is known of zones and none can be left")
+    primary_secret: ApplicationSecret | None = Field(
+        default=None,
+        description="as application_secret, for the applications in the primary: where a restored one goes",
+    )
+    integrity: Integrity | None = None
     accounts: tuple[Account, ...] = Field(
         default=(), description="the other accounts that may hold parts of the platform, and the roles into them"
     )
 
-    def endpoint(self, region: str) -> Endpoint:
-        """The region's own address; KeyError names the region that has none."""
+    outage: Outage | None = Field(
+        default=None, description="what carries the platform when AWS is gone; left out, nothing outside AWS does"
+    )
+
+    def endpoint(self, region: str) -> Endpoint | Outage:
+        """The region's own address (`url`); KeyError names the region that has none."""
         for endpoint in self.endpoints:
             if endpoint.region == region:
                 return endpoint
+        if self.outage and self.clusters.tertiary and self.clusters.tertiary.region == region:
+            return self.outage
         raise KeyError(f"region {region!r} has no endpoint in platform.yaml")
 
     def cluster(self, place: Literal["primary", "standby", "tertiary"]) -> Cluster:

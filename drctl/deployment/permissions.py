@@ -18,6 +18,7 @@ from botocore import xform_name
 from chalicelib import names
 from chalicelib.actions.contract import Action, AwsOp
 from chalicelib.actions.registry import ACTIONS
+from chalicelib.actions.restored import base_of
 from chalicelib.actions.rights import kube_rights, used
 from chalicelib.policy import Policy
 from chalicelib.policy.accounts import Account, holder, named_by
@@ -74,6 +75,8 @@ def words(policy: Policy) -> dict[str, str]:
         "account": platform.account,
         "replica": platform.database.replica.instance,
         "primary_instance": platform.database.primary.instance,
+        "restored_instances": base_of(policy),
+        "primary_secret": platform.primary_secret.name if platform.primary_secret else "",
         "cluster": standby.name,
         "primary_cluster": platform.clusters.primary.name,
         "node_group": standby.node_group.name if standby.node_group else "",

@@ -28,9 +28,10 @@ CLUSTER = frozenset(
         "DegradedApplications",
         "ConfigurationErrors",
         "ZoneReadyNodesPercent",
+        "IntegrityViolations",
     }
 )
-"""What can only be said of a cluster that is seen."""
+"""What can only be said of a cluster, or a database, that is seen."""
 EVERY_S = 15.0
 """Real seconds between two datapoints of the platform's agents."""
 

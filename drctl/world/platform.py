@@ -51,8 +51,10 @@ from drctl.world import deployments, nodes, people, seeds, states, workloads, zo
 from drctl.world.ailing import KUBERNETES, SERVICES, Ails, felt
 from drctl.world.deploy import client, make_bucket
 from drctl.world.faults import Fault
+from drctl.world.folders import Folders
 from drctl.world.network import network
 from drctl.world.rights import grant
+from drctl.world.rows import Rows
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
 from drctl.world.supervisor import LOOPBACK, Neighbour
 
@@ -70,6 +72,16 @@ ROUTES: Final[Mapping[str, str]] = {
 }
 """What the gate sends to our neighbours instead of MiniStack."""
 STANDBY_NODES: Final = 1
+PRIMARY_SETTINGS: Final[Mapping[str, Any]] = {
+    "multi_az": True,
+    "security_groups": ("sg-database",),
+    "parameter_group": "tuned",
+    "subnet_group": "private",
+    "deletion_protection": True,
+    "copy_tags": True,
+    "backup_retention": 14,
+}
+"""What RDS gives nobody by itself: a restored instance that lacks it is no match for the old one."""
 BACKUPS_THERE: Final = (
     ("daily", timedelta(hours=9), "Completed"),
     ("hourly", timedelta(minutes=95), "Completed"),
@@ -119,6 +131,8 @@ class LocalPlatform:
         speed, platform = policy.speed, policy.platform
         self.engine = PostgresEngine(username=DATABASE_USER, password=DATABASE_PASSWORD, db_name=platform.database.name)
         self.rds = Rds(now, speed, engine=self.engine)
+        self.rows = Rows(policy, lambda: self._configured(platform.regions.primary))
+        self.folders = Folders(policy, self.client)
         self.eks = Eks(now, speed, on_nodes=lambda cluster, nodes: self.clusters[cluster].set_nodes(nodes))
         self.ec2 = network(policy, self.rds)
         self.ecr = Ecr(now)
@@ -203,7 +217,11 @@ class LocalPlatform:
         platform, account = self.policy.platform, self.policy.platform.account
         database = platform.database
         primary = self.rds.add(
-            database.primary.region, database.primary.instance, account=account, db_name=database.name, multi_az=True
+            database.primary.region,
+            database.primary.instance,
+            account=account,
+            db_name=database.name,
+            **PRIMARY_SETTINGS,
         )
         self.rds.add(
             database.replica.region, database.replica.instance, source=primary, account=account, db_name=database.name
@@ -354,12 +372,13 @@ class LocalPlatform:
         return "ok"
 
     def _configured(self, region: str) -> tuple[str, int]:
-        """The primary region's applications ask their own primary; the standby's what their secret says."""
+        """What the secret of the region's applications says; without one the primary's ask their own database."""
         platform = self.policy.platform
-        if region == platform.regions.primary:
+        if region == platform.regions.primary and platform.primary_secret is None:
             address = self.rds.instance(region, platform.database.primary.instance, platform.account).address
             return address.host, address.port
-        secret = platform.application_secret
+        own = platform.primary_secret if region == platform.regions.primary else None
+        secret = own or platform.application_secret
         held = json.loads(
             self.client("secretsmanager", secret.region).get_secret_value(SecretId=secret.name)["SecretString"]
         )

@@ -117,7 +117,7 @@ class Several(RuleBasedStateMachine):
     def steps(book: Book) -> Iterator[tuple[Incident, Step, Any]]:
         cases = [d.case for d in book.debts if d.case]
         for incident in (*book.incidents.values(), *cases):
-            plan = RULES.plan_of(incident.plan, incident.scenario)
+            plan = RULES.plan_of(incident.plan, incident.scenario, incident.chosen)
             for row in plan.steps:
                 if row.id in incident.steps:
                     yield incident, row, incident.steps[row.id]

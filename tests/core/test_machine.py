@@ -84,6 +84,7 @@ class Incidents(RuleBasedStateMachine):
         self.signals: list[Signal] = []
         self.commands: list[Command] = []
         self.confirmed: set[str] = set()
+        self.acted: set[tuple[str, str, str, datetime]] = set()
         self.world = LittleWorld(before_call=self.check_call, before_message=self.check_message)
         self.worker = Worker(self.world, empty(), RULES)
 
@@ -137,13 +138,18 @@ class Incidents(RuleBasedStateMachine):
         assert not any(covers(b.scope, incident.scope) and b.until > now for b in book.blocks)
         given = record.approval
         yes = given is not None and given.plan == incident.plan and now < given.expires_at
+        if given is not None and record.call is not None:
+            # Once it was acted on, a yes stands for what can be undone; each is known by when it was given.
+            known = (incident.id, step.id, given.plan, given.at)
+            yes = yes or (known in self.acted and given.plan == incident.plan and record.call.reversible)
+            self.acted |= {known} if yes else set()
         automatic = POLICY.scenario(incident.scenario).automatic
         if step.action == "promote-replica" or not step.automatic or book.mode is Mode.APPROVE or automatic == "no":
             assert yes, f"{step.id} needs a person's yes"
             assert given is not None
             assert len(set(given.arns)) >= (1 if given.glass else step.people), f"{step.id} needs proven people"
         assert record.rejected_by is None
-        plan = RULES.plan_of(incident.plan, incident.scenario)
+        plan = RULES.plan_of(incident.plan, incident.scenario, incident.chosen)
         for need in step.needs:
             leaned = incident.step(need)
             assert leaned.state is StepState.DONE

@@ -23,7 +23,7 @@ from chalicelib import names
 from chalicelib.actions.reader import Ports
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.rights import PLACES, kube_rights
-from chalicelib.agents.build import FenceHands, writer
+from chalicelib.agents.build import FenceHands, checker, writer
 from chalicelib.agents.heart import Heart
 from chalicelib.bootstrap import Responder, channels, others
 from chalicelib.channels.contract import Channel
@@ -67,7 +67,7 @@ from drctl.neighbours.sts_token import Unauthorized, Verifier
 from drctl.neighbours.zonal_shift import ZonalShifts
 from drctl.world import deployments, nodes, people, workloads, zones
 from drctl.world.network import network
-from drctl.world.platform import BACKUPS_THERE, STANDBY_NODES
+from drctl.world.platform import BACKUPS_THERE, PRIMARY_SETTINGS, STANDBY_NODES
 from drctl.world.rights import grant
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
 from tests.crash.assume import AssumeRole
@@ -167,7 +167,7 @@ class Platform:
             clock=now,
         )
         self.sts = Sts(people.keys(self.policy), clock=now)
-        self._backups = BackupStore(*(b for r in self.policy.backups.replication for b in (r.source, r.destination)))
+        self.backups = BackupStore(*(b for r in self.policy.backups.replication for b in (r.source, r.destination)))
         self.clusters = {c.name: self._cluster(c) for c in self._rows()}
         self.services = {e.region: self._services(e.region) for e in platform.endpoints}
         self._furnish()
@@ -194,7 +194,7 @@ class Platform:
             kube=KubeClients(aws, rows, now=self.clock.now, transport=self._to_cluster),
             database=cast("DatabaseClients", OutsideDatabase(InMemoryClients(self.engine), self.outside)),
             web=Web({}, OutsideTransport("http", httpx2.MockTransport(self._web), self.outside)),
-            dns=Dns({}, self._name_server),
+            dns=Dns({}, self.name_server),
         )
         hands = Executor(ports=ports, actions=ACTIONS, channels=self._channels(ports))
         tools = Tools(store=store, hands=hands, policy=policy, clock=self.clock, side_by_side=SIDE_BY_SIDE)
@@ -220,6 +220,7 @@ class Platform:
             write=writer(ports, side.region, side.instance),
             hands=FenceHands(self.policy, ports),
             third_answers=lambda: not self.cut_off,
+            check=checker(ports, side.region, side.instance),
         )
 
     def beat(self) -> None:
@@ -260,7 +261,7 @@ class Platform:
             self.clock.now,
             self.policy.speed,
             name=row.name,
-            location=self._backups,
+            location=self.backups,
             bucket=replication.source if is_primary else replication.destination,
             authenticate=partial(self._known, row),
         )
@@ -284,7 +285,7 @@ class Platform:
         sides = database.primary, database.replica
         held = [side.account or account for side in sides]
         primary = self.rds.add(
-            sides[0].region, sides[0].instance, account=held[0], db_name=database.name, multi_az=True
+            sides[0].region, sides[0].instance, account=held[0], db_name=database.name, **PRIMARY_SETTINGS
         )
         zones.furnish(self.policy, self.shifts, primary)
         self.rds.add(sides[1].region, sides[1].instance, source=primary, account=held[1], db_name=database.name)
@@ -363,6 +364,8 @@ class Platform:
         application = platform.application_secret
         where = {application.host_key: host, application.port_key: port}
         self.secrets.add(application.region, application.name, {**user, **where})
+        if own := platform.primary_secret:
+            self.secrets.add(own.region, own.name, {**user, own.host_key: host, own.port_key: port})
         self.secrets.add(region, platform.database.credentials_secret, user)
         for channel in self.policy.notifications.channels:
             if isinstance(channel, PagerDutyChannel):
@@ -380,7 +383,7 @@ class Platform:
                 )
         return built
 
-    def _name_server(self, host: str, port: int, query: bytes, over_tcp: bool) -> bytes:
+    def name_server(self, host: str, port: int, query: bytes, over_tcp: bool) -> bytes:
         return self.outside.call(
             "dns", lambda: self.traffic.name_server(host, port, query, over_tcp), lambda: TimeoutError("it was lost")
         )
@@ -420,11 +423,12 @@ class Platform:
 
     def _configured(self, region: str) -> tuple[str, int]:
         platform = self.policy.platform
-        if region == platform.regions.primary:
+        if region == platform.regions.primary and platform.primary_secret is None:
             side = platform.database.primary
             address = self.rds.instance(region, side.instance, side.account or platform.account).address
             return address.host, address.port
-        secret = platform.application_secret
+        own = platform.primary_secret if region == platform.regions.primary else None
+        secret = own or platform.application_secret
         held = self.secrets.value(secret.region, secret.name)
         return str(held[secret.host_key]), int(held[secret.port_key])
 

@@ -31,6 +31,11 @@ NAMES = (
     "terraform-state-restored",
     "fence-acl",
     "fence-primary",
+    "restore-point",
+    "restore-instance",
+    "integrity-check",
+    "point-restored",
+    "velero-missing",
     "open-primary",
     "replica-caught-up",
     "velero-restore",
@@ -44,6 +49,13 @@ NAMES = (
     "s3-count",
     "s3-restore",
     "person",
+    "marker-left",
+    "dump-found",
+    "dump-restored",
+    "secrets-pointed",
+    "verify-outage-write",
+    "record-moved",
+    "verify-move",
 )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from drctl.world import sight
 from drctl.world.breaks import Breaks
+from drctl.world.folders import Folders
 from tests.actions.stage import POLICY
 from tests.actions.test_failures import Primary
 
@@ -112,3 +114,41 @@ def test_a_zone_with_one_node_is_not_told_of_for_that_is_a_node_s_failure(primar
     primary.move(60)
     assert "ZoneReadyNodesPercent/us-east-1c" not in sight.seen(primary.api)
     assert sight.seen(primary.api)["cluster_failed_node_count"] == 1.0
+
+
+class Deleted(Folders):
+    """Three objects in memory."""
+
+    def __init__(self) -> None:
+        self.there = ["b/a/1", "b/a/2", "b/a/3"]
+
+    @property
+    def default(self) -> str:
+        return "b/a/"
+
+    def delete(self, folder: str) -> tuple[int, Callable[[], None]]:
+        gone, self.there = self.there, []
+        if not gone:
+            raise ValueError(f"there is nothing below {folder!r}")
+        return len(gone), lambda: self.there.extend(gone)
+
+
+def test_a_deletion_takes_workloads_and_objects_and_is_counted(primary: Primary) -> None:
+    folders = Deleted()
+    breaks = Breaks(POLICY, primary.api, primary.ec2, primary.rds, folders=folders)
+    assert breaks.seen() == {"DeletedObjects": 0.0}
+    with pytest.raises(ValueError, match="namespace is 'absent', allowed are edge, ml"):
+        breaks.add(1, {"kind": "deletion", "namespace": "absent"})
+    assert folders.there
+    made = breaks.add(2, {"kind": "deletion", "namespace": "cache"})
+    assert made.what == "b/a/"
+    assert not primary.api.ready_deployment("cache", "redis")
+    assert breaks.seen()["DeletedObjects"] >= 4.0
+    breaks.clear()
+    assert len(folders.there) == 3
+
+
+@pytest.mark.parametrize("kind", ["data", "deletion"])
+def test_what_is_not_there_cannot_be_broken(breaks: Breaks, kind: str) -> None:
+    with pytest.raises(ValueError, match=r"there (is no database|are no buckets) here"):
+        breaks.add(1, {"kind": kind})

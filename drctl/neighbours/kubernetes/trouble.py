@@ -44,6 +44,18 @@ class Trouble:
             self._cluster.advance()
             return len(pods)
 
+    def delete_workloads(self, namespace: str) -> int:
+        """Somebody deleted what runs in a namespace and how it is reached: its Deployments and Services, and by them
+        their pods. What holds their data stays. How many objects that were.
+        """
+        with self.turn:
+            self._cluster.advance()
+            gone = [(k, o) for k in ("deployments.apps", "services") for o in self._cluster.every_object(k, namespace)]
+            for key, obj in gone:
+                self._cluster.remove(by_key(key), obj)
+            self._cluster.advance()
+            return len(gone)
+
     def lose_node(self, name: str) -> None:
         """A node's kubelet falls silent. KeyError when there is none."""
         with self.turn:

@@ -35,6 +35,7 @@ from drctl.neighbours.rds.instance import (
     Phase,
     Snapshot,
     Stage,
+    backed_up,
 )
 
 VERSION: Final = "18.1"
@@ -124,6 +125,11 @@ class Rds:
                 break
             instance = self._instances[number]
             self._end(instance, instance.stages.pop(0))
+
+    def instances(self) -> list[Instance]:
+        """All there are, in the order in which they were made."""
+        self.settle()
+        return list(self._instances)
 
     def instance(self, region: str, identifier: str, account: str = DEFAULT_ACCOUNT) -> Instance:
         """The instance as it is now, or AwsError DBInstanceNotFound."""
@@ -245,9 +251,27 @@ class Rds:
         if source.backup_retention == 0:
             raise AwsError("PointInTimeRestoreNotEnabled", f"{source.identifier} has no automated backups.")
         latest = source.latest_restorable_at(self.clock(), self.speed)
-        at = rules.restore_time(params, source, latest)
-        made = self._make(region, account, identifier, RESTORATION, restored=(source, at), **rules.settings(params))
+        earliest = source.earliest_restorable_at(self.clock(), self.speed)
+        at = rules.restore_time(params, source, earliest, latest)
+        wanted = rules.settings(params)
+        rules.refuse_unknown_groups(wanted, self._in(region, account))
+        if "backup_retention" in wanted:
+            rules.retention(wanted["backup_retention"], source)
+        # Of the source's retention: it "uses the existing setting"; of groups and zones, the defaults (*api*).
+        wanted = {"backup_retention": source.backup_retention} | wanted
+        phases = [p for p in RESTORATION if p.status != "backing-up" or wanted["backup_retention"]]
+        made = self._make(region, account, identifier, phases, restored=(source, at), **wanted)
         return {"DBInstance": self._shown(made)}
+
+    def describe_db_instance_automated_backups(
+        self, region: str, account: str, params: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """DescribeDBInstanceAutomatedBackups by instance or resource id, or all; only what has backups. None of a
+        deleted instance is retained here.
+        """
+        self.settle()
+        kept = rules.backed_up(params, self._in(region, account))
+        return {"DBInstanceAutomatedBackups": [backed_up(i, self.clock(), self.speed) for i in kept]}
 
     def modify_db_instance(self, region: str, account: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """ModifyDBInstance. Without `ApplyImmediately` most settings wait in PendingModifiedValues for the maintenance
