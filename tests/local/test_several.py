@@ -5,12 +5,14 @@ the other is held and says for whom, in drctl as on the timeline, and both end r
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from chalicelib.core.book import Incident, StepState
+from chalicelib.core.happened import Approve, Said
+from chalicelib.intake import codec
 from tests.local.stage import Stage, eventually, up
 
 # A whole case of some minutes: `make test-long` runs it, `make test` does not.
@@ -32,7 +34,7 @@ def one(stage: Stage, scope: str, step: str, *states: StepState) -> Incident | N
     return next((i for i in stage.open() if i.scope == scope and i.step(step).state in states), None)
 
 
-def yes(stage: Stage, scope: str, step: str) -> None:
+def approve(stage: Stage, scope: str, step: str) -> None:
     asking = eventually(lambda: one(stage, scope, step, StepState.ASKING), within=180, what=f"{step} asks")
     stage.say("approve", incident=asking.id, step=step, plan=asking.plan, id=f"yes-{step}", note="I looked at it")
 
@@ -51,9 +53,12 @@ def test_of_two_breaks_at_once_one_is_held_and_says_for_whom_and_both_end_recove
         eventually(lambda where=where: one(stage, *where, StepState.ASKING), within=240, what=f"{where[1]} asks")  # type: ignore[misc] # a lambda's default
         for where in asked
     )
-    # Two people say yes at the same time; whichever is heard first, the other one's move is held.
-    with ThreadPoolExecutor(2) as both:
-        list(both.map(lambda where: yes(stage, *where), asked))
+    # Both yeses lie in the inbox when the desk looks at it next: one of two moves is then decided upon first.
+    arn = next(p.principals[0] for p in stage.policy.people.people if p.name == "ana")
+    for number, (incident, step) in enumerate(((deployment, "rollback"), (configuration, "revision"))):
+        said = Said(id=f"yes-{number}", by="ana", at=datetime.now(UTC), note="I looked at it", arn=arn)
+        yes = Approve(said=said, incident=incident.id, plan=incident.plan, step=step)
+        stage.store.put_inbox(codec.key(yes), codec.dump(yes))
     held = eventually(
         lambda: waiting(stage, configuration, deployment) or waiting(stage, deployment, configuration),
         within=120,
@@ -62,7 +67,7 @@ def test_of_two_breaks_at_once_one_is_held_and_says_for_whom_and_both_end_recove
     assert "to let go of applications of cluster neurectomy-use1" in held[0]
     stage.say("set-mode", mode="automatic", id="go-on")
     for step in ("secrets", "terraform-state"):
-        yes(stage, CONFIGURATION, step)
+        approve(stage, CONFIGURATION, step)
     for scope in (DEPLOYMENTS, CONFIGURATION):
         closed = eventually(lambda scope=scope: stage.archive(scope), within=300, what=f"the end of {scope}")  # type: ignore[misc] # a lambda's default
         assert closed.ending == "recovered"
