@@ -41,6 +41,8 @@ from chalicelib.core.happened import (
     Command,
     Declare,
     Escalate,
+    GiveWay,
+    KeepSwitch,
     Pause,
     Raise,
     Reject,
@@ -58,7 +60,7 @@ from chalicelib.core.notices import owed
 from chalicelib.core.plan import Rules
 from chalicelib.core.sending import lapsed, under_way
 from chalicelib.core.states import Event, IncidentState
-from chalicelib.core.switch import SwitchSeen, seen
+from chalicelib.core.switch import SwitchSeen, forgotten, seen
 from chalicelib.policy.scenarios import ScopeKind
 from chalicelib.policy.signals import Rule
 
@@ -86,6 +88,8 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             | Pause()
             | Resume()
             | SetMode()
+            | GiveWay()
+            | KeepSwitch()
             | Status()
         ):
             book = fold_command(book, happened, rules=rules, now=now)
@@ -200,6 +204,7 @@ def _follows(book: Book, rules: Rules, now: datetime) -> Book:
         book = settle(book, incident_id, its, now)
         if book.incidents[incident_id].ending == "recovered":
             book = left_at_the_end(book, incident_id, its, now)
+    book = forgotten(book, rules, now)
     return findings.without_told(paid(book, now), rules)
 
 
@@ -243,7 +248,9 @@ def _weigh(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
             case waiting.Waits(because=because):
                 return _held(book, book.incidents[incident_id], "waiting", because, now)
             case waiting.Goes(because=because):
-                return confirmed(book, incident_id, "; ".join(filter(None, (evidence.sentence(found), because))), now)
+                return confirmed(
+                    book, incident_id, "; ".join(filter(None, (evidence.sentence(found), because))), rules, now
+                )
     if good_since and now - good_since >= rule.clear_after and not incident.moved:
         return _cleared(book, incident, evidence.sentence(found), rules, now)
     return book
