@@ -66,8 +66,7 @@ def test_of_two_breaks_at_once_one_is_held_and_says_for_whom_and_both_end_recove
     )
     assert "to let go of applications of cluster neurectomy-use1" in held[0]
     stage.say("set-mode", mode="automatic", id="go-on")
-    for step in ("secrets", "terraform-state"):
-        approve(stage, CONFIGURATION, step)
+    approve(stage, CONFIGURATION, "secrets")
     for scope in (DEPLOYMENTS, CONFIGURATION):
         closed = eventually(lambda scope=scope: stage.archive(scope), within=300, what=f"the end of {scope}")  # type: ignore[misc] # a lambda's default
         assert closed.ending == "recovered"
