@@ -7,17 +7,20 @@ that no action declared is refused here, before IAM would refuse it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from chalicelib.actions.contract import Action, AwsOp, KubeOp, Target
 from chalicelib.actions.reader import LiveReader, Ports, UndeclaredError
 from chalicelib.actions.switches import position
+from chalicelib.actions.vault_copied import LOOKS, newest_copy
 from chalicelib.channels.contract import Channel
-from chalicelib.clients import aws, kubernetes, s3_versions
+from chalicelib.clients import aws, kubernetes, s3_versions, vault_copies
+from chalicelib.core.airgap_calls import COPY_SPAN, WRITE_MANIFEST
 from chalicelib.core.book import Incident
+from chalicelib.core.copies import Seen
 from chalicelib.core.happened import Signal
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Call, Doubtful, Next, NoData, Outcome, Refused
@@ -26,6 +29,13 @@ from chalicelib.core.restoring import RESTORE
 from chalicelib.core.switch import Found
 from chalicelib.intake.states import from_described
 from chalicelib.policy import Policy
+
+VAULT_CALLS: Final = (("s3", COPY_SPAN), ("s3", WRITE_MANIFEST))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
 
 # Without them CloudWatch answers with metric alarms only.
 ALARM_TYPES: Final = ["MetricAlarm", "CompositeAlarm"]
@@ -38,6 +48,7 @@ class Executor:
     ports: Ports
     actions: Mapping[str, Action]
     channels: Mapping[str, Channel]
+    now: Callable[[], datetime] = _now
 
     def look(self, step: Step, incident: Incident, policy: Policy, now: datetime) -> Next:
         """The step's action observes through a reader that holds only what it declared, and says what is missing."""
@@ -46,9 +57,19 @@ class Executor:
         facts = action.observe(target, policy, LiveReader(self.ports, action.reads))
         return action.next(target, policy, facts, now)
 
+    def look_at(self, action: str, target: Target, policy: Policy, now: datetime) -> Next:
+        """The same for what no incident is about: the keeper's work."""
+        by = self.actions[action]
+        return by.next(target, policy, by.observe(target, policy, LiveReader(self.ports, by.reads)), now)
+
     def switch(self, policy: Policy) -> Found:
         """Asks the traffic switch where it stands, through a reader that holds only what that takes."""
         return position.found(policy, LiveReader(self.ports, position.READS))
+
+    def copies(self, policy: Policy) -> Mapping[str, Seen]:
+        """Asks each vault for its newest whole air-gapped copy, through a reader that can only look."""
+        airgap, reader = policy.backups.airgap, LiveReader(self.ports, LOOKS)
+        return {row.name: newest_copy(reader, row.name) for row in airgap.vaults} if airgap else {}
 
     def make(self, call: Call) -> Outcome:
         """Makes one call, once."""
@@ -109,6 +130,8 @@ class Executor:
     def _aws(self, call: Call) -> Outcome:
         if (call.service, call.operation) == ("s3", RESTORE):
             return s3_versions.restore(self.ports.aws, call)
+        if (call.service, call.operation) in VAULT_CALLS:
+            return vault_copies.make(self.ports.aws, self.ports.vaults, call, now=self.now())
         params = dict(call.params)
         if "merge" in params:
             merged = self._merged(call.region, params)

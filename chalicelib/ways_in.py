@@ -93,6 +93,14 @@ def look(responder: Responder, what: object) -> Mapping[str, Any]:
     }
 
 
+def keep(responder: Responder, event: object, *, until: datetime) -> Mapping[str, str]:
+    """Carries the air-gapped copies on; `{"begin": true}` begins a new one, however young the newest is."""
+    if responder.keeper is None:
+        return {"airgap": "nobody keeps copies here"}
+    begin = isinstance(event, Mapping) and event.get("begin") is True
+    return responder.keeper.work(until=until, begin=begin)
+
+
 def _reply(responder: Responder, command_id: str) -> Reply | None:
     body = responder.store.read_book().body
     if body is None:

@@ -15,7 +15,9 @@ from typing import Any, ClassVar, Final, Literal, Protocol
 from chalicelib.core.outcome import Next, NoData, Refused
 from chalicelib.policy import Policy
 
-Where = Literal["standby", "primary"]
+Where = Literal["standby", "primary", "tertiary"]
+VAULT_BUCKETS: Final = "{vault_buckets}"
+"""The resource of an `AwsOp` that looks at the vaults of air-gapped copies: whoever declares it may be shown them."""
 NOT_SERVED: Final = "NotServed"
 """The code of a Refused when a cluster has no such group, version or resource at all."""
 
@@ -140,6 +142,14 @@ class Reader(Protocol):
         as a list. Refused on 401 and 403 (`code` is the Status reason, `Forbidden`), and when the cluster does not
         serve `resource` (`code` is NOT_SERVED).
         """
+        ...
+
+    def vault_top(self, vault: str, prefix: str) -> Sequence[str] | Refused | NoData:
+        """The names right below a prefix of a vault, and its folders, which end with a slash."""
+        ...
+
+    def vault_document(self, vault: str, name: str) -> str | Refused | NoData | None:
+        """A text that stands in a vault; None when there is none of that name."""
         ...
 
     def http(self, url: str, *, timeout_s: float = 3.0) -> Answer | NoData:

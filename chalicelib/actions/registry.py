@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from chalicelib.actions.contract import Action
+from chalicelib.actions.database_dumped import DatabaseDumped
 from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.fence_primary import FencePrimary
 from chalicelib.actions.node_capacity import NodeCapacity
@@ -19,6 +20,7 @@ from chalicelib.actions.replica_caught_up import ReplicaCaughtUp
 from chalicelib.actions.s3_count import S3Count
 from chalicelib.actions.s3_restore import S3Restore
 from chalicelib.actions.switch_traffic import SwitchTraffic
+from chalicelib.actions.vault_copied import VaultCopied
 from chalicelib.actions.velero_location import LocationReadOnly
 from chalicelib.actions.velero_restore import VeleroRestore
 from chalicelib.actions.velero_rewrites import VeleroRewrites
@@ -54,5 +56,9 @@ ACTIONS: Final[Mapping[str, Action]] = {
         NodesReplaced(),
         VolumesAttached(),
         Person(),
+        DatabaseDumped(),
+        VaultCopied(),
     )
 }
+AIRGAP: Final = (DatabaseDumped.name, VaultCopied.name)
+"""Those that no incident needs: the keeper of air-gapped copies takes them by the clock."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from chalicelib.actions.contract import Action, KubeOp, Where
-from chalicelib.actions.registry import ACTIONS
+from chalicelib.actions.registry import ACTIONS, AIRGAP
 from chalicelib.policy import Policy
 
 PLACES: Final[tuple[Where, ...]] = ("primary", "standby")
@@ -45,8 +45,9 @@ def kube_rights(policy: Policy, place: Where, actions: Mapping[str, Action] = AC
 
 
 def used(policy: Policy, actions: Mapping[str, Action] = ACTIONS) -> tuple[Action, ...]:
-    """The actions that a runbook names: nobody needs the rights of the others."""
+    """The actions that a runbook names, and the air gap's where policy has one: nobody needs the others' rights."""
     named = {step.action for runbook in policy.runbooks.runbooks for step in runbook.steps}
+    named |= set(AIRGAP) if policy.backups.airgap else set()
     return tuple(action for name, action in actions.items() if name in named)
 
 

@@ -38,6 +38,7 @@ _KINDS: Final = {
     "velero.io/v1 schedules": "Schedule",
     "velero.io/v1 backupstoragelocations": "BackupStorageLocation",
     "apps/v1 deployments": "Deployment",
+    "batch/v1 jobs": "Job",
     "v1 nodes": "Node",
     "v1 pods": "Pod",
     "v1 configmaps": "ConfigMap",

@@ -220,6 +220,18 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CopySight:
+    """What was last seen of one vault of air-gapped copies: its newest whole copy ('' for none), since when it is
+    looked at, and why the newest look brought nothing ('' when it did).
+    """
+
+    at: datetime
+    newest: str
+    since: datetime
+    silent: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """What was last seen of the traffic switch, and since when it is seen so; `at` is when the newest look began.
 
@@ -274,6 +286,7 @@ class Book:
     history: tuple[PublicIncident, ...] = ()
     findings: Mapping[str, Finding] = field(default_factory=dict)
     switch: Sight | None = None
+    copies: Mapping[str, CopySight] = field(default_factory=dict)
 
     def incident_at(self, scope: str) -> Incident | None:
         """The open incident whose scope is `scope` or an ancestor of it, a closing one excepted."""

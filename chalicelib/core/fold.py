@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from chalicelib.core import evidence, findings
+from chalicelib.core import copies, evidence, findings
 from chalicelib.core.answers import (
     AlarmsAsked,
     Answer,
@@ -29,6 +29,7 @@ from chalicelib.core.answers import (
 )
 from chalicelib.core.book import Book, Incident, StepState, Watermark, covers
 from chalicelib.core.commands import fold_command
+from chalicelib.core.copies import CopiesSeen
 from chalicelib.core.debts import left_at_the_end, overdue, paid
 from chalicelib.core.happened import (
     Abort,
@@ -60,7 +61,7 @@ from chalicelib.core.switch import SwitchSeen, seen
 from chalicelib.policy.scenarios import ScopeKind
 from chalicelib.policy.signals import Rule
 
-Happened = Signal | Command | Answer | SwitchSeen | Tick
+Happened = Signal | Command | Answer | SwitchSeen | CopiesSeen | Tick
 
 
 def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book:
@@ -103,6 +104,8 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             book = fold_answer(book, happened, rules=rules, now=now)
         case SwitchSeen():
             book = seen(book, happened, rules, now)
+        case CopiesSeen():
+            book = copies.seen(book, happened, rules, now)
         case Tick():
             book = findings.lapse(_lapse(book, rules, now), rules, now)
         case _:

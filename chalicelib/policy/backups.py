@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from chalicelib.policy.airgap import AirGap
 from chalicelib.policy.base import Duration, Name, Row
 from chalicelib.policy.platform import Region
 
@@ -68,3 +69,4 @@ class Backups(Row):
     replication: tuple[BucketReplication, ...]
     rpo: Duration = Field(description="how old the newest good backup may be when it is restored")
     restorable: tuple[Restorable, ...] = ()
+    airgap: AirGap | None = Field(default=None, description="copies that nobody who holds the platform can delete")

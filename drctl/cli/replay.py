@@ -17,6 +17,7 @@ from chalicelib.core.fold import fold
 from chalicelib.core.happened import Signal, Tick, Unreadable
 from chalicelib.core.plan import Rules
 from chalicelib.core.states import IncidentState
+from chalicelib.core.copies import LookAtCopies
 from chalicelib.core.switch import LookAtSwitch
 from chalicelib.intake import alarms
 from chalicelib.policy import Policy
@@ -113,8 +114,8 @@ def lines(book: Book, rules: Rules, at: datetime, *, quiet: str) -> Iterator[dic
             "work": [],
         }
         return
-    # Replayed events say nothing of where the switch stands.
-    work = [w for w in due(book, rules=rules, now=at) if not isinstance(w, LookAtSwitch)]
+    # Replayed events say nothing of where the switch stands, and of copies.
+    work = [w for w in due(book, rules=rules, now=at) if not isinstance(w, LookAtSwitch | LookAtCopies)]
     for incident in book.incidents.values():
         yield {
             "at": at.isoformat(),

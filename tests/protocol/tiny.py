@@ -126,6 +126,9 @@ class TinyHands:
     def look(self, step: Step, incident: Incident, policy: Policy, now: datetime) -> Next:  # noqa: ARG002  # the port's signature
         return seen(incident.id, step.id, there=self.effects[incident.id, step.id] > 0)
 
+    def copies(self, policy: Policy) -> dict[str, str]:  # noqa: ARG002  # the port's signature
+        return {}
+
     def switch(self, policy: Policy) -> Found:  # noqa: ARG002  # the port's signature
         raise AssertionError("a visit that does not linger begins nothing beside its rounds")
 

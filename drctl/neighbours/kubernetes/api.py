@@ -21,6 +21,7 @@ from urllib.parse import unquote
 from drctl.neighbours.kubernetes import kinds, native, reviews
 from drctl.neighbours.kubernetes.asking import Address, Asking, address
 from drctl.neighbours.kubernetes.deletes import Deletes
+from drctl.neighbours.kubernetes.jobs import Jobs
 from drctl.neighbours.kubernetes.karpenter import Karpenter
 from drctl.neighbours.kubernetes.namespaces import Namespaces
 from drctl.neighbours.kubernetes.nodes import Nodes
@@ -70,6 +71,7 @@ class KubeApi:
     `clock` gives aware UTC; `speed` divides every delay. `location` is the object storage, shared with other clusters;
     the BackupStorageLocation `default` points at `prefix` in its first bucket, or in `bucket`. `authenticate` turns a
     bearer token into a user, None for a bad one. `grants` are RBAC rules besides the Role objects in the cluster.
+    `home` is another BackupStorageLocation (its name and spec) in the place of `default`: another cloud's.
     `velero` is "1.18", or "1.16" as recorded. `reachable` is for whoever serves this over a wire: while it is False
     they close the connection without an answer. `url` is where `/_object/` is served: it begins the URL of downloads.
     """
@@ -90,6 +92,7 @@ class KubeApi:
         pods_per_node: int = 8,
         nodes: int = 0,
         url: str = "",
+        home: Mapping[str, Any] | None = None,
     ) -> None:
         self.name = name
         self.reachable = True
@@ -103,7 +106,9 @@ class KubeApi:
         self.nodes = Nodes(self.cluster)
         self.volumes = Volumes(self.cluster)
         self.karpenter = Karpenter(self.cluster)
+        self.jobs = Jobs(self.cluster)
         self.workloads.mounted = self.volumes.mounted
+        self.workloads.jobs = self.jobs
         self.nodes.on_unknown = self.karpenter.gone
         self.trouble = Trouble(self.cluster, self.workloads, self.nodes, self.karpenter)
         self.backups = Backups(self.velero)
@@ -114,6 +119,7 @@ class KubeApi:
             self.nodes,
             self.volumes,
             self.karpenter,
+            self.jobs,
             Locations(self.velero),
             self.backups,
             self.restores,
@@ -135,7 +141,9 @@ class KubeApi:
         }
         if read_only:
             spec["accessMode"] = "ReadOnly"
-        place = {"name": "default", "namespace": "velero"}
+        if home:
+            spec = {"default": True, **home["spec"]}
+        place = {"name": home["name"] if home else "default", "namespace": "velero"}
         kind = {"apiVersion": "velero.io/v1", "kind": "BackupStorageLocation"}
         seed(self, [{**kind, "metadata": place, "spec": spec}])
         self.set_nodes(nodes)
