@@ -39,7 +39,9 @@ def check(policy: Policy, kube: KubeClients) -> tuple[Checked, ...]:
     for place in PLACES:
         cluster, silent = policy.platform.cluster(place).name, None
         for right in kube_rights(policy, place):
-            asked = {"verb": right.verb, "group": right.group, "resource": right.resource, "namespace": right.namespace}
+            resource, _, subresource = right.resource.partition("/")
+            asked = {"verb": right.verb, "group": right.group, "resource": resource, "namespace": right.namespace}
+            asked |= {"subresource": subresource} if subresource else {}
             said = silent or may(kube, cluster, asked)
             if isinstance(said, Refused | NoData):
                 silent = said

@@ -147,7 +147,7 @@ def _contents(backup: str, policy: Policy, reader: Reader) -> Objects | NoData:
     answer = reader.aws("s3", cluster.region, "get_object", Bucket=storage["bucket"], Key=key)
     if isinstance(answer, Refused | NoData):
         return NoData(because=f"s3://{storage['bucket']}/{key}: {answer.because}")
-    return tuple(unpacked(answer["Body"].read()))
+    return tuple(unpacked(answer["Body"]))
 
 
 def unpacked(content: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:

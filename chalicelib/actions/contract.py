@@ -50,7 +50,8 @@ class KubeOp:
     """A Kubernetes request, e.g. `KubeOp(verb="create", group="velero.io", resource="restores")`.
 
     `within` is where its objects lie: `velero`, the namespace of Velero; `workloads`, those of the platform's
-    services; `cluster`, in none. Left out, it follows from the resource (`rights.py`).
+    services; `argocd`, those of their Applications; `dumps`, the namespace of the database's dumps; `cluster`,
+    in none. Left out, it follows from the resource (`rights.py`).
     """
 
     verb: Literal["get", "list", "create", "patch", "delete"]
@@ -58,7 +59,7 @@ class KubeOp:
     resource: str
     version: str = "v1"
     where: Where = "standby"
-    within: Literal["velero", "workloads", "cluster"] | None = None
+    within: Literal["velero", "workloads", "cluster", "argocd", "dumps"] | None = None
 
     @property
     def named(self) -> str:

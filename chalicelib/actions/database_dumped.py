@@ -21,7 +21,7 @@ from chalicelib.actions import jobs
 from chalicelib.actions.contract import AwsOp, KubeOp, Op, Reader, Target
 from chalicelib.actions.jobs import Job
 from chalicelib.core.airgap import dumped_at
-from chalicelib.core.outcome import Act, Done, Next, NoData, Refused, Stuck, Wait
+from chalicelib.core.outcome import Act, Call, Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
 from chalicelib.policy.airgap import AirGap, DumpJob
 
@@ -74,26 +74,23 @@ class DatabaseDumped:
                 return Wait(because=f"{because}; {again}", again_in=AGAIN)
             case Refused(because=because, code=code):
                 return Stuck(because=f"{because} ({code})")
-            case Dumps(at=at) if at is not None and now - at < dump.every:
-                return Done(because=f"the newest dump is {facts.newest}, {policy.real(now - at)} old")
-            case Dumps(job=None):
-                age = f", the newest is {policy.real(now - facts.at)} old" if facts.at else " and there is none"
-                return Act(
-                    because=f"a dump of the database is due every {policy.real(dump.every)}{age}",
-                    call=self._call(target, policy, dump),
-                )
-            case Dumps(job=Job(complete=True, said=said, name=name)):
-                return Wait(
-                    because=f"Job {name!r} says it has made {said!r}, which is not listed yet; {again}", again_in=AGAIN
-                )
-            case Dumps(job=Job(failed=failed, said=said, name=name)) if failed:
-                why = f", its pod says: {said}" if said else ""
-                return Stuck(because=f"Job {name!r} failed ({failed}){why}; the next period's Job tries again")
-            case Dumps(job=job):
-                return Wait(because=f"Job {job.name!r} dumps the database; {again}", again_in=AGAIN)
+        if facts.at is not None and now - facts.at < dump.every:
+            return Done(because=f"the newest dump is {facts.newest}, {policy.real(now - facts.at)} old")
+        job = facts.job
+        if job is None:
+            age = f", the newest is {policy.real(now - facts.at)} old" if facts.at else " and there is none"
+            because = f"a dump of the database is due every {policy.real(dump.every)}{age}"
+            return Act(because=because, call=self._call(target, policy, dump))
+        if job.complete:
+            because = f"Job {job.name!r} says it has made {job.said!r}, which is not listed yet; {again}"
+            return Wait(because=because, again_in=AGAIN)
+        if job.failed:
+            why = f", its pod says: {job.said}" if job.said else ""
+            return Stuck(because=f"Job {job.name!r} failed ({job.failed}){why}; the next period's Job tries again")
+        return Wait(because=f"Job {job.name!r} dumps the database; {again}", again_in=AGAIN)
 
     @staticmethod
-    def _call(target: Target, policy: Policy, dump: DumpJob) -> Any:
+    def _call(target: Target, policy: Policy, dump: DumpJob) -> Call:
         limit = max(1, round(dump.within.total_seconds()))
         call = jobs.made(
             *(_aimed(target, dump), policy, dump.namespace, PART, _pod(policy, dump)),
@@ -114,8 +111,8 @@ def airgap_of(policy: Policy) -> AirGap:
 
 def newest_dump(reader: Reader, dump: DumpJob, policy: Policy) -> str | Refused | NoData:
     """The key of the newest dump, '' when there is none. Names of one platform's dumps sort by their moment."""
-    prefix, asked = f"{policy.platform.name}-", {}
-    newest = ""
+    prefix, newest = f"{policy.platform.name}-", ""
+    asked: dict[str, str] = {}
     while True:
         page = reader.aws("s3", dump.region, "list_objects_v2", Bucket=dump.bucket, Prefix=prefix, **asked)
         if isinstance(page, Refused | NoData):

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from chalicelib.actions.application_rolled_back import ApplicationRolledBack
+from chalicelib.actions.auto_sync import AutoSyncGivenBack
+from chalicelib.actions.canary_aborted import CanaryAborted
 from chalicelib.actions.contract import Action
 from chalicelib.actions.database_dumped import DatabaseDumped
 from chalicelib.actions.fence_acl import FenceAcl
@@ -19,7 +22,9 @@ from chalicelib.actions.promote_replica import PromoteReplica
 from chalicelib.actions.replica_caught_up import ReplicaCaughtUp
 from chalicelib.actions.s3_count import S3Count
 from chalicelib.actions.s3_restore import S3Restore
+from chalicelib.actions.secrets_refreshed import SecretsRefreshed
 from chalicelib.actions.switch_traffic import SwitchTraffic
+from chalicelib.actions.terraform_state import TerraformStateRestored
 from chalicelib.actions.vault_copied import VaultCopied
 from chalicelib.actions.velero_location import LocationReadOnly
 from chalicelib.actions.velero_restore import VeleroRestore
@@ -55,6 +60,11 @@ ACTIONS: Final[Mapping[str, Action]] = {
         PodsRecovered(),
         NodesReplaced(),
         VolumesAttached(),
+        CanaryAborted(),
+        ApplicationRolledBack(),
+        AutoSyncGivenBack(),
+        SecretsRefreshed(),
+        TerraformStateRestored(),
         Person(),
         DatabaseDumped(),
         VaultCopied(),

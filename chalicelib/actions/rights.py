@@ -1,7 +1,8 @@
 """The rights that the declared operations need in each cluster: what RBAC is generated from, and what is asked for.
 
-Objects of Velero lie in its namespace, so a right to them is one of that namespace. Workloads lie in namespaces that a
-restore creates, so before the disaster there is nothing that a Role could stand in: a right to them is the cluster's.
+Objects of Velero and of Argo CD lie in their namespaces, so a right to them is one of that namespace. Workloads lie in
+namespaces that a restore creates, so before the disaster there is nothing that a Role could stand in: a right to them
+is the cluster's.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ def kube_rights(policy: Policy, place: Where, actions: Mapping[str, Action] = AC
     """Every right that the responder needs in the cluster of a place, in order."""
     namespace = policy.platform.cluster(place).velero_namespace
     ops = _declared(policy, place, actions)
-    found = {KubeRight(namespace if _within(op) == "velero" else "", op.group, op.resource, op.verb) for op in ops}
+    airgap = policy.backups.airgap
+    places: dict[str, tuple[str, ...]] = {"velero": (namespace,), "argocd": policy.services.application_namespaces}
+    places["dumps"] = (airgap.dump.namespace,) if airgap else ()
+    found = {KubeRight(where, op.group, op.resource, op.verb) for op in ops for where in places.get(_within(op), ("",))}
     return tuple(sorted(found))
 
 
@@ -65,7 +69,7 @@ def _kube(*declared: Iterable[object]) -> Iterator[KubeOp]:
     return (op for ops in declared for op in ops if isinstance(op, KubeOp))
 
 
-def _within(op: KubeOp) -> Literal["velero", "workloads", "cluster"]:
+def _within(op: KubeOp) -> Literal["velero", "workloads", "cluster", "argocd", "dumps"]:
     if op.within is not None:
         return op.within
     if op.group == VELERO:

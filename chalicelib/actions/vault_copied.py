@@ -129,8 +129,10 @@ class VaultCopied:
                 because = f"vault {vault!r}: part {part.number} ({part.set}) of {on.copy.id} is recorded"
                 return Wait(because=because, again_in=AT_ONCE, facts=on.facts())
             case Under(progress=progress, absent=absent) if absent:
-                because = f"vault {vault!r}: {progress.copy.id} is given up, {absent}; the next one begins anew"
-                return Wait(because=because, again_in=AT_ONCE)
+                because = (
+                    f"vault {vault!r}: {progress.copy.id} is given up, {absent}; another begins with the next look"
+                )
+                return Wait(because=because, again_in=LATER)
             case Under(progress=progress, stretch=Stretch() as stretch):
                 number = progress.number
                 return Act(

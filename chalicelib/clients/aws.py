@@ -180,6 +180,9 @@ def read(
         return replace(client, because=f"{service} {operation} in {region}: {client.because}")
     try:
         answer: Mapping[str, Any] = getattr(client, operation)(**params)
+        if hasattr(answer.get("Body"), "read"):
+            # What was not read to its end was not answered.
+            answer = {**answer, "Body": answer["Body"].read()}
     except ClientError as error:
         code, text = _said(error)
         because = f"{service} {operation} in {region}: {text}"

@@ -51,9 +51,13 @@ _KINDS: Final = {
     "storage.k8s.io/v1 volumeattachments": "VolumeAttachment",
     "karpenter.sh/v1 nodeclaims": "NodeClaim",
     "karpenter.sh/v1 nodepools": "NodePool",
+    "argoproj.io/v1alpha1 applications": "Application",
+    "argoproj.io/v1alpha1 rollouts": "Rollout",
+    "external-secrets.io/v1 externalsecrets": "ExternalSecret",
     "authorization.k8s.io/v1 selfsubjectaccessreviews": "SelfSubjectAccessReview",
 }
 _REGISTERING: Final = Lock()
+STATUS: Final = "/status"
 _REVIEWS: Final = "authorization.k8s.io/v1 selfsubjectaccessreviews"
 _CLUSTER_WIDE: Final = frozenset(
     {
@@ -233,13 +237,16 @@ def _read_failed(cluster: str, resource: str, error: ApiError) -> Refused | NoDa
 
 
 def change(clients: KubeClients, cluster: str, operation: str, params: Mapping[str, Any], *, until: str) -> Outcome:
-    """One write: `operation` is `create|patch|delete <apiVersion> <plural>`, `params` name, namespace and body."""
+    """One write: `operation` is `create|patch|delete <apiVersion> <plural>`, `params` name, namespace and body. After
+    the plural may stand `/status`: then that is what is patched.
+    """
     verb, resource = operation.split(" ", 1)
     client = clients.client(cluster)
     name = f"kubernetes {operation} {params.get('name')!r} in cluster {cluster!r}"
     if not isinstance(client, Client):
         return Refused(code="Unreachable", because=f"{name} was not reached: {client.because}")
-    kind = _resource(resource)
+    kind = _resource(resource.removesuffix(STATUS))
+    kind = kind.Status if resource.endswith(STATUS) else kind
     where = params.get("namespace")
     try:
         match verb:

@@ -75,10 +75,10 @@ def _copy(client: Any, vault: Vault, stretch: Stretch, *, ends: float, until: st
     earlier, stays, waiting = [], 0, []
     for key in in_order(list(found)):
         kept = there.get(_name(stretch, key))
-        if kept is None or kept.at >= progress.begun:
-            waiting.append((key, kept))
-        elif key.rpartition("/")[2] in FIRST_STAYS:
+        if kept is not None and key.rpartition("/")[2] in FIRST_STAYS:
             stays += 1
+        elif kept is None or kept.at >= progress.begun:
+            waiting.append((key, kept))
         elif kept.size != found[key].size:
             raise DiffersError(f"{kept.name!r} has {kept.size:,} bytes there and {found[key].size:,} in the source")
         else:

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from chalicelib.core import evidence, loss
 from chalicelib.core.approvals import asked_for
-from chalicelib.core.book import Book, Incident, StepRecord, StepState
+from chalicelib.core.book import Book, Incident, StepRecord, StepState, covers
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules, Step
 from chalicelib.core.states import IncidentState
@@ -96,10 +96,12 @@ def rejection(work: Wanted, _: Book, __: Rules, ___: datetime) -> Verdict:
     return Pass("nobody rejected it")
 
 
-def block_window(_: Wanted, book: Book, __: Rules, now: datetime) -> Verdict:
-    """After a failover nothing moves by itself, wherever, until the window ends or a person acknowledges."""
+def block_window(work: Wanted, book: Book, _: Rules, now: datetime) -> Verdict:
+    """After a failover nothing moves by itself until the window ends or a person acknowledges: wherever, when a region
+    did; else only where something was moved, so that an application put back does not hold up a region's failover.
+    """
     for block in book.blocks:
-        if now < block.until:
+        if now < block.until and ("/" not in block.scope or covers(block.scope, work.incident.scope)):
             return Refuse(block.because)
     return Pass("no block window")
 

@@ -61,6 +61,19 @@ class Restorable(Row):
     )
 
 
+class TerraformState(Row):
+    """A Terraform state in a versioned bucket, as the S3 backend keeps it, and how it is locked there."""
+
+    name: Name
+    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+    region: Region
+    key: str
+    lock_file: bool = Field(default=True, description="use_lockfile: the lock is the object <key>.tflock")
+    lock_table: str | None = Field(default=None, description="dynamodb_table: the lock and the digest are its items")
+    encryption: Literal["SSE-KMS", "SSE-S3"]
+    kms_key: Annotated[str, Field(pattern=r"^arn:aws:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$")] | None = None
+
+
 class Backups(Row):
     """Backups and replication."""
 
@@ -69,4 +82,5 @@ class Backups(Row):
     replication: tuple[BucketReplication, ...]
     rpo: Duration = Field(description="how old the newest good backup may be when it is restored")
     restorable: tuple[Restorable, ...] = ()
+    terraform_states: tuple[TerraformState, ...] = ()
     airgap: AirGap | None = Field(default=None, description="copies that nobody who holds the platform can delete")

@@ -44,7 +44,9 @@ class ScopeKind(StrEnum):
 
 
 class Scenario(Row):
-    """One row of the scenario matrix. `recovery_time` is None where it is variable."""
+    """What an incident can be of: a row of the scenario matrix, or a case that is recovered in a way of its own.
+    `recovery_time` is None where it is variable.
+    """
 
     name: Name
     display: str

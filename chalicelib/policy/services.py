@@ -17,6 +17,14 @@ class Tier(Row):
     rto: Duration
 
 
+class ManagedBy(Row):
+    """What deploys a workload: an Argo CD Application in the primary cluster, and a Rollout where it goes by canary."""
+
+    application: str
+    namespace: str = Field(description="where Argo CD keeps the Application")
+    rollout: str | None = Field(default=None, description="an Argo Rollouts Rollout in the service's own namespace")
+
+
 class Service(Row):
     """A row of the service table. `depends_on` names services or infrastructure."""
 
@@ -31,6 +39,7 @@ class Service(Row):
     deployments: tuple[str, ...] = ()
     health_path: str | None = None
     component: str | None = Field(default=None, description="the public component on the status page")
+    managed_by: ManagedBy | None = Field(default=None, description="left out where nothing deploys it by itself")
 
 
 class Infrastructure(Row):
@@ -46,6 +55,22 @@ class Services(Row):
     tiers: tuple[Tier, ...]
     services: tuple[Service, ...]
     infrastructure: tuple[Infrastructure, ...]
+    configuration: ManagedBy | None = Field(
+        default=None,
+        description="what deploys the platform's configuration: settings and external secrets, no workloads",
+    )
+
+    @property
+    def application_namespaces(self) -> tuple[str, ...]:
+        """Where the Applications lie, each once."""
+        rows = (*self.managed("services"), *self.managed("configuration"))
+        return tuple(dict.fromkeys(row.namespace for row in rows))
+
+    def managed(self, of: str) -> tuple[ManagedBy, ...]:
+        """What deploys the services in their order, or the configuration."""
+        if of == "configuration":
+            return (self.configuration,) if self.configuration else ()
+        return tuple(s.managed_by for s in self.services if s.managed_by)
 
     def tier(self, number: int) -> Tier:
         """The tier with that number; KeyError when there is none."""

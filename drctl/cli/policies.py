@@ -24,7 +24,7 @@ from chalicelib.policy.schema import drift as schema_drift
 from chalicelib.policy.schema import write as write_schemas
 from drctl.cli.places import POLICIES, ROOT, JsonOption, PoliciesOption, fail, out, read_policies, show_json
 from drctl.deployment import generate
-from drctl.deployment.permissions import words
+from drctl.deployment.permissions import targets, words
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
@@ -179,12 +179,12 @@ def _named(op: Op, step: Step, policy: Policy) -> str:
     primary = step.params.get("cluster", op.where) == "primary"
     place = policy.platform.regions.primary if primary else policy.platform.regions.standby
     if isinstance(op, AwsOp):
-        if op.operation.startswith("get_") or op.switch not in (None, policy.platform.traffic.switch.kind):
+        # A key is used by the bucket that is written to, on our behalf: a right, and no call of ours.
+        no_call = op.operation.startswith("get_") or op.service == "kms"
+        if no_call or op.switch not in (None, policy.platform.traffic.switch.kind):
             return ""
-        filled = words(policy)
-        targets = [r.format(**filled).split(":", 5)[-1] for r in op.resources if r != "*"]
-        condition = op.condition[1].format(**filled) if op.condition else ""
-        return f"aws: {op.service} {op.operation} in {place}, {', '.join(targets) or condition}"
+        condition = op.condition[1].format(**words(policy)) if op.condition else ""
+        return f"aws: {op.service} {op.operation} in {place}, {', '.join(targets(policy, op)) or condition}"
     cluster = policy.platform.cluster("primary" if primary else "standby").name
     about = f" for {step.service}" if step.service else ""
     return f"kubernetes: {op.verb} {op.named}{about} in {cluster}"

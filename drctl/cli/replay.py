@@ -12,12 +12,12 @@ import typer
 
 from chalicelib import names
 from chalicelib.core.book import Book
+from chalicelib.core.copies import LookAtCopies
 from chalicelib.core.due import Held, Work, due
 from chalicelib.core.fold import fold
 from chalicelib.core.happened import Signal, Tick, Unreadable
 from chalicelib.core.plan import Rules
 from chalicelib.core.states import IncidentState
-from chalicelib.core.copies import LookAtCopies
 from chalicelib.core.switch import LookAtSwitch
 from chalicelib.intake import alarms
 from chalicelib.policy import Policy

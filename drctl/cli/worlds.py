@@ -34,6 +34,8 @@ def register(app: typer.Typer) -> None:
     broken.command(name="service")(break_service)
     broken.command(name="pods")(break_pods)
     broken.command(name="node")(break_node)
+    broken.command(name="deployment")(break_deployment)
+    broken.command(name="configuration")(break_configuration)
     app.add_typer(broken, name="break", rich_help_panel=PANEL)
     app.command(rich_help_panel=PANEL)(mend)
     app.command(rich_help_panel=PANEL)(ledger)
@@ -192,6 +194,28 @@ def break_node(
     wanted = {"kind": "node", "node": node, "volume_stuck": volume_stuck}
     made = _control("POST", "/faults", json={k: v for k, v in wanted.items() if v is not None})
     _broken(made, f"node {made['what']}: {made['because']}", json=json)
+
+
+def break_deployment(
+    service: Annotated[str, typer.Argument(help="By its name in services.yaml, such as api-gateway.")],
+    *,
+    canary: Annotated[bool, typer.Option("--canary", help="Of its Rollout, which goes forward step by step.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """A bad revision is pushed, and Argo CD deploys it. `drctl mend` pushes its revert."""
+    made = _control("POST", "/faults", json={"kind": "deployment", "service": service, "canary": canary})
+    _broken(made, f"the deployment of {made['what']}: {made['because']}", json=json)
+
+
+def break_configuration(
+    *,
+    secret: Annotated[bool, typer.Option("--secret", help="The store loses a secret; Git is right.")] = False,
+    state: Annotated[bool, typer.Option("--state", help="Terraform's state is overwritten: no alarm sees it.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """A bad commit to the configuration, a secret that its store has lost, or an overwritten state of Terraform."""
+    made = _control("POST", "/faults", json={"kind": "configuration", "secret": secret, "state": state})
+    _broken(made, f"the configuration of {made['what']}: {made['because']}", json=json)
 
 
 def _broken(fault: dict[str, Any], sentence: str, *, json: bool) -> None:

@@ -100,12 +100,21 @@ def words(policy: Policy) -> dict[str, str]:
 
 def lists(policy: Policy) -> dict[str, tuple[str, ...]]:
     """What a resource of an `AwsOp` may be as a whole, in braces: all of the ARNs of one kind that policy has."""
-    rows = policy.backups.restorable
+    rows, states = policy.backups.restorable, policy.backups.terraform_states
+    locks = tuple(f"arn:aws:s3:::{row.bucket}/{row.key}.tflock" for row in states if row.lock_file)
     return {
         "{restorable_buckets}": tuple(f"arn:aws:s3:::{row.bucket}" for row in rows),
         "{restorable_objects}": tuple(
             f"arn:aws:s3:::{row.bucket}/{prefix}*" for row in rows for prefix in row.prefixes
         ),
+        "{terraform_buckets}": tuple(f"arn:aws:s3:::{row.bucket}" for row in states),
+        "{terraform_states}": tuple(f"arn:aws:s3:::{row.bucket}/{row.key}" for row in states),
+        "{terraform_locks}": locks,
+        "{terraform_objects}": (*(f"arn:aws:s3:::{row.bucket}/{row.key}" for row in states), *locks),
+        "{terraform_tables}": tuple(
+            f"arn:aws:dynamodb:{row.region}:{{account}}:table/{row.lock_table}" for row in states if row.lock_table
+        ),
+        "{terraform_keys}": tuple(dict.fromkeys(row.kms_key for row in states if row.kms_key)),
         "{restorable_keys}": tuple(dict.fromkeys(row.kms_key for row in rows if row.kms_key)),
         **_airgap_lists(policy),
     }
@@ -136,6 +145,13 @@ def _airgap_lists(policy: Policy) -> dict[str, tuple[str, ...]]:
         "{vault_objects}": tuple(f"arn:aws:s3:::{bucket}/*" for bucket in buckets),
         "{vault_secrets}": tuple(f"{secret}:{name}-??????" for name in secrets),
     }
+
+
+def targets(policy: Policy, op: AwsOp) -> tuple[str, ...]:
+    """What an operation is aimed at, each without the front of its ARN: `table/locks`, `bucket/key`; empty for `*`."""
+    filled, many = words(policy), lists(policy)
+    whole = (r for named in op.resources for r in many.get(named, (named,)) if r != "*")
+    return tuple(r.format(**filled).split(":", 5)[-1] for r in whole)
 
 
 def declared(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[AwsOp, ...]:

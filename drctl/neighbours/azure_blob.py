@@ -1,14 +1,14 @@
 """Blob Storage at Azure: block blobs in containers with version-level immutability, entered by service SAS's only.
 
-Sources, named below by their short names (all learn.microsoft.com/rest/api/storageservices/…):
-- *sas*: create-service-sas (string to sign of version 2020-12-06 and later; permissions: c "write a new blob", w, r, l, d)
-- *put*: put-blob (5,000 MiB; Content-MD5 is compared before the blob is there; `x-ms-blob-type` is required; If-None-Match)
+Sources, named below by their short names (learn.microsoft.com/rest/api/storageservices/…):
+- *sas*: create-service-sas (string to sign of version 2020-12-06 and later; c is "write a new blob"; w, r, l, d)
+- *put*: put-blob (5,000 MiB; Content-MD5 is compared before the blob is there; `x-ms-blob-type` is required)
 - *list*: list-blobs (names in order, marker, delimiter, include=metadata,immutabilitypolicy)
-- *codes*: blob-service-error-codes (UnauthorizedBlobOverwrite 403, AuthorizationPermissionMismatch 403, Md5Mismatch 400,
-  BlobImmutableDueToPolicy 409, BlobAlreadyExists 409)
+- *codes*: blob-service-error-codes (UnauthorizedBlobOverwrite and AuthorizationPermissionMismatch 403, Md5Mismatch 400,
+  BlobImmutableDueToPolicy and BlobAlreadyExists 409)
 - *block*: put-block (a SAS needs w)
-- *worm*: learn.microsoft.com/azure/storage/blobs/immutable-version-level-worm-policies (a locked policy of the container
-  holds for each new version; a version cannot be deleted before its time, by nobody; it can be made longer only)
+- *worm*: learn.microsoft.com/azure/storage/blobs/immutable-version-level-worm-policies (a container's locked policy
+  holds for each new version; nobody deletes a version before its time, which can be made longer only)
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import datetime, timedelta
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlencode
 from xml.sax.saxutils import escape
@@ -53,7 +53,7 @@ class Blob:
     until: datetime | None
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """An error answer."""
 
     def __init__(self, status: int, code: str) -> None:
@@ -101,36 +101,47 @@ class BlobStorage:
         asked = dict(parse_qsl(query, keep_blank_values=True))
         given = {k.lower(): v for k, v in headers.items()}
         try:
-            permissions = self._entered(container, asked, given)
-            if container not in self._days:
-                raise Refusal(404, "ContainerNotFound")
-            if asked.get("restype") == "container":
-                return self._list(container, asked, permissions)
-            if "comp" in asked:
-                return self._others(method, container, name, asked["comp"], given, permissions)
-            if not set(NEEDS.get(method, "?")) & set(permissions):
-                raise Refusal(403, "AuthorizationPermissionMismatch")
-            match method:
-                case "PUT":
-                    return self._put(container, name, given, body, permissions)
-                case "DELETE":
-                    return self._delete(container, name)
-                case _:
-                    blob = self._known(container, name)
-                    told = {"Content-MD5": blob.md5} | {f"x-ms-meta-{k}": v for k, v in blob.metadata.items()}
-                    return Answer(200, told, blob.body if method == "GET" else b"")
-        except Refusal as refused:
+            return self._answer(method, container, name, asked, given, body)
+        except RefusalError as refused:
             return refused.answer
+
+    def _answer(
+        self,
+        method: str,
+        container: str,
+        name: str,
+        asked: Mapping[str, str],
+        given: Mapping[str, str],
+        body: bytes,
+    ) -> Answer:
+        permissions = self._entered(container, asked, given)
+        if container not in self._days:
+            raise RefusalError(404, "ContainerNotFound")
+        if asked.get("restype") == "container":
+            return self._list(container, asked, permissions)
+        if "comp" in asked:
+            return self._others(method, container, name, asked["comp"], given, permissions)
+        if not set(NEEDS.get(method, "?")) & set(permissions):
+            raise RefusalError(403, "AuthorizationPermissionMismatch")
+        match method:
+            case "PUT":
+                return self._put(container, name, given, body, permissions)
+            case "DELETE":
+                return self._delete(container, name)
+            case _:
+                blob = self._known(container, name)
+                told = {"Content-MD5": blob.md5} | {f"x-ms-meta-{k}": v for k, v in blob.metadata.items()}
+                return Answer(200, told, blob.body if method == "GET" else b"")
 
     def _entered(self, container: str, asked: Mapping[str, str], given: Mapping[str, str]) -> str:
         """The permissions of a SAS that is ours, whole, and of this time."""
         wanted = ("sp", "st", "se", "spr", "sv", "sr", "sig")
         if any(name not in asked for name in wanted) or "x-ms-version" not in given:
-            raise Refusal(403, "AuthenticationFailed")
+            raise RefusalError(403, "AuthenticationFailed")
         if not hmac.compare_digest(asked["sig"], self._sign(container, asked)):
-            raise Refusal(403, "AuthenticationFailed")
+            raise RefusalError(403, "AuthenticationFailed")
         if not datetime.fromisoformat(asked["st"]) <= self._clock() < datetime.fromisoformat(asked["se"]):
-            raise Refusal(403, "AuthenticationFailed")
+            raise RefusalError(403, "AuthenticationFailed")
         return asked["sp"]
 
     def _sign(self, container: str, asked: Mapping[str, str]) -> str:
@@ -142,22 +153,22 @@ class BlobStorage:
 
     def _put(self, container: str, name: str, given: Mapping[str, str], body: bytes, permissions: str) -> Answer:
         if given.get("x-ms-blob-type") != "BlockBlob":
-            raise Refusal(400, "MissingRequiredHeader")
+            raise RefusalError(400, "MissingRequiredHeader")
         if "content-length" not in given:
-            raise Refusal(411, "MissingContentLengthHeader")
+            raise RefusalError(411, "MissingContentLengthHeader")
         if int(given["content-length"]) > LARGEST:
-            raise Refusal(413, "RequestBodyTooLarge")
+            raise RefusalError(413, "RequestBodyTooLarge")
         md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
         if given.get("content-md5", md5) != md5 or int(given["content-length"]) != len(body):
-            raise Refusal(400, "Md5Mismatch")
+            raise RefusalError(400, "Md5Mismatch")
         if (container, name) in self.blobs:
             # Authorization comes before the request's conditions.
             if "w" not in permissions:
-                raise Refusal(403, "UnauthorizedBlobOverwrite")
+                raise RefusalError(403, "UnauthorizedBlobOverwrite")
             if given.get("if-none-match") == "*":
-                raise Refusal(409, "BlobAlreadyExists")
+                raise RefusalError(409, "BlobAlreadyExists")
             # *worm*: it would become a version of its own, which is more than this stand-in keeps.
-            raise Refusal(409, "BlobImmutableDueToPolicy")
+            raise RefusalError(409, "BlobImmutableDueToPolicy")
         days, now = self._days[container], self._clock()
         prefix = "x-ms-meta-"
         metadata = {k.removeprefix(prefix): v for k, v in given.items() if k.startswith(prefix)}
@@ -168,7 +179,7 @@ class BlobStorage:
     def _delete(self, container: str, name: str) -> Answer:
         blob = self._known(container, name)
         if blob.until is not None and self._clock() < blob.until:
-            raise Refusal(409, "BlobImmutableDueToPolicy")
+            raise RefusalError(409, "BlobImmutableDueToPolicy")
         del self.blobs[container, name]
         return Answer(202)
 
@@ -177,23 +188,25 @@ class BlobStorage:
     ) -> Answer:
         """What only a wider SAS may: blocks, and another time for a version's immutability."""
         if comp in ("block", "blocklist") and method == "PUT":
-            raise Refusal(403, "AuthorizationPermissionMismatch") if "w" not in permissions else Refusal(501, "NotPlayed")
+            if "w" not in permissions:
+                raise RefusalError(403, "AuthorizationPermissionMismatch")
+            raise RefusalError(501, "NotPlayed")
         if comp == "immutabilityPolicies":
             if "i" not in permissions:
-                raise Refusal(403, "AuthorizationPermissionMismatch")
+                raise RefusalError(403, "AuthorizationPermissionMismatch")
             blob = self._known(container, name)
             if method == "DELETE":
-                raise Refusal(409, "BlobImmutableDueToPolicy")
-            until = datetime.strptime(given["x-ms-immutability-policy-until-date"], "%a, %d %b %Y %H:%M:%S GMT")
-            if blob.until is None or until.replace(tzinfo=UTC) < blob.until:
-                raise Refusal(409, "BlobImmutableDueToPolicy")
-            blob.until = until.replace(tzinfo=UTC)
+                raise RefusalError(409, "BlobImmutableDueToPolicy")
+            until = parsedate_to_datetime(given["x-ms-immutability-policy-until-date"])
+            if blob.until is None or until < blob.until:
+                raise RefusalError(409, "BlobImmutableDueToPolicy")
+            blob.until = until
             return Answer(200)
-        raise Refusal(400, "InvalidQueryParameterValue")
+        raise RefusalError(400, "InvalidQueryParameterValue")
 
     def _list(self, container: str, asked: Mapping[str, str], permissions: str) -> Answer:
         if "l" not in permissions:
-            raise Refusal(403, "AuthorizationPermissionMismatch")
+            raise RefusalError(403, "AuthorizationPermissionMismatch")
         prefix, delimiter, marker = asked.get("prefix", ""), asked.get("delimiter", ""), asked.get("marker", "")
         rows, folders = [], set()
         for name in self.names(container):
@@ -209,7 +222,7 @@ class BlobStorage:
         shown, rest = rows[:PAGE], rows[PAGE:]
         text = "".join(row for _, row in shown)
         after = f"<NextMarker>{escape(rest[0][0])}</NextMarker>" if rest else "<NextMarker/>"
-        whole = f'<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs>{text}</Blobs>{after}</EnumerationResults>'
+        whole = f"<EnumerationResults><Blobs>{text}</Blobs>{after}</EnumerationResults>"
         return Answer(200, {"Content-Type": "application/xml"}, whole.encode())
 
     def _row(self, container: str, name: str) -> str:
@@ -224,11 +237,12 @@ class BlobStorage:
             f"<Last-Modified>{format_datetime(blob.at, usegmt=True)}</Last-Modified>"
             f"<Content-Length>{len(blob.body)}</Content-Length><Content-MD5>{blob.md5}</Content-MD5>{worm}"
         )
-        return f"<Blob><Name>{escape(name)}</Name><Properties>{properties}</Properties><Metadata>{metadata}</Metadata></Blob>"
+        inside = f"<Properties>{properties}</Properties><Metadata>{metadata}</Metadata>"
+        return f"<Blob><Name>{escape(name)}</Name>{inside}</Blob>"
 
     def _known(self, container: str, name: str) -> Blob:
         if (container, name) not in self.blobs:
-            raise Refusal(404, "BlobNotFound")
+            raise RefusalError(404, "BlobNotFound")
         return self.blobs[container, name]
 
 

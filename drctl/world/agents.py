@@ -20,7 +20,15 @@ from drctl.neighbours.healthchecks import METRICS_NAMESPACE
 
 log = logging.getLogger(__name__)
 GOOD: Mapping[str, float] = {"LessThanThreshold": 1.0, "GreaterThanThreshold": -1.0}
-CLUSTER = frozenset({"ClusterHealthy", "AvailablePodsPercent", "cluster_failed_node_count"})
+CLUSTER = frozenset(
+    {
+        "ClusterHealthy",
+        "AvailablePodsPercent",
+        "cluster_failed_node_count",
+        "DegradedApplications",
+        "ConfigurationErrors",
+    }
+)
 """What can only be said of a cluster that is seen."""
 EVERY_S = 15.0
 """Real seconds between two datapoints of the platform's agents."""

@@ -148,15 +148,17 @@ def _arc(asked: Asked, account: str, raw_path: str, body: bytes) -> list[Request
 
 
 def _dynamodb(asked: Asked, account: str, raw_path: str, body: bytes) -> list[Request]:
-    """The operations on one item: by the partition key that it has. All others are MiniStack's to judge."""
+    """The operations on one item: by the partition key that it has, where it is the desk's; Terraform's table of locks
+    has another. All others are MiniStack's to judge.
+    """
     del raw_path
     if asked.operation not in ("GetItem", "PutItem", "UpdateItem", "DeleteItem"):
         return []
     given = json.loads(body)
-    key = next(iter((given.get("Key") or given["Item"])["pk"].values()))
+    key = (given.get("Key") or given["Item"]).get("pk")
     table = given["TableName"]
     arn = table if table.startswith("arn:") else f"arn:aws:dynamodb:{asked.region}:{account}:table/{table}"
-    return [Request(_action(asked), arn, {"dynamodb:LeadingKeys": (key,)})]
+    return [Request(_action(asked), arn, {"dynamodb:LeadingKeys": tuple(key.values())} if key else {})]
 
 
 JUDGED: Final[Mapping[str, Resources]] = {

@@ -1,4 +1,4 @@
-"""What can be broken inside the primary cluster, for `drctl break pods` and `drctl break node`, and how that ends."""
+"""What can be broken inside the primary cluster, for `drctl break pods`, `node` and `deployment`, and how that ends."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from drctl.neighbours.ec2 import Ec2
 from drctl.neighbours.kubernetes.api import KubeApi
 from drctl.neighbours.kubernetes.karpenter import CLAIMS
 from drctl.neighbours.kubernetes.volumes import ATTACHMENTS
+from drctl.world import deployments, states
+from drctl.world.workloads import TAG
 
-KINDS: Final = ("pods", "node")
-FIELDS: Final = frozenset({"kind", "service", "crash_loop", "node", "volume_stuck"})
+KINDS: Final = ("pods", "node", "deployment", "configuration")
+FIELDS: Final = frozenset({"kind", "service", "crash_loop", "node", "volume_stuck", "canary", "secret", "state"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,9 @@ class Break:
 class Breaks:
     """The breaks there are now."""
 
-    def __init__(self, policy: Policy, api: KubeApi, ec2: Ec2) -> None:
-        self._policy, self._api, self._ec2 = policy, api, ec2
+    def __init__(self, policy: Policy, api: KubeApi, ec2: Ec2, clients: states.Clients | None = None) -> None:
+        """`clients(service, region)` is a boto3 client of the account in which Terraform's states lie."""
+        self._policy, self._api, self._ec2, self._clients = policy, api, ec2, clients
         self._breaks: dict[int, tuple[Break, Callable[[], None]]] = {}
 
     def add(self, number: int, wanted: dict[str, Any]) -> Break:
@@ -38,7 +41,9 @@ class Breaks:
         unknown = set(wanted) - FIELDS
         if unknown:
             raise ValueError(f"a break has {', '.join(sorted(unknown))}, expected are {', '.join(sorted(FIELDS))}")
-        made, end = self._pods(number, wanted) if wanted["kind"] == "pods" else self._node(number, wanted)
+        ways = {"pods": self._pods, "node": self._node, "deployment": self._deployment}
+        how = {**ways, "configuration": self._configuration}[wanted["kind"]]
+        made, end = how(number, wanted)
         self._breaks[number] = (made, end)
         return made
 
@@ -94,6 +99,81 @@ class Breaks:
             self._api.trouble.find_node(name)
 
         return Break(number, "node", name, f"its instance {instance} is stopped, and its volumes stay attached"), end
+
+    def _deployment(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
+        canary = bool(wanted.get("canary"))
+        rows = {s.name: s for s in self._policy.services.services if s.managed_by}
+        rows = {n: s for n, s in rows.items() if s.managed_by and (s.managed_by.rollout or not canary)}
+        service = rows.get(str(wanted.get("service")))
+        if service is None or service.managed_by is None:
+            raise ValueError(f"service is {wanted.get('service')!r}, allowed are {', '.join(rows)}")
+        managed, api = service.managed_by, self._api
+
+        def push(tag: str) -> str:
+            # Two commits a break, after the two that have been deployed.
+            commit = deployments.revision(managed, 2 * number + (tag == TAG))
+            with api.trouble.turn:
+                manifests = deployments.manifests(self._policy, api, service, tag, canary=canary)
+                api.argocd.push(managed.namespace, managed.application, commit, manifests)
+            return commit
+
+        commit = push(deployments.BAD_TAG)
+        what = f"a canary of {managed.rollout}" if canary else "its deployments"
+        because = f"commit {commit[:7]} gives {what} an image that is not there"
+
+        def end() -> None:
+            push(TAG)
+
+        return Break(number, "deployment", service.name, because), end
+
+    def _configuration(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
+        if wanted.get("state"):
+            return self._state(number)
+        managed, api = self._policy.services.configuration, self._api
+        every = deployments.external_secrets(self._policy)
+        if managed is None or not every:
+            raise ValueError("policy names no configuration that could be broken")
+        first = every[0]["metadata"]
+        service = next(s for s in self._policy.services.services if f"{s.name}-settings" == first["name"])
+        if wanted.get("secret"):
+            key = every[0]["spec"]["data"][0]["remoteRef"]["key"]
+            with api.trouble.turn:
+                held = api.external_secrets.held.pop(key)
+                api.external_secrets.refresh(first["namespace"], first["name"])
+
+            def end() -> None:
+                with api.trouble.turn:
+                    api.external_secrets.held[key] = held
+
+            because = f"the store has lost {key}, and external secret {first['name']} cannot fetch it"
+            return Break(number, "configuration", service.name, because), end
+
+        def push(wrong: str) -> str:
+            commit = deployments.revision(managed, 2 * number + (not wrong))
+            with api.trouble.turn:
+                manifests = deployments.external_secrets(self._policy, wrong)
+                api.argocd.push(managed.namespace, managed.application, commit, manifests)
+            return commit
+
+        def revert() -> None:
+            push("")
+
+        because = f"commit {push(service.name)[:7]} lets external secret {first['name']} ask for what is not there"
+        return Break(number, "configuration", service.name, because), revert
+
+    def _state(self, number: int) -> tuple[Break, Callable[[], None]]:
+        clients, row = self._clients, next(iter(self._policy.backups.terraform_states), None)
+        if row is None or clients is None:
+            raise ValueError("policy names no state of Terraform that could be overwritten")
+        before, empty = states.read(row, clients), states.state(42)
+
+        def end() -> None:
+            if states.read(row, clients) == empty:
+                states.write(row, clients, before)
+
+        states.write(row, clients, empty)
+        because = "an apply from the wrong folder has overwritten it with an empty one"
+        return Break(number, "configuration", f"state {row.name}", because), end
 
     def _names(self) -> list[str]:
         return [c["status"]["nodeName"] for c in self._api.objects(CLAIMS) if c["status"].get("nodeName")]

@@ -2,7 +2,9 @@
 
 GET    /faults            the faults there are now
 POST   /faults            one more: {kind, region?, service?, operation?, times?, seconds?, phase?, silent?} -> it
-                          or {kind: "pods", service, crash_loop?}, {kind: "node", node?, volume_stuck?}: `breaks.py`
+                          or {kind: "pods", service, crash_loop?}, {kind: "node", node?, volume_stuck?},
+                          {kind: "deployment", service, canary?},
+                          {kind: "configuration", secret?, state?}: `breaks.py`
 DELETE /faults            all of them
 DELETE /faults/{id}       one of them
 GET    /ledger?service=…  the calls with these values; `since` (ISO 8601) and `last` (how many) narrow it further

@@ -96,7 +96,7 @@ class LocalWorld:
             local=self.local,
             says={"policies": str(self.policies.resolve())},
             on_dark=self.platform.darken,
-            breaks=Breaks(self.policy, self.platform.clusters[primary], self.platform.ec2),
+            breaks=Breaks(self.policy, self.platform.clusters[primary], self.platform.ec2, self.platform.client),
         )
         await self._left.enter_async_context(self.world)
         self.platform.ails = self.world.gate.faults.ailing

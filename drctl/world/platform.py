@@ -46,7 +46,7 @@ from drctl.neighbours.rds.service import Rds
 from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel, Slack
 from drctl.neighbours.sts_token import Identity, Unauthorized, Verifier
-from drctl.world import nodes, people, seeds, workloads
+from drctl.world import deployments, nodes, people, seeds, states, workloads
 from drctl.world.ailing import KUBERNETES, SERVICES, Ails, felt
 from drctl.world.deploy import client, make_bucket
 from drctl.world.faults import Fault
@@ -206,6 +206,7 @@ class LocalPlatform:
         )
         authority = base64.b64encode(self.authority.cert_pem.bytes()).decode()
         self._open_buckets()
+        states.furnish(self.policy, self.client)
         for row in self._rows():
             group = row.node_group
             size = (nodes.GROUP if row is platform.clusters.primary else STANDBY_NODES) if group else 0
@@ -248,6 +249,7 @@ class LocalPlatform:
         if row is not self.policy.platform.clusters.primary:
             return
         seed(api, workloads.objects(self.policy))
+        deployments.furnish(self.policy, api, now())
         for schedule, age, phase in BACKUPS_THERE:
             at = now() - age / self.policy.speed
             take_backup(api, f"{schedule}-{at:%Y%m%d%H%M%S}", at=at, schedule=schedule, phase=phase)

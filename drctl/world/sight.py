@@ -2,17 +2,23 @@
 
 Sources: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-EKS.html
 (`cluster_failed_node_count`: "a node is considered failed if it is suffering from any node conditions");
-https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#deployment-status (`availableReplicas`).
+https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#deployment-status (`availableReplicas`);
+https://argo-cd.readthedocs.io/en/stable/operator-manual/metrics/ (`argocd_app_info`, its labels `health_status`
+and `project`); https://external-secrets.io/latest/api/metrics/ (`externalsecret_status_condition`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from drctl.neighbours.kubernetes import nodes
 from drctl.neighbours.kubernetes.api import KubeApi
 from drctl.neighbours.kubernetes.karpenter import DISRUPTED
 from drctl.neighbours.kubernetes.objects import Obj
+
+CONFIGURATION: Final = "configuration"
+"""Argo CD's project of what is configuration and no service."""
 
 
 def well(api: KubeApi) -> bool:
@@ -21,16 +27,22 @@ def well(api: KubeApi) -> bool:
 
 
 def seen(api: KubeApi) -> Mapping[str, float]:
-    """ClusterHealthy, and while the API server answers also AvailablePodsPercent and cluster_failed_node_count: those
-    that nobody can count are not published.
+    """ClusterHealthy, and while the API server answers also AvailablePodsPercent, cluster_failed_node_count,
+    DegradedApplications and ConfigurationErrors: those that nobody can count are not published.
     """
     if not api.reachable:
         return {"ClusterHealthy": 0.0}
+    apps = api.objects("applications.argoproj.io")
     shares = [_available(d) for d in api.objects("deployments.apps") if d["spec"].get("replicas", 1) > 0]
     return {
         "ClusterHealthy": 1.0,
         "AvailablePodsPercent": min(shares, default=100.0),
         "cluster_failed_node_count": float(sum(_failed(n) for n in api.objects("nodes"))),
+        "DegradedApplications": float(sum(_degraded(a) for a in apps if _project(a) != CONFIGURATION)),
+        "ConfigurationErrors": float(
+            sum(_degraded(a) for a in apps if _project(a) == CONFIGURATION)
+            + sum(_not_ready(s) for s in api.objects("externalsecrets.external-secrets.io"))
+        ),
     }
 
 
@@ -38,6 +50,19 @@ def _available(deployment: Obj) -> float:
     wanted = int(deployment["spec"].get("replicas", 1))
     available = int((deployment.get("status") or {}).get("availableReplicas", 0))
     return min(100.0, 100.0 * available / wanted)
+
+
+def _project(application: Obj) -> str:
+    return str(application["spec"]["project"])
+
+
+def _not_ready(secret: Obj) -> bool:
+    conditions = (secret.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == "Ready" and c["status"] == "False" for c in conditions)
+
+
+def _degraded(application: Obj) -> bool:
+    return bool(((application.get("status") or {}).get("health") or {}).get("status") == "Degraded")
 
 
 def _failed(node: Obj) -> bool:

@@ -18,6 +18,8 @@ from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.kubernetes.api import KubeApi, seed
 
 REPLICAS: Final = 2
+DEADLINE_S: Final = 120
+"""Within which a deployment must come forward; Kubernetes's own 600 is long for who must be back in 15 minutes."""
 TAG: Final = "2026.11.4"
 PUBLIC: Final = "registry.k8s.io/pause:3.10"
 """The image where policy rewrites no registry."""
@@ -29,7 +31,8 @@ def push(policy: Policy, ecr: Ecr) -> None:
     """Every image, in the registry of the primary region and replicated to the standby's."""
     regions, account = policy.platform.regions, policy.platform.account
     for service in policy.services.in_order():
-        for name in service.deployments:
+        canaries = (service.managed_by.rollout,) if service.managed_by and service.managed_by.rollout else ()
+        for name in (*service.deployments, *canaries):
             for region in (regions.primary, regions.standby):
                 ecr.push(region, account, f"{policy.platform.name}/{name}", TAG)
 
@@ -91,6 +94,7 @@ def _workload(policy: Policy, service: Service) -> Iterator[dict[str, Any]]:
         yield _named("apps/v1", "Deployment", name, where) | {
             "spec": {
                 "replicas": 1 if alone else REPLICAS,
+                "progressDeadlineSeconds": DEADLINE_S,
                 **({"strategy": {"type": "Recreate"}} if alone else {}),
                 "selector": {"matchLabels": labels},
                 "template": {"metadata": {"labels": labels}, "spec": _pod(policy, service, name)},
@@ -101,11 +105,16 @@ def _workload(policy: Policy, service: Service) -> Iterator[dict[str, Any]]:
         yield _named("policy/v1", "PodDisruptionBudget", service.name, where) | {"spec": budget}
 
 
-def _pod(policy: Policy, service: Service, name: str) -> dict[str, Any]:
+def image_of(policy: Policy, name: str) -> str:
+    """A workload's image in the primary's registry."""
     registries = [r.from_ for r in policy.rewrites.rewrites if isinstance(r, ImageRegistry)]
+    return f"{registries[0]}/{policy.platform.name}/{name}:{TAG}" if registries else PUBLIC
+
+
+def _pod(policy: Policy, service: Service, name: str) -> dict[str, Any]:
     container: dict[str, Any] = {
         "name": "main",
-        "image": f"{registries[0]}/{policy.platform.name}/{name}:{TAG}" if registries else PUBLIC,
+        "image": image_of(policy, name),
         "envFrom": [{"secretRef": {"name": f"{service.name}-credentials"}}],
     }
     hosts = [r for r in policy.rewrites.rewrites if isinstance(r, DatabaseHost) and r.service == service.name]

@@ -19,6 +19,7 @@ from chalicelib.clients.kubernetes import KubeClients
 from chalicelib.clients.web import Web
 from chalicelib.core.outcome import Act, Done, Made, Next, NoData, Refused, Stuck, Wait
 from chalicelib.executor import Executor
+from chalicelib.policy import Policy
 from drctl.neighbours.aws import Aws
 from drctl.neighbours.ec2 import Ec2
 from drctl.neighbours.ecr import Ecr
@@ -28,7 +29,7 @@ from drctl.neighbours.kubernetes.kinds import by_key
 from drctl.neighbours.kubernetes.rbac import User
 from drctl.neighbours.kubernetes.transport import ModelTransport
 from drctl.neighbours.kubernetes.velero.store import BackupStore
-from drctl.world import nodes, sight, workloads
+from drctl.world import deployments, nodes, sight, workloads
 from tests.actions import failures
 from tests.actions.stage import AT, POLICY, target
 from tests.actions.test_life import InProcess
@@ -61,6 +62,7 @@ class Primary:
         workloads.furnish(POLICY, ROW, self.api, ecr)
         nodes.furnish(POLICY, ROW, self.api, self.ec2)
         seed(self.api, workloads.objects(POLICY))
+        deployments.furnish(POLICY, self.api, AT)
         self.move(60)
         clients = InProcess(Aws({"eks": eks, "ec2": self.ec2}, clock=lambda: self.now))
         kube = KubeClients(clients, (ROW,), now=lambda: self.now, transport=lambda _: ModelTransport(self.api))
@@ -71,9 +73,9 @@ class Primary:
     def move(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
 
-    def look(self, name: str) -> Next:
+    def look(self, name: str, policy: Policy = POLICY) -> Next:
         action, aim = ACTIONS[name], replace(target(cluster="primary"), at=self.now)
-        return action.next(aim, POLICY, action.observe(aim, POLICY, LiveReader(self.ports, action.reads)), self.now)
+        return action.next(aim, policy, action.observe(aim, policy, LiveReader(self.ports, action.reads)), self.now)
 
     def node_of(self, app: str) -> str:
         pods = [p for p in self.api.objects("pods") if p["metadata"]["labels"]["app.kubernetes.io/name"] == app]
@@ -96,7 +98,8 @@ def test_on_a_good_day_every_action_is_done(primary: Primary) -> None:
     for name in ("pods-recovered", "nodes-replaced", "volumes-attached"):
         found = primary.look(name)
         assert isinstance(found, Done), found
-    assert primary.seen() == {"ClusterHealthy": 1.0, "AvailablePodsPercent": 100.0, "cluster_failed_node_count": 0.0}
+    calm = {"cluster_failed_node_count": 0.0, "DegradedApplications": 0.0, "ConfigurationErrors": 0.0}
+    assert primary.seen() == {"ClusterHealthy": 1.0, "AvailablePodsPercent": 100.0, **calm}
 
 
 def test_pods_that_are_killed_are_waited_for_and_come_back(primary: Primary) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -33,7 +34,7 @@ from chalicelib.executor import Executor
 from chalicelib.keeper import Keeper
 from chalicelib.policy.airgap import AzureVault, S3Vault
 from drctl.neighbours.azure_blob import BlobStorage, Transport
-from drctl.neighbours.kubernetes.api import KubeApi, take_backup
+from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
 from drctl.neighbours.kubernetes.jobs import Ended
 from drctl.neighbours.kubernetes.rbac import User
 from drctl.neighbours.kubernetes.transport import ModelTransport
@@ -121,7 +122,18 @@ class House:
         self.azure = BlobStorage("airgapped", now, key=b"the account's own key", containers=containers)
         store = BackupStore(airgap.source.bucket)
         store.upload = lambda key, body: self.put(airgap.source.bucket, key, body)
-        self.api = KubeApi(now, 1000.0, name=POLICY.platform.clusters.standby.name, location=store, nodes=1, authenticate=lambda _: ROOT)
+        self.api = KubeApi(
+            now,
+            1000.0,
+            name=POLICY.platform.clusters.standby.name,
+            location=store,
+            nodes=1,
+            authenticate=lambda _: ROOT,
+        )
+        place = {"name": airgap.dump.secret, "namespace": airgap.dump.namespace}
+        login = {"host": "replica", "username": "responder", "password": "local"}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": place, "stringData": login}
+        seed(self.api, [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": airgap.dump.namespace}}, secret])
         self.dumps = 0
         self.api.jobs.program = self.dump
         self.kept = Kept()
@@ -148,6 +160,8 @@ class House:
         name = f"hourly-{at:%Y%m%d%H%M%S}"
         take_backup(self.api, name, at=at, schedule="hourly")
         self.dump(None, at=at + 0.5 * HOURS)
+        while name not in [b["metadata"]["name"] for b in self.api.objects("backups.velero.io")]:
+            time.sleep(0.005)  # until Velero's next sync, which comes a thousand times as soon
         return name
 
     def keeper(self, *, wire: Wire | None = None, line: Line | None = None, session: Any = None) -> Keeper:

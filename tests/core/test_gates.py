@@ -130,16 +130,26 @@ def test_what_a_person_rejected_asks() -> None:
     ("scope", "until", "kind"),
     [
         (PRIMARY, 100, Refuse),
-        (f"{PRIMARY}/cluster", 100, Refuse),
+        # What was put back inside the region does not hold up its failover.
+        (f"{PRIMARY}/cluster", 100, Pass),
         (PRIMARY, 20, Pass),
         ("eu-west-1", 100, Refuse),
         (f"{PRIMARY}-other", 100, Refuse),
     ],
 )
-def test_a_block_window_refuses_everywhere_until_it_ends(scope: str, until: int, kind: type[Verdict]) -> None:
+def test_a_region_s_block_window_refuses_everywhere_until_it_ends(scope: str, until: int, kind: type[Verdict]) -> None:
     block = Block(scope=scope, until=at(until), because="a failover ended")
     book = replace(ready(), blocks=(block,))
     said(gates.block_window(wanted(book), book, RULES, at(20)), kind)
+
+
+@pytest.mark.parametrize(("below", "kind"), [("", Refuse), ("/pods", Refuse), ("x", Pass)])
+def test_a_block_window_inside_a_region_refuses_there_alone(below: str, kind: type[Verdict]) -> None:
+    scope = f"{PRIMARY}/cluster/deployments"
+    book = replace(ready(), blocks=(Block(scope=scope, until=at(100), because="an application was put back"),))
+    work = wanted(book)
+    work = replace(work, incident=replace(work.incident, scope=f"{scope}{below}"))
+    said(gates.block_window(work, book, RULES, at(20)), kind)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ from drctl.neighbours.slack import Channel as SlackRoom
 from drctl.neighbours.slack import Slack
 from drctl.neighbours.sts import Sts
 from drctl.neighbours.sts_token import Unauthorized, Verifier
-from drctl.world import nodes, people, workloads
+from drctl.world import deployments, nodes, people, workloads
 from drctl.world.network import network
 from drctl.world.platform import BACKUPS_THERE, STANDBY_NODES
 from drctl.world.rights import grant
@@ -298,6 +298,7 @@ class Platform:
         self._rights()
         source = self.clusters[platform.clusters.primary.name]
         seed(source, workloads.objects(self.policy))
+        deployments.furnish(self.policy, source, START)
         for schedule, age, phase in BACKUPS_THERE:
             at = START - age / self.policy.speed
             take_backup(source, f"{schedule}-{at:%Y%m%d%H%M%S}", at=at, schedule=schedule, phase=phase)

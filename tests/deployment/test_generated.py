@@ -82,10 +82,11 @@ def test_everything_that_actions_declare_is_granted_and_nothing_that_nobody_decl
     }
     kind = POLICY.platform.traffic.switch.kind
     declared = {
-        (op.iam or (iam_action(op.service, op.operation),))[0]
+        allowed
         for action in used(POLICY)
         for op in (*action.reads, *action.calls)
         if isinstance(op, AwsOp) and op.switch in (None, kind)
+        for allowed in op.iam or (iam_action(op.service, op.operation),)
     }
     others = {(op.iam or (iam_action(op.service, op.operation),))[0] for op in (*STORE, *COMMON)}
     channels = {"ses:SendEmail", "secretsmanager:GetSecretValue", "cloudwatch:DescribeAlarms"}
@@ -93,14 +94,20 @@ def test_everything_that_actions_declare_is_granted_and_nothing_that_nobody_decl
     assert granted == declared | others | channels
 
 
-def test_the_primary_region_is_asked_for_alarms_and_its_cluster_and_fenced_and_nothing_else() -> None:
+def test_the_primary_region_is_asked_for_alarms_and_its_cluster_and_fenced_and_terraform_s_locks_and_no_more() -> None:
     there = {a for s in statements("tick") for r in s["Resource"] for a in s["Action"] if ":us-east-1:" in r}
-    assert there == {
-        "cloudwatch:DescribeAlarms",
-        "ec2:CreateNetworkAclEntry",
-        "ec2:DeleteNetworkAclEntry",
-        "eks:DescribeCluster",
-    }
+    terraform = {f"dynamodb:{verb}Item" for verb in ("Get", "Put", "Delete")} | {"kms:Decrypt", "kms:GenerateDataKey"}
+    acl = {"ec2:CreateNetworkAclEntry", "ec2:DeleteNetworkAclEntry"}
+    assert there == {"cloudwatch:DescribeAlarms", "eks:DescribeCluster"} | acl | terraform
+
+
+def test_of_terraform_s_bucket_only_the_state_is_written_and_only_its_lock_is_deleted() -> None:
+    row = POLICY.backups.terraform_states[0]
+    state = f"arn:aws:s3:::{row.bucket}/{row.key}"
+    by_action = {a: s["Resource"] for s in statements("tick") for a in s["Action"] if state in str(s["Resource"])}
+    assert by_action["s3:DeleteObject"] == [f"{state}.tflock"]
+    assert by_action["s3:GetObjectVersionTagging"] == [state]
+    assert "s3:DeleteObjectVersion" not in by_action
 
 
 @pytest.mark.parametrize("name", ["heart", "witness"])

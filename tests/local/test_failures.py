@@ -13,7 +13,7 @@ from tests.local.stage import Stage, eventually, up
 
 # Two whole cases of one to two minutes each: `make test-long` runs them, `make test` does not.
 pytestmark = pytest.mark.long
-PODS, NODES = "us-east-1/cluster/pods", "us-east-1/cluster"
+PODS, NODES = "us-east-1/cluster/deployments/pods", "us-east-1/cluster"
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,9 @@ def test_a_stuck_volume_is_released_when_a_person_says_so(stage: Stage) -> None:
     )
     assert asking[0].step("volumes").facts["instance"] == "stopped"
     assert asking[0].step("volumes").facts["node"] == made["what"]
-    assert "us-east-1/cluster/pods" not in [i.scope for i in stage.open() if i.state is IncidentState.RESPONDING]
+    assert "us-east-1/cluster/deployments/pods" not in [
+        i.scope for i in stage.open() if i.state is IncidentState.RESPONDING
+    ]
     stage.say("approve", incident=asking[0].id, step="volumes", plan=asking[0].plan, id="yes", note="it is stopped")
     closed = eventually(lambda: stage.archive(NODES), within=180, what="the end")
     assert closed.ending == "recovered"

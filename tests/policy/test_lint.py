@@ -57,7 +57,7 @@ def test_every_function_that_yields_flaws_is_a_rule() -> None:
 def test_a_finding_reads_as_one_line_with_file_line_and_field(broken: Broken) -> None:
     finding = broken.edit("services", "order: 6", "order: 5").findings("service-order-is-single")[0]
     assert str(finding) == (
-        "services.yaml:64: error: services[5].order: 'redis' and 'mlflow' both have order 5"
+        "services.yaml:69: error: services[5].order: 'redis' and 'mlflow' both have order 5"
         " (allowed: an order that no other service has; found: 5) [service-order-is-single]"
     )
 

@@ -7,7 +7,7 @@ def test_two_services_of_one_name_are_told(broken: Broken) -> None:
     broken.edit("services", "- name: redis", "- name: mlflow").says(
         "service-name-is-single",
         "services.yaml services[5].name",
-        at=61,
+        at=66,
         found="mlflow",
         allowed="no other service",
         because="already is services[4]",
@@ -18,7 +18,7 @@ def test_two_services_of_one_order_are_told(broken: Broken) -> None:
     broken.edit("services", "order: 6", "order: 5").says(
         "service-order-is-single",
         "services.yaml services[5].order",
-        at=64,
+        at=69,
         found="5",
         allowed="no other service",
         because="'redis' and 'mlflow'",
@@ -41,7 +41,7 @@ def test_a_service_of_a_tier_without_a_row_is_told(broken: Broken) -> None:
         broken.says(
             "service-tier-is-known",
             f"services.yaml services[{i}].tier",
-            at=71 + 9 * (i - 6) + (i == 8),
+            at=77 + 10 * (i - 6) + (i == 8),
             found="3",
             allowed="one of: 1, 2, 4",
         )
@@ -73,7 +73,7 @@ def test_a_tier_1_service_on_a_tier_2_database_is_a_warning_with_the_rto_that_is
     broken.says(
         "dependency-is-as-tight",
         "services.yaml services[1].depends_on[0]",
-        at=27,
+        at=28,
         found="postgresql, of tier 2 with an RTO of 1h",
         allowed="an RTO of at most 15m",
         because="'postgresql' inherits 15m",

@@ -9,7 +9,7 @@ def test_text_that_is_no_yaml_is_told_with_its_line(broken: Broken) -> None:
     broken.edit("services", "    order: 6\n", "    order: [6\n").says(
         "yaml-is-readable",
         "services.yaml ",
-        at=65,
+        at=70,
         found="expected ',' or ']', but got ':'",
         allowed="one YAML document",
     )
@@ -60,7 +60,7 @@ def test_a_key_that_stands_twice_is_told_with_both_lines(broken: Broken) -> None
         "key-is-single",
         "services.yaml services[5].order",
         at="order: 60",
-        found="'order' again, after line 64",
+        found="'order' again, after line 69",
         allowed="each key once",
     )
 

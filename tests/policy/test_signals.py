@@ -152,6 +152,6 @@ def test_a_region_failure_that_nothing_watches_for_is_told(broken: Broken) -> No
         "scenarios.yaml scenarios[3].name",
         at="- name: region-failure",
         found="region-failure",
-        allowed="az-failure, data-corruption",
+        allowed="az-failure, bad-deployment, configuration-error",
         because="nothing wakes the responder",
     )

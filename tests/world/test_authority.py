@@ -120,6 +120,12 @@ REFUSED: Final[Mapping[str, tuple[str, Send, str, str]]] = {
         "AccessDeniedException",
         f"dynamodb:GetItem on resource: arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/other",
     ),
+    "a table of locks": (
+        "dynamodb",
+        lambda c: c.put_item(TableName="locks", Item={"LockID": {"S": "bucket/key"}}),
+        "AccessDeniedException",
+        f"dynamodb:PutItem on resource: arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/locks",
+    ),
     "a health check": (
         "route53",
         lambda c: c.delete_health_check(HealthCheckId="abc"),

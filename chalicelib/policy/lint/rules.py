@@ -9,7 +9,9 @@ from typing import Final
 
 from chalicelib.policy.lint import (
     accounts,
+    airgap,
     backups,
+    deployments,
     notices,
     people,
     public,
@@ -112,6 +114,13 @@ RULES: Final[tuple[Rule, ...]] = (
     restorable.restore_reaches_what_is_kept,
     restorable.kms_key_is_named,
     restorable.restore_step_names_a_restorable_bucket,
+    airgap.vault_is_single,
+    airgap.vault_is_out_of_reach,
+    airgap.air_gap_leaves_the_provider,
+    airgap.copies_are_young_enough,
+    airgap.air_gap_asks_no_failed_region,
+    airgap.dumps_lie_apart,
+    airgap.copies_outlive_their_rpo,
     rewrites.rewrite_leads_to_the_standby,
     rewrites.rewrite_service_is_known,
     rewrites.rewrite_matches_something,
@@ -125,4 +134,6 @@ RULES: Final[tuple[Rule, ...]] = (
     people.two_people_are_asked,
     people.glass_can_be_broken,
     public.public_text_names_nothing_internal,
+    deployments.rollback_says_what_it_means,
+    deployments.state_step_names_a_state,
 )

@@ -19,8 +19,10 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from drctl.neighbours.kubernetes import kinds, native, reviews
-from drctl.neighbours.kubernetes.asking import Address, Asking, address
+from drctl.neighbours.kubernetes.argocd import ArgoCd
+from drctl.neighbours.kubernetes.asking import Address, Asking, acceptable, address
 from drctl.neighbours.kubernetes.deletes import Deletes
+from drctl.neighbours.kubernetes.external_secrets import ExternalSecrets
 from drctl.neighbours.kubernetes.jobs import Jobs
 from drctl.neighbours.kubernetes.karpenter import Karpenter
 from drctl.neighbours.kubernetes.namespaces import Namespaces
@@ -36,6 +38,7 @@ from drctl.neighbours.kubernetes.rbac import (
     verdict,
 )
 from drctl.neighbours.kubernetes.reads import Reads
+from drctl.neighbours.kubernetes.rollouts import Rollouts
 from drctl.neighbours.kubernetes.status import Answer, RefusedError, no_such_path, not_acceptable, unauthorized
 from drctl.neighbours.kubernetes.subresources import Subresources
 from drctl.neighbours.kubernetes.trouble import Trouble
@@ -55,7 +58,6 @@ LEDGER: Final = 5000
 """Requests that `seen` remembers."""
 
 Query = Mapping[str, Sequence[str]] | Sequence[tuple[str, str]]
-_MEDIA: Final = ("*/*", "application/*", "application/json", "application/yaml")
 
 
 @dataclass(slots=True)
@@ -106,6 +108,8 @@ class KubeApi:
         self.nodes = Nodes(self.cluster)
         self.volumes = Volumes(self.cluster)
         self.karpenter = Karpenter(self.cluster)
+        self.argocd = ArgoCd(self.cluster)
+        self.external_secrets = ExternalSecrets(self.cluster)
         self.jobs = Jobs(self.cluster)
         self.workloads.mounted = self.volumes.mounted
         self.workloads.jobs = self.jobs
@@ -119,6 +123,9 @@ class KubeApi:
             self.nodes,
             self.volumes,
             self.karpenter,
+            Rollouts(self.cluster),
+            self.argocd,
+            self.external_secrets,
             self.jobs,
             Locations(self.velero),
             self.backups,
@@ -271,7 +278,7 @@ class KubeApi:
         resource = kinds.resources().get((to.group, to.version, to.resource))
         if resource is None:
             raise no_such_path()
-        if not _acceptable(headers.get("accept", "*/*")):
+        if not acceptable(headers.get("accept", "*/*")):
             raise not_acceptable()
         if to.subresource:
             return self._subresources.answer(resource, asking)
@@ -313,11 +320,6 @@ class KubeApi:
 
 
 _NAMESPACES: Final = ("default", "kube-public", "kube-system", "velero")
-
-
-def _acceptable(accept: str) -> bool:
-    wanted = (part.partition(";")[0].strip() for part in accept.split(","))
-    return any(media in _MEDIA for media in wanted)
 
 
 def _broken(fault: _Fault) -> Answer:

@@ -17,6 +17,7 @@ from drctl.neighbours.kubernetes.kinds import Resource
 from drctl.neighbours.kubernetes.rbac import Asked, User
 from drctl.neighbours.kubernetes.status import Answer, Cause, RefusedError, bad_request, invalid, unsupported_media
 
+_MEDIA: Final = ("*/*", "application/*", "application/json", "application/yaml")
 _SUMMARY: Final = 30  # bytes of an unreadable body that the server repeats
 _OPTIONS: Final = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions"}
 
@@ -181,3 +182,9 @@ def success(code: int | None = None, **told: Any) -> dict[str, Any]:
 
 def wrap(resource: Resource, obj: Mapping[str, Any]) -> dict[str, Any]:
     return {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
+
+
+def acceptable(accept: str) -> bool:
+    """Whether what a client wants to read is what this server writes."""
+    wanted = (part.partition(";")[0].strip() for part in accept.split(","))
+    return any(media in _MEDIA for media in wanted)

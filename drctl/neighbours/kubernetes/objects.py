@@ -88,9 +88,13 @@ class Cluster:
         next(c for c in self.controllers if c.name == name).wake(what, key)
 
     def _settle(self) -> None:
-        """Lets the controllers in `unsettled` look at the whole cluster, once an instant however much changed."""
+        """Lets the controllers in `unsettled` look at the whole cluster, once an instant however much changed, in the
+        order of `controllers`.
+        """
         while self.unsettled:
-            self._wake(self.unsettled.pop(), "settle", ())
+            first = next(c.name for c in self.controllers if c.name in self.unsettled)
+            self.unsettled.discard(first)
+            self._wake(first, "settle", ())
 
     # --- objects
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from drctl.neighbours.kubernetes import budgets
+from drctl.neighbours.kubernetes import budgets, schema
 from drctl.neighbours.kubernetes.asking import Asking, answered, success
 from drctl.neighbours.kubernetes.deletes import Deletes
 from drctl.neighbours.kubernetes.kinds import Resource
@@ -50,6 +50,8 @@ class Subresources:
             _, sent = self.writes.patched(resource, asking, old)
         self.writes.unchanged(resource, old, sent.get("metadata") or {}, must_say=False)
         new = copy.deepcopy(old) | {"status": sent.get("status") or {}}
+        if resource.custom and (causes := schema.validate(resource, new)):
+            raise invalid(resource.kind, resource.group, asking.address.name, causes)
         if resource.kind == "Deployment":
             for condition in new["status"].get("conditions") or ():
                 for time in ("lastUpdateTime", "lastTransitionTime"):

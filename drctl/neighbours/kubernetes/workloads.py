@@ -27,6 +27,8 @@ MOUNT_AGAIN: Final = 2.0
 """Seconds between two looks of a kubelet at whether its pod's volumes are attached."""
 PODS: Final = "pods"
 DEPLOYMENTS: Final = "deployments.apps"
+OWNERS: Final = (DEPLOYMENTS, "rollouts.argoproj.io")
+"""What pods go with."""
 _HASH: Final = "pod-template-hash"
 
 
@@ -187,8 +189,8 @@ class Workloads:
         }
 
     def _drop_orphans(self) -> None:
-        """Background garbage collection: pods go with their Deployment."""
-        kept = {d["metadata"]["uid"] for d in self.cluster.every_object(DEPLOYMENTS)}
+        """Background garbage collection: pods go with their Deployment or Rollout."""
+        kept = {o["metadata"]["uid"] for key in OWNERS for o in self.cluster.every_object(key)}
         for pod in self.cluster.every_object(PODS):
             owners = pod["metadata"].get("ownerReferences") or ()
             if owners and not any(o["uid"] in kept for o in owners) and not (self.jobs and self.jobs.owns(pod)):
@@ -243,8 +245,17 @@ class Workloads:
         text = "Deployment has minimum availability." if enough else "Deployment does not have minimum availability."
         reason = "MinimumReplicasAvailable" if enough else "MinimumReplicasUnavailable"
         name = f'ReplicaSet "{_replicas(deployment, mark)}"'
-        done = updated == len(own) == ready == wanted
-        late = not done and self._late(deployment, before.get("Progressing"), mark)
+        # One that has been completed stays so whatever its pods do later, until there is another template
+        # (pkg/controller/deployment/progress.go, syncRolloutStatus: isCompleteDeployment).
+        progressing = before.get("Progressing")
+        completed = (
+            progressing is not None
+            and progressing["reason"] == "NewReplicaSetAvailable"
+            and name in progressing["message"]
+            and updated == len(own)
+        )
+        done = completed or updated == len(own) == ready == wanted
+        late = not done and self._late(deployment, progressing, mark)
         progress = (
             ("True", "NewReplicaSetAvailable", f"{name} has successfully progressed.")
             if done
@@ -289,7 +300,7 @@ class Workloads:
         until = start + timedelta(seconds=seconds)
         if self.cluster.now >= until:
             return True
-        if before is None or before["reason"] == "NewReplicaSetAvailable":
+        if before is None or mark not in before["message"] or before["reason"] == "NewReplicaSetAvailable":
             self.cluster.at(until + timedelta(seconds=1), self.name, "deadline")
         return False
 
