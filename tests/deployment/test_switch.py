@@ -44,8 +44,10 @@ def config(policy: Policy, name: str = "TrafficSwitchCheck") -> dict[str, Any]:
 
 
 def test_only_the_kind_in_policy_is_granted(policy: Policy) -> None:
-    # Terraform's state lies in S3 too, whatever the switch is.
-    plain = policy.model_copy(update={"backups": policy.backups.model_copy(update={"terraform_states": ()})})
+    # Terraform's state and the air gap's copies lie in S3 too, whatever the switch is.
+    plain = policy.model_copy(
+        update={"backups": policy.backups.model_copy(update={"terraform_states": (), "airgap": None})}
+    )
     granted = {a for s in document(plain, "tick")["Statement"] for a in s["Action"]}
     for kind, actions in THROWN_BY.items():
         assert (actions <= granted) == (kind == policy.platform.traffic.switch.kind)
