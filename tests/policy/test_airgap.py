@@ -19,7 +19,7 @@ def test_two_vaults_of_one_name_are_told(broken: Broken) -> None:
     broken.edit("backups", "name: other-cloud", "name: other-account").says(
         "vault-is-single",
         f"{VAULTS.format(1)}.name",
-        at=broken.line("backups", "- kind: azure") + 1,
+        at=broken.line("backups.yaml", "- kind: azure") + 1,
         found="other-account",
         allowed="no other vault",
         because="vaults[0]",
@@ -79,7 +79,7 @@ def test_a_source_in_the_region_that_fails_is_told(broken: Broken) -> None:
     ).says(
         "air-gap-asks-no-failed-region",
         "backups.yaml airgap.dump.region",
-        at=broken.line("backups", "every: 6h") + 2,
+        at=broken.line("backups.yaml", "every: 6h") + 2,
         found="us-east-1",
         allowed="another region than us-east-1",
         because="while that region has failed",
@@ -90,7 +90,7 @@ def test_dumps_beside_velero_s_backups_are_told(broken: Broken) -> None:
     broken.edit("backups", "bucket: neurectomy-dumps-us-west-2", "bucket: neurectomy-backups-us-west-2").says(
         "dumps-lie-apart",
         "backups.yaml airgap.dump.bucket",
-        at=broken.line("backups", "every: 6h") + 1,
+        at=broken.line("backups.yaml", "every: 6h") + 1,
         found="neurectomy-backups-us-west-2",
         allowed="a bucket of their own",
         because="Velero",
