@@ -130,4 +130,4 @@ def probe(event: Any) -> Mapping[str, str]:
 @app.schedule(Rate(names.airgap_minutes(POLICY), unit=Rate.MINUTES))
 def airgap(event: Any) -> Mapping[str, str]:
     """As often as policy says, and when a person wants a copy now: the air-gapped copies are carried on."""
-    return ways_in.keep(responder(), event.to_dict(), until=hard_deadline(event.context))
+    return ways_in.keep(responder(), event.detail, until=hard_deadline(event.context))

@@ -93,11 +93,13 @@ def look(responder: Responder, what: object) -> Mapping[str, Any]:
     }
 
 
-def keep(responder: Responder, event: object, *, until: datetime) -> Mapping[str, str]:
-    """Carries the air-gapped copies on; `{"begin": true}` begins a new one, however young the newest is."""
+def keep(responder: Responder, detail: object, *, until: datetime) -> Mapping[str, str]:
+    """Carries the air-gapped copies on. With `{"begin": true}` in the event's detail a new one begins, whatever the
+    newest one's age is.
+    """
     if responder.keeper is None:
         return {"airgap": "nobody keeps copies here"}
-    begin = isinstance(event, Mapping) and event.get("begin") is True
+    begin = isinstance(detail, Mapping) and detail.get("begin") is True
     return responder.keeper.work(until=until, begin=begin)
 
 

@@ -75,8 +75,8 @@ def test_what_is_immutable_is_deleted_by_nobody_before_its_time(house: House) ->
     owner = house.storage.sas("copies", "rwdlci", lasts=timedelta(days=365))
     assert code(house.ask("DELETE", "/copies/a", owner)) == (409, "BlobImmutableDueToPolicy")
     assert code(house.ask("DELETE", "/copies/a?comp=immutabilityPolicies", owner)) == (409, "BlobImmutableDueToPolicy")
-    sooner = {"x_ms_immutability_policy_until_date": "Fri, 27 Nov 2026 00:00:00 GMT"}
-    changed = house.ask("PUT", "/copies/a?comp=immutabilityPolicies", owner, **sooner)
+    sooner = "Fri, 27 Nov 2026 00:00:00 GMT"
+    changed = house.ask("PUT", "/copies/a?comp=immutabilityPolicies", owner, x_ms_immutability_policy_until_date=sooner)
     assert code(changed) == (409, "BlobImmutableDueToPolicy")
     house.now += timedelta(days=91)
     assert house.ask("DELETE", "/copies/a", owner).status == 202
