@@ -67,14 +67,15 @@ def seen(book: Book, answer: CopiesSeen, rules: Rules, now: datetime) -> Book:
         return settled(replace(book, copies={}), LATE, because="policy names no air-gapped copies any more", now=now)
     names = [row.name for row in airgap.vaults]
     before = {name: book.copies[name] for name in names if name in book.copies}
-    book = replace(book, copies=before | {n: _sight(before.get(n), answer, n) for n in names if n in answer.found})
-    late = [said for n in names if n in book.copies and (said := _late(n, book.copies[n], rules, now))]
+    # A vault that the look left out was silent in it; else it would be looked at again at once, and for ever.
+    book = replace(book, copies={n: _sight(before.get(n), answer, n) for n in names})
+    late = [said for n in names if (said := _late(n, book.copies[n], rules, now))]
     if late:
         headline = "Air-gapped copies are too old" if len(late) < len(names) else "Every air-gapped copy is too old"
         return raised(
             book, LATE, headline=headline, because="; ".join(late), severity=Severity.HIGH, scope=SCOPE, now=now
         )
-    well = ", ".join(f"{n!r} holds {book.copies[n].newest or 'none yet'}" for n in names if n in book.copies)
+    well = ", ".join(f"{n!r} holds {book.copies[n].newest or 'none yet'}" for n in names)
     return settled(book, LATE, because=f"the air-gapped copies are young enough: {well}", now=now)
 
 
@@ -86,7 +87,7 @@ def alike(one: Book, other: Book) -> bool:
 
 
 def _sight(before: CopySight | None, answer: CopiesSeen, name: str) -> CopySight:
-    found = answer.found[name]
+    found = answer.found.get(name, NoData(because="it was not asked"))
     since = before.since if before else answer.at
     match found:
         case str():

@@ -87,6 +87,12 @@ def test_each_vault_is_looked_at_every_ten_minutes() -> None:
     assert list(look_due(book, RULES, at(LOOK_EVERY.total_seconds())))
 
 
+def test_a_vault_that_a_look_left_out_is_not_looked_at_again_at_once() -> None:
+    book = seen(empty(), CopiesSeen(at=at(0), found={FIRST: copy(0)}), RULES, at(0))
+    assert book.copies[SECOND].silent
+    assert list(look_due(book, RULES, at(1))) == []
+
+
 def test_a_look_that_saw_the_same_is_worth_no_write() -> None:
     once = looked(empty(), 0, copy(0), copy(0))
     again = looked(once, 600, copy(0), copy(0))
