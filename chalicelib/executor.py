@@ -170,4 +170,6 @@ def aim(step: Step, incident: Incident, now: datetime) -> Target:
         approved_by=approval.by if approval else None,
         approved_note=approval.note if approval else "",
         calls=record.calls,
+        scope=incident.scope,
+        failed_at=incident.failed_at,
     )

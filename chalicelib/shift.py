@@ -316,7 +316,7 @@ class Shift:
         self._keep_policy()
         for incident in self._book.incidents.values():
             if incident.plan not in self._plans:
-                plan = self._rules.of(incident.policy).plan_of(incident.plan, incident.scenario)
+                plan = self._rules.of(incident.policy).plan_of(incident.plan, incident.scenario, incident.chosen)
                 self._store.put_document("plan", plan.hash, dump_plan(plan))
                 self._plans[plan.hash] = plan
         saved = self._store.save(self._epoch, self._rev, dump_book(self._book))

@@ -145,7 +145,9 @@ def _plan_missing(tools: Tools, incident: Incident, plans: dict[str, Plan], poli
     if incident.plan not in plans and (body := tools.store.document("plan", incident.plan)) is not None:
         plans[incident.plan] = read_plan(body)
     try:
-        Rules(tools.policy, plans, policies).of(incident.policy).plan_of(incident.plan, incident.scenario)
+        Rules(tools.policy, plans, policies).of(incident.policy).plan_of(
+            incident.plan, incident.scenario, incident.chosen
+        )
     except (KeyError, PlanError) as error:
         return f"its plan is gone: {error}"
     return None

@@ -132,4 +132,6 @@ def probe(responder: Responder, *, until: datetime) -> Mapping[str, str]:
         beside=responder.replayed,
     )
     every = min((p.interval for p in policy.signals.probes), default=policy.signals.heartbeats.every)
-    return lookout.watch(every, min(until - RESERVE, clock.now() + timedelta(minutes=1) / policy.speed))
+    at_latest = until - RESERVE
+    minute = clock.now() + timedelta(minutes=1) / policy.speed
+    return lookout.watch(every, min(at_latest, minute), at_latest=at_latest)

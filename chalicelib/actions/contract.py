@@ -75,8 +75,9 @@ class Target:
     """What a step is aimed at: the runbook's `with`, filled in, and the incident it is for.
 
     `incident` is the incident's id (used in deterministic names), `opened_at` its opening, `at` the time of this look
-    (only to say how far back to look, never for a name). `facts` is what the step's earlier looks kept, `calls` how
-    many calls of the step have been made so far.
+    (only to say how far back to look, never for a name). `failed_at` is the earliest bad sign of the incident. `facts`
+    is what the step's earlier looks kept, `calls` how many calls of the step have been made so far. `scope` is what
+    the incident is about; empty without one.
     """
 
     step: str
@@ -88,6 +89,8 @@ class Target:
     approved_by: str | None = None
     approved_note: str = ""
     calls: int = 0
+    scope: str = ""
+    failed_at: datetime | None = None
 
 
 class Answer(Protocol):

@@ -6,7 +6,7 @@ from typing import Literal, cast
 
 from chalicelib.actions.contract import Target
 from chalicelib.policy import Policy
-from chalicelib.policy.platform import Cluster, NodeGroup
+from chalicelib.policy.platform import Cluster, NodeGroup, Zone
 from chalicelib.policy.services import Service
 
 
@@ -21,6 +21,13 @@ def node_group_of(target: Target, policy: Policy) -> NodeGroup:
     if cluster.node_group is None:
         raise KeyError(f"cluster {cluster.name!r} has no node_group in platform.yaml")
     return cluster.node_group
+
+
+def zone_of(target: Target, policy: Policy) -> Zone | None:
+    """The zone that the incident is about; None when its scope names none that policy knows."""
+    region, _, name = target.scope.partition("/")
+    zones = policy.platform.zones
+    return zones.named(name) if zones and region == policy.platform.regions.primary else None
 
 
 def service_of(target: Target, policy: Policy) -> Service:

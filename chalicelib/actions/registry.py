@@ -10,16 +10,22 @@ from chalicelib.actions.auto_sync import AutoSyncGivenBack
 from chalicelib.actions.canary_aborted import CanaryAborted
 from chalicelib.actions.contract import Action
 from chalicelib.actions.database_dumped import DatabaseDumped
+from chalicelib.actions.database_elsewhere import DatabaseElsewhere
 from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.fence_primary import FencePrimary
+from chalicelib.actions.integrity_check import IntegrityCheck
 from chalicelib.actions.node_capacity import NodeCapacity
 from chalicelib.actions.nodes_replaced import NodesReplaced
 from chalicelib.actions.open_primary import OpenPrimary
 from chalicelib.actions.person import Person
 from chalicelib.actions.pods_recovered import PodsRecovered
+from chalicelib.actions.pods_redistributed import PodsRedistributed
 from chalicelib.actions.point_application import PointApplication
+from chalicelib.actions.point_restored import PointRestored
 from chalicelib.actions.promote_replica import PromoteReplica
 from chalicelib.actions.replica_caught_up import ReplicaCaughtUp
+from chalicelib.actions.restore_instance import RestoreInstance
+from chalicelib.actions.restore_point import RestorePoint
 from chalicelib.actions.s3_count import S3Count
 from chalicelib.actions.s3_restore import S3Restore
 from chalicelib.actions.secrets_refreshed import SecretsRefreshed
@@ -27,6 +33,7 @@ from chalicelib.actions.switch_traffic import SwitchTraffic
 from chalicelib.actions.terraform_state import TerraformStateRestored
 from chalicelib.actions.vault_copied import VaultCopied
 from chalicelib.actions.velero_location import LocationReadOnly
+from chalicelib.actions.velero_missing import VeleroMissing
 from chalicelib.actions.velero_restore import VeleroRestore
 from chalicelib.actions.velero_rewrites import VeleroRewrites
 from chalicelib.actions.velero_schedules import SchedulesPaused
@@ -35,6 +42,8 @@ from chalicelib.actions.verify_traffic import VerifyTraffic
 from chalicelib.actions.verify_write import VerifyWrite
 from chalicelib.actions.volumes_attached import VolumesAttached
 from chalicelib.actions.workload_ready import WorkloadReady
+from chalicelib.actions.zone_returned import ZoneReturned
+from chalicelib.actions.zone_shifted import ZoneShifted
 
 ACTIONS: Final[Mapping[str, Action]] = {
     action.name: action
@@ -60,6 +69,15 @@ ACTIONS: Final[Mapping[str, Action]] = {
         PodsRecovered(),
         NodesReplaced(),
         VolumesAttached(),
+        ZoneShifted(),
+        DatabaseElsewhere(),
+        PodsRedistributed(),
+        ZoneReturned(),
+        RestorePoint(),
+        RestoreInstance(),
+        IntegrityCheck(),
+        PointRestored(),
+        VeleroMissing(),
         CanaryAborted(),
         ApplicationRolledBack(),
         AutoSyncGivenBack(),

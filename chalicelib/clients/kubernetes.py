@@ -101,6 +101,11 @@ class KubeClients:
         """The same, without what it has found out: for whoever wants to know that it still can be."""
         return KubeClients(self._aws, tuple(self._clusters.values()), now=self._now, transport=self._transport)
 
+    def forget(self, cluster: str) -> None:
+        """Signs a new token when it is asked next: the server does not take this one."""
+        with self._lock:
+            self._found.pop(cluster, None)
+
     def client(self, cluster: str) -> Client | Refused | NoData:
         """The cluster's client; NoData when EKS does not say where it is."""
         with self._lock:
@@ -182,7 +187,17 @@ def token(aws: AwsClients, cluster: str, region: str) -> str:
 def look(
     clients: KubeClients, cluster: str, resource: str, *, namespace: str | None, name: str | None, label: str | None
 ) -> Mapping[str, Any] | Sequence[Mapping[str, Any]] | Refused | NoData | None:
-    """One read: an object, None for 404, or a list."""
+    """One read: an object, None for 404, or a list. A token that is not taken (any more) is signed anew, once."""
+    found = _look(clients, cluster, resource, namespace, name, label)
+    if isinstance(found, Refused) and found.code == "Unauthorized":
+        clients.forget(cluster)
+        found = _look(clients, cluster, resource, namespace, name, label)
+    return found
+
+
+def _look(
+    clients: KubeClients, cluster: str, resource: str, namespace: str | None, name: str | None, label: str | None
+) -> Mapping[str, Any] | Sequence[Mapping[str, Any]] | Refused | NoData | None:
     client = clients.client(cluster)
     if not isinstance(client, Client):
         return client

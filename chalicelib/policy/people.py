@@ -33,6 +33,7 @@ class Saying(StrEnum):
     DECLARE = "declare"
     RAISE = "raise"
     REPIN = "repin"
+    CHOOSE = "choose"
     APPROVE = "approve"
     REJECT = "reject"
     BREAK_GLASS = "break-glass"

@@ -3,7 +3,7 @@
 GET    /faults            the faults there are now
 POST   /faults            one more: {kind, region?, service?, operation?, times?, seconds?, phase?, silent?} -> it
                           or {kind: "pods", service, crash_loop?}, {kind: "node", node?, volume_stuck?},
-                          {kind: "deployment", service, canary?},
+                          {kind: "zone", zone, database_stuck?}, {kind: "deployment", service, canary?},
                           {kind: "configuration", secret?, state?}: `breaks.py`
 DELETE /faults            all of them
 DELETE /faults/{id}       one of them

@@ -96,7 +96,7 @@ class LocalWorld:
             local=self.local,
             says={"policies": str(self.policies.resolve())},
             on_dark=self.platform.darken,
-            breaks=Breaks(self.policy, self.platform.clusters[primary], self.platform.ec2, self.platform.client),
+            breaks=self._breaks(primary),
         )
         await self._left.enter_async_context(self.world)
         self.platform.ails = self.world.gate.faults.ailing
@@ -125,6 +125,8 @@ class LocalWorld:
         if secret := self.platform.vaults.secret():
             client_ = self.clients("secretsmanager", platform.responder.region)
             client_.create_secret(Name=secret[0], SecretString=json.dumps(secret[1]))
+        self.platform.rows.furnish()
+        self.platform.folders.furnish()
         seeds.mail(self.clients, policy)
         seeds.roles(self.clients, policy)
         ids = seeds.checks(self.clients, policy, self.package.template)
@@ -213,6 +215,18 @@ class LocalWorld:
             for _ in range(config["FailureThreshold"]):
                 self.platform.checks.observe(check, dict.fromkeys(CHECKERS, False), now())
 
+    def _breaks(self, primary: str) -> Breaks:
+        self._broken = Breaks(
+            self.policy,
+            self.platform.clusters[primary],
+            self.platform.ec2,
+            self.platform.rds,
+            self.platform.client,
+            rows=self.platform.rows,
+            folders=self.platform.folders,
+        )
+        return self._broken
+
     async def _go_on(self) -> None:
         """The platform's agents and Route 53's checkers, until the world ends."""
         session = await self._left.enter_async_context(aiohttp.ClientSession())
@@ -240,7 +254,11 @@ class LocalWorld:
                     self.platform.client("cloudwatch", region),
                     lambda: region not in self.platform.dark,
                     self._stop,
-                    lambda: sight.seen(self.platform.clusters[primary]),
+                    lambda: {
+                        **sight.seen(self.platform.clusters[primary]),
+                        **self.platform.rows.seen(),
+                        **self._broken.seen(),
+                    },
                 )
             ),
         ]

@@ -28,7 +28,7 @@ from chalicelib.actions.workload_ready import Readiness
 from chalicelib.core.airgap_calls import COPY_SPAN, WRITE_MANIFEST
 from chalicelib.core.outcome import Act, Call, Done, Next, Stuck, Wait
 from chalicelib.core.restoring import RESTORE
-from tests.actions import airgaps, configuration, deployments, failures, fences, s3_rows, switchovers
+from tests.actions import airgaps, configuration, deployments, failures, fences, restores, s3_rows, switchovers, zones
 from tests.actions.stage import AT, DENIED, POLICY, SILENT, STANDBY, target
 
 REDIS = STANDBY | {"service": "redis"}
@@ -54,6 +54,8 @@ def restoring(*attempts: Attempt, good: tuple[Backup, ...] = (GOOD, OLDER)) -> R
 ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     *fences.ROWS,
     *failures.ROWS,
+    *zones.ROWS,
+    *restores.ROWS,
     *switchovers.ROWS,
     *deployments.ROWS,
     *configuration.ROWS,
@@ -310,6 +312,6 @@ def test_rows_that_policy_no_longer_has_leave_the_image_mapping() -> None:
     assert call.params["body"] == {"data": {"registry-9": None, **image_registries(POLICY)}}
 
 
-def test_only_a_promotion_a_volume_that_is_released_and_a_locked_copy_cannot_be_undone() -> None:
-    undoable = {"promote-replica", "volumes-attached", "vault-copied"}
-    assert {c[0] for c in CALLS if not call_of(*c).reversible} == undoable
+def test_only_a_promotion_a_released_volume_a_switch_to_older_data_and_a_locked_copy_cannot_be_undone() -> None:
+    lasting = {"promote-replica", "volumes-attached", "point-restored", "vault-copied"}
+    assert {c[0] for c in CALLS if not call_of(*c).reversible} == lasting

@@ -18,6 +18,7 @@ from chalicelib.core.happened import (
     Acknowledge,
     Approve,
     BreakGlass,
+    Choose,
     Command,
     Declare,
     Escalate,
@@ -95,6 +96,7 @@ def every(who: Said) -> dict[Saying, Command]:
         Review(said=who, debt="d"),
         Raise(said=who, incident="i", scenario=REGION),
         Repin(said=who, incident="i"),
+        Choose(said=who, incident="i", choices={"as_of": "2026-01-01T00:00:00Z"}),
         Escalate(said=who, incident="i"),
         Acknowledge(said=who, incident="i"),
         Acknowledge(said=who),
@@ -170,7 +172,7 @@ def asked(rules: Rules = RULES) -> Book:
 
 def all_done_promote(book: Book, rules: Rules) -> Book:
     incident = only(book)
-    for step in rules.plan_of(incident.plan, incident.scenario).steps:
+    for step in rules.plan_of(incident.plan, incident.scenario, incident.chosen).steps:
         if step.id != "promote":
             book = with_step(book, step.id, done(10))
     return book
