@@ -20,6 +20,7 @@ from chalicelib.core.book import Book, Incident, case_of
 from chalicelib.core.commands import IllegalCommandError, replied
 from chalicelib.core.copies import CopiesSeen, LookAtCopies
 from chalicelib.core.due import Archive, AskAlarms, Do, Held, Look, Tell, Work, due, wake_at
+from chalicelib.core.elsewhere import Heeded, MarkerSeen
 from chalicelib.core.findings import waiting
 from chalicelib.core.fold import Happened, fold
 from chalicelib.core.happened import Command, Signal, Tick, Unreadable
@@ -78,6 +79,7 @@ class Shift:
     def run(self, *, linger: bool) -> None:
         """Rounds until nothing is due, and with `linger` until the shift ends or no incident is open."""
         rounds, last, self._linger = 0, None, linger
+        self._heed()
         while True:
             now = self._clock.now()
             rounds, last = (rounds + 1, last) if now == last else (0, now)
@@ -96,6 +98,16 @@ class Shift:
         if self._stored is None or not alike(self._stored, self._book):
             # What was put on the timeline need not be put again by the next worker.
             self._put()
+
+    def _heed(self) -> None:
+        """Before anything is called: whether somebody else acts. A book that knows nothing yet has nothing to call."""
+        found: Heeded
+        try:
+            found = self._hands.somebody_else(self._tools.policy)
+        except Exception as error:  # a look that failed has seen nothing, and says so
+            log.exception("the look for the marker failed")
+            found = NoData(because=f"looking for the marker failed: {type(error).__name__}: {error}")
+        self._fold(MarkerSeen(found=found))
 
     def _round(self) -> bool:
         """Take in, look, judge, save, act. Whether anything was done that may make more due."""

@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 from chalicelib.aside import Start, at_once
 from chalicelib.core.book import Book, Incident
 from chalicelib.core.copies import Seen
+from chalicelib.core.elsewhere import Heeded
 from chalicelib.core.happened import Signal, Unreadable
 from chalicelib.core.incidents import PLATFORM, note
 from chalicelib.core.message import Message, StatusPage
@@ -44,6 +45,10 @@ class Hands(Protocol):
 
     def copies(self, policy: Policy) -> Mapping[str, Seen]:
         """The newest whole air-gapped copy in each vault of this policy."""
+        ...
+
+    def somebody_else(self, policy: Policy) -> Heeded:
+        """Whether another engine acts for the platform from outside; bounded, and asked before anything is called."""
         ...
 
     def make(self, call: Call) -> Outcome:

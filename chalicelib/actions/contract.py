@@ -67,7 +67,21 @@ class KubeOp:
         return f"{self.group}/{self.version} {self.resource}" if self.group else f"{self.version} {self.resource}"
 
 
-Op = AwsOp | KubeOp
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudflareOp:
+    """A request about a zone's DNS records at Cloudflare, e.g. `CloudflareOp(verb="patch")`."""
+
+    verb: Literal["get", "list", "create", "patch"]
+    resource: str = "dns_records"
+    where: Where = "tertiary"
+
+    @property
+    def named(self) -> str:
+        """`cloudflare patch dns_records`."""
+        return f"cloudflare {self.verb} {self.resource}"
+
+
+Op = AwsOp | KubeOp | CloudflareOp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +168,16 @@ class Reader(Protocol):
 
     def vault_document(self, vault: str, name: str) -> str | Refused | NoData | None:
         """A text that stands in a vault; None when there is none of that name."""
+        ...
+
+    def cloudflare(self, zone: str, record: str) -> Mapping[str, Any] | Refused | NoData:
+        """One DNS record as Cloudflare keeps it (`type`, `name`, `content`, `proxied`). Refused has the API's own
+        number as its code (`81044`: there is no such record).
+        """
+        ...
+
+    def cloudflare_named(self, zone: str, kind: str, name: str) -> Sequence[Mapping[str, Any]] | Refused | NoData:
+        """The zone's records of that type and name."""
         ...
 
     def http(self, url: str, *, timeout_s: float = 3.0) -> Answer | NoData:

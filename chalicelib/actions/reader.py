@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from chalicelib.actions.contract import VAULT_BUCKETS, AwsOp, KubeOp, Op
+from chalicelib.actions.contract import VAULT_BUCKETS, AwsOp, CloudflareOp, KubeOp, Op
 from chalicelib.clients import any_endpoint, aws, kubernetes
 from chalicelib.clients.aws import AwsClients
+from chalicelib.clients.cloudflare import Cloudflare
 from chalicelib.clients.database import DatabaseClients
 from chalicelib.clients.dns import Dns
-from chalicelib.clients.kubernetes import KubeClients
+from chalicelib.clients.kubernetes import Clusters
 from chalicelib.clients.vaults import Vault, VaultError, Vaults
 from chalicelib.clients.web import HttpAnswer, Web
 from chalicelib.core.outcome import NoData, Refused
@@ -23,6 +24,9 @@ from chalicelib.core.outcome import NoData, Refused
 T = TypeVar("T")
 EACH_SIDE_BY_SIDE: Final = 8
 """As many as a client's pool of connections bears (botocore's `max_pool_connections` is 10)."""
+NOT_HERE: Final = NoData(
+    because="Cloudflare is asked from an operator's machine only (`drctl respond --offline`), which holds its token"
+)
 READ_STATEMENTS: Final = frozenset({"role", "proof", "beat", "check"})
 
 
@@ -35,12 +39,14 @@ class Ports:
     """Everything that opens connections, built once by bootstrap."""
 
     aws: AwsClients
-    kube: KubeClients
+    kube: Clusters
     database: DatabaseClients
     web: Web
     dns: Dns
     vaults: Vaults = field(default_factory=dict)
     """Where air-gapped copies lie; empty where policy names none."""
+    cloudflare: Cloudflare | None = None
+    """None where the responder runs in AWS: the token lies with the operators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,14 @@ class LiveReader:
     def vault_document(self, vault: str, name: str) -> str | Refused | NoData | None:
         return self._of_vault(vault, lambda there: there.document(name))
 
+    def cloudflare(self, zone: str, record: str) -> Mapping[str, Any] | Refused | NoData:
+        self._at_cloudflare("get")
+        return self.ports.cloudflare.record(zone, record) if self.ports.cloudflare else NOT_HERE
+
+    def cloudflare_named(self, zone: str, kind: str, name: str) -> Sequence[Mapping[str, Any]] | Refused | NoData:
+        self._at_cloudflare("list")
+        return self.ports.cloudflare.named(zone, kind, name) if self.ports.cloudflare else NOT_HERE
+
     def http(self, url: str, *, timeout_s: float = 3.0) -> HttpAnswer | NoData:
         return self.ports.web.get(url, timeout_s=timeout_s)
 
@@ -113,6 +127,10 @@ class LiveReader:
         except VaultError as error:
             because = f"{error.because} ({error.code})" if error.silent else error.because
             return NoData(because=because) if error.silent else Refused(code=error.code, because=because)
+
+    def _at_cloudflare(self, verb: str) -> None:
+        if not any(isinstance(d, CloudflareOp) and d.verb == verb for d in self.declared):
+            raise UndeclaredError(f"cloudflare {verb} dns_records is not among what this action declared to read")
 
     def _declared(self, service: str, operation: str) -> None:
         if not any(isinstance(d, AwsOp) and (d.service, d.operation) == (service, operation) for d in self.declared):

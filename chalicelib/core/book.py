@@ -277,6 +277,15 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Yielded:
+    """Another engine acts for the platform (`incident` is theirs), or nobody could say whether one does (None)."""
+
+    since: datetime
+    because: str
+    incident: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One line of a timeline, numbered within its incident (or within 'platform')."""
 
@@ -317,6 +326,7 @@ class Book:
     findings: Mapping[str, Finding] = field(default_factory=dict)
     switch: Sight | None = None
     copies: Mapping[str, CopySight] = field(default_factory=dict)
+    yielded: Yielded | None = None
 
     def incident_at(self, scope: str) -> Incident | None:
         """The open incident that what fails at `scope` belongs to, a closing one excepted."""

@@ -31,6 +31,7 @@ from chalicelib.core.book import Book, Incident, StepState, Watermark
 from chalicelib.core.commands import fold_command
 from chalicelib.core.copies import CopiesSeen
 from chalicelib.core.debts import left_at_the_end, overdue, paid
+from chalicelib.core.elsewhere import MarkerSeen, heeded
 from chalicelib.core.happened import (
     Abort,
     Acknowledge,
@@ -62,7 +63,7 @@ from chalicelib.core.switch import SwitchSeen, seen
 from chalicelib.policy.scenarios import ScopeKind
 from chalicelib.policy.signals import Rule
 
-Happened = Signal | Command | Answer | SwitchSeen | CopiesSeen | Tick
+Happened = Signal | Command | Answer | SwitchSeen | MarkerSeen | CopiesSeen | Tick
 
 
 def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book:
@@ -108,6 +109,8 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             book = seen(book, happened, rules, now)
         case CopiesSeen():
             book = copies.seen(book, happened, rules, now)
+        case MarkerSeen():
+            book = heeded(book, happened, now)
         case Tick():
             book = findings.lapse(_lapse(book, rules, now), rules, now)
         case _:

@@ -67,6 +67,13 @@ def pause_switch(_: Wanted, book: Book, __: Rules, ___: datetime) -> Verdict:
     return Pass("not paused")
 
 
+def nobody_else(_: Wanted, book: Book, __: Rules, ___: datetime) -> Verdict:
+    """While nobody could say whether another engine acts from outside, a person must. What acts is a pause."""
+    if book.yielded is not None and book.yielded.incident is None:
+        return Ask(f"whether somebody else acts for the platform from outside is not known: {book.yielded.because}")
+    return Pass("nobody else acts")
+
+
 def mode(work: Wanted, book: Book, _: Rules, __: datetime) -> Verdict:
     """`observe` calls nothing, `approve` asks for everything."""
     if book.mode is Mode.OBSERVE:
@@ -222,6 +229,7 @@ def order(work: Wanted, _: Book, rules: Rules, now: datetime) -> Verdict:
 
 GATES: Final[tuple[Gate, ...]] = (
     pause_switch,
+    nobody_else,
     mode,
     confirmed,
     rejection,
@@ -235,7 +243,7 @@ GATES: Final[tuple[Gate, ...]] = (
 """In the order in which a refusal is told."""
 
 
-DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, mode, claimed, approval)
+DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, nobody_else, mode, claimed, approval)
 """For what is still owed after its incident: no block window stands against it, and its evidence was judged before."""
 
 

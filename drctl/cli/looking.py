@@ -21,6 +21,7 @@ from chalicelib.intake import codec
 from chalicelib.policy import Policy
 from chalicelib.policy.base import show_duration
 from chalicelib.store.codec import read_book, read_incident, read_plan, read_policy
+from drctl.cli.copies import keep
 from drctl.cli.places import JsonOption, Place, StageName, StageOption, fail, out, place, show_json
 
 PANEL = "Looking"
@@ -69,6 +70,8 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
     """What is open, in which mode, where the traffic switch stands, who holds the desk, what is owed."""
     where = place(stage)
     book, lock = book_of(where), where.store.read_lock()
+    if stage is not StageName.OFFLINE:
+        keep(where)
     dead = len(where.store.documents("dead"))
     if book is None:
         if json:
@@ -83,6 +86,8 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
                 "mode": book.mode,
                 "serving": book.serving,
                 "paused": book.paused and book.paused.because,
+                "paused_by": book.paused and book.paused.by,
+                "paused_since": book.paused and book.paused.at.isoformat(),
                 "open": [{"incident": i.id, "state": i.state, "because": i.because} for i in book.incidents.values()],
                 "blocks": [b.because for b in book.blocks],
                 "debts": [d.because for d in book.debts],
@@ -95,7 +100,11 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
         return
     platform = where.policy.platform
     out.print(f"[bold]{platform.display_name}[/bold]  stage {stage}, responder in {where.region}")
-    paused = f"  [red]PAUSED[/red] by {book.paused.by}: {book.paused.because}" if book.paused else ""
+    paused = (
+        f"  [red]PAUSED[/red] by {book.paused.by} at {book.paused.at:%H:%M:%S} UTC: {book.paused.because}"
+        if book.paused
+        else ""
+    )
     out.print(f"mode [bold]{book.mode}[/bold], traffic goes to [bold]{book.serving}[/bold]{paused}")
     if book.switch:
         at = f"seen at {book.switch.region}" if book.switch.region else "never seen thrown"

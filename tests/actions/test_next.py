@@ -11,7 +11,7 @@ import botocore.session
 import pytest
 from botocore.validate import validate_parameters
 
-from chalicelib.actions.contract import AwsOp, KubeOp
+from chalicelib.actions.contract import AwsOp, CloudflareOp, KubeOp
 from chalicelib.actions.node_capacity import Capacity
 from chalicelib.actions.point_application import Pointing
 from chalicelib.actions.promote_replica import Replica
@@ -28,7 +28,18 @@ from chalicelib.actions.workload_ready import Readiness
 from chalicelib.core.airgap_calls import COPY_SPAN, WRITE_MANIFEST
 from chalicelib.core.outcome import Act, Call, Done, Next, Stuck, Wait
 from chalicelib.core.restoring import RESTORE
-from tests.actions import airgaps, configuration, deployments, failures, fences, restores, s3_rows, switchovers, zones
+from tests.actions import (
+    airgaps,
+    configuration,
+    deployments,
+    failures,
+    fences,
+    outages,
+    restores,
+    s3_rows,
+    switchovers,
+    zones,
+)
 from tests.actions.stage import AT, DENIED, POLICY, SILENT, STANDBY, target
 
 REDIS = STANDBY | {"service": "redis"}
@@ -54,6 +65,7 @@ def restoring(*attempts: Attempt, good: tuple[Backup, ...] = (GOOD, OLDER)) -> R
 ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     *fences.ROWS,
     *failures.ROWS,
+    *outages.ROWS,
     *zones.ROWS,
     *restores.ROWS,
     *switchovers.ROWS,
@@ -197,7 +209,7 @@ def test_every_action_and_every_kind_of_answer_it_knows_is_a_row() -> None:
     assert {row[0] for row in ROWS} == set(ACTIONS)
     for name, action in ACTIONS.items():
         kinds = {row[3] for row in ROWS if row[0] == name}
-        assert (Act in kinds) == bool(action.calls or name == "verify-write")
+        assert (Act in kinds) == bool(action.calls or name in ("verify-write", "verify-outage-write"))
 
 
 @pytest.mark.parametrize(("facts", "kind", "because"), fences.PROVEN)
@@ -246,6 +258,9 @@ def test_a_call_is_declared_and_the_same_for_every_worker_at_any_time(
             assert wanted in {(o.service, o.batch or o.operation) for o in ops}
         case "kubernetes":
             assert call.operation in {f"{o.verb} {o.named}" for o in ACTIONS[name].calls if isinstance(o, KubeOp)}
+        case "cloudflare":
+            ours = [o for o in ACTIONS[name].calls if isinstance(o, CloudflareOp)]
+            assert call.operation in {f"{o.verb} {o.resource}" for o in ours}
         case _:
             assert call.operation == "write-heartbeat"
 

@@ -188,6 +188,9 @@ def test_the_package_is_small_and_holds_what_it_needs(made: Package) -> None:
     assert {"app.py", "policies/platform.yaml"} <= set(held)
     assert not [n for n in held if n.startswith(("boto3/", "botocore/", "drctl/", "tests/"))]
     assert any(n.startswith("chalicelib/__pycache__/desk.") for n in held)
+    assert "chalicelib/desk.py" in held
+    assert "pydantic/main.pyc" in held
+    assert "pydantic/main.py" not in held
 
 
 def test_the_template_names_the_zip_that_stands_beside_it(made: Package) -> None:

@@ -44,7 +44,7 @@ from drctl.neighbours.kubernetes.subresources import Subresources
 from drctl.neighbours.kubernetes.trouble import Trouble
 from drctl.neighbours.kubernetes.velero.backups import Backups, write_files
 from drctl.neighbours.kubernetes.velero.filters import capture
-from drctl.neighbours.kubernetes.velero.locations import Locations
+from drctl.neighbours.kubernetes.velero.locations import Locations, at_first
 from drctl.neighbours.kubernetes.velero.requests import VALID, Deletions, Downloads, signature
 from drctl.neighbours.kubernetes.velero.restores import Restores
 from drctl.neighbours.kubernetes.velero.schedules import Schedules
@@ -110,9 +110,8 @@ class KubeApi:
         self.karpenter = Karpenter(self.cluster)
         self.argocd = ArgoCd(self.cluster)
         self.external_secrets = ExternalSecrets(self.cluster)
-        self.jobs = Jobs(self.cluster)
+        self.jobs = self.workloads.jobs = Jobs(self.cluster)
         self.workloads.mounted = self.volumes.mounted
-        self.workloads.jobs = self.jobs
         self.nodes.on_unknown = self.karpenter.gone
         self.trouble = Trouble(self.cluster, self.workloads, self.nodes, self.karpenter)
         self.backups = Backups(self.velero)
@@ -123,6 +122,7 @@ class KubeApi:
             self.nodes,
             self.volumes,
             self.karpenter,
+            self.jobs,
             Rollouts(self.cluster),
             self.argocd,
             self.external_secrets,
@@ -141,18 +141,7 @@ class KubeApi:
         self._fault: _Fault | None = None
         self._ledger: deque[dict[str, Any]] = deque(maxlen=LEDGER)
         seed(self, [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n}} for n in _NAMESPACES])
-        spec: Obj = {
-            "provider": "aws",
-            "default": True,
-            "objectStorage": {"bucket": bucket or location.buckets[0], "prefix": prefix},
-        }
-        if read_only:
-            spec["accessMode"] = "ReadOnly"
-        if home:
-            spec = {"default": True, **home["spec"]}
-        place = {"name": home["name"] if home else "default", "namespace": "velero"}
-        kind = {"apiVersion": "velero.io/v1", "kind": "BackupStorageLocation"}
-        seed(self, [{**kind, "metadata": place, "spec": spec}])
+        seed(self, [at_first(bucket or location.buckets[0], prefix, read_only=read_only, home=home)])
         self.set_nodes(nodes)
 
     # --- what the world does to it
