@@ -72,19 +72,14 @@ class Vaults:
         return self.row.sas_secret, {v: {n: self.azure.sas(n, sp) for n in names} for v, sp in verbs.items()}
 
     def furnish(self, api: KubeApi, database: Callable[[], Address], s3: Callable[[str, str], Any]) -> None:
-        """The namespace, the Secret and what the dump's container does, in the standby's cluster."""
+        """The Secret and what the dump's container does, in the standby's cluster."""
         if self.airgap is None:
             return
         dump = self.airgap.dump
         place = {"name": dump.secret, "namespace": dump.namespace}
         login = {"host": "the replica", "username": DATABASE_USER, "password": DATABASE_PASSWORD}
-        seed(
-            api,
-            [
-                {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": dump.namespace}},
-                {"apiVersion": "v1", "kind": "Secret", "metadata": place, "stringData": login},
-            ],
-        )
+        # Its namespace is there with the Role that lets the responder make Jobs in it.
+        seed(api, [{"apiVersion": "v1", "kind": "Secret", "metadata": place, "stringData": login}])
 
         def program(pod: Obj) -> Ended:
             env = {e["name"]: e.get("value", "") for e in pod["spec"]["containers"][0].get("env") or ()}
