@@ -126,7 +126,6 @@ class KubeApi:
             Rollouts(self.cluster),
             self.argocd,
             self.external_secrets,
-            self.jobs,
             Locations(self.velero),
             self.backups,
             self.restores,
