@@ -262,6 +262,18 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CopySight:
+    """What was last seen of one vault of air-gapped copies: its newest whole copy ('' for none), since when it is
+    looked at, and why the newest look brought nothing ('' when it did).
+    """
+
+    at: datetime
+    newest: str
+    since: datetime
+    silent: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """What was last seen of the traffic switch, and since when it is seen so; `at` is when the newest look began.
 
@@ -336,6 +348,7 @@ class Book:
     findings: Mapping[str, Finding] = field(default_factory=dict)
     switch: Sight | None = None
     meant: Meant | None = None
+    copies: Mapping[str, CopySight] = field(default_factory=dict)
     yielded: Yielded | None = None
 
     def incident_at(self, scope: str) -> Incident | None:

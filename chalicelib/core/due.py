@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chalicelib.core import findings
+from chalicelib.core import copies, findings
 from chalicelib.core.answers import Asked, HeldBack
 from chalicelib.core.book import Book, Finding, Incident, NoticeRecord, StepRecord, StepState
 from chalicelib.core.bounds import wanting
 from chalicelib.core.claims import on_their_way
+from chalicelib.core.copies import LookAtCopies
 from chalicelib.core.evidence import rule_of
 from chalicelib.core.gates import Ask, Pass, Refuse, Wanted, judge
 from chalicelib.core.message import Message
@@ -86,7 +87,7 @@ class Held:
     answer: Asked | HeldBack
 
 
-Work = Look | Do | Tell | AskAlarms | Archive | LookAtSwitch
+Work = Look | Do | Tell | AskAlarms | Archive | LookAtSwitch | LookAtCopies
 _RUNNING = (IncidentState.RESPONDING, IncidentState.ASKING, IncidentState.STALLING)
 
 
@@ -112,6 +113,7 @@ def due(book: Book, *, rules: Rules, now: datetime) -> tuple[Work | Held, ...]:
             plan = its.plan_of(debt.case.plan, debt.case.scenario, debt.case.chosen)
             found += _step(book, debt.case, plan.step(step), record, its, now, debt=True)
     found += look_due(book, rules, now)
+    found += copies.look_due(book, rules, now)
     return tuple(found)
 
 
@@ -124,6 +126,8 @@ def wake_at(book: Book, *, rules: Rules, now: datetime) -> datetime | None:
     for notices in (*(i.notices for i in book.incidents.values()), *(f.notices for f in book.findings.values())):
         times += [n.again_at for n in notices.values() if n.again_at and n.state == "doubtful"]
     if look_at := next_look_at(book, rules):
+        times.append(look_at)
+    if look_at := copies.next_look_at(book, rules):
         times.append(look_at)
     for incident in book.incidents.values():
         its = rules.of(incident.policy)

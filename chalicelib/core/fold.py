@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from chalicelib.core import evidence, findings, waiting
+from chalicelib.core import copies, evidence, findings, waiting
 from chalicelib.core.answers import (
     AlarmsAsked,
     Answer,
@@ -29,6 +29,7 @@ from chalicelib.core.answers import (
 )
 from chalicelib.core.book import Book, Incident, StepState, Watermark
 from chalicelib.core.commands import fold_command
+from chalicelib.core.copies import CopiesSeen
 from chalicelib.core.debts import left_at_the_end, overdue, paid
 from chalicelib.core.elsewhere import MarkerSeen, heeded
 from chalicelib.core.happened import (
@@ -64,7 +65,7 @@ from chalicelib.core.switch import SwitchSeen, forgotten, seen
 from chalicelib.policy.scenarios import ScopeKind
 from chalicelib.policy.signals import Rule
 
-Happened = Signal | Command | Answer | SwitchSeen | MarkerSeen | Tick
+Happened = Signal | Command | Answer | SwitchSeen | MarkerSeen | CopiesSeen | Tick
 
 
 def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book:
@@ -110,6 +111,8 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             book = fold_answer(book, happened, rules=rules, now=now)
         case SwitchSeen():
             book = seen(book, happened, rules, now)
+        case CopiesSeen():
+            book = copies.seen(book, happened, rules, now)
         case MarkerSeen():
             book = heeded(book, happened, now)
         case Tick():

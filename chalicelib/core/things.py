@@ -204,6 +204,14 @@ TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
         ),
         Shares(("kms generate_data_key",), "a key for what is written is no thing that is moved"),
     ),
+    # Copies that nobody here can delete, by the clock: no incident's step, and their names are of what they hold.
+    "database-dumped": (
+        Shares(("create batch/v1 jobs",), "its Job only reads, and writes a dump under a name of its own"),
+    ),
+    "vault-copied": (
+        Shares(("s3 get_object", "kms decrypt"), _READS),
+        Shares(("s3 put_object",), "it creates what is not there, and never writes over what is"),
+    ),
     # What runs in a cluster. How restored objects are rewritten is read by every restore there.
     "velero-rewrites": (Moves(("create v1 configmaps", "patch v1 configmaps"), Kind.APPLICATIONS, _cluster),),
     "velero-restore": (Moves(_RESTORES, Kind.APPLICATIONS, _cluster),),

@@ -9,6 +9,7 @@ from typing import Final
 
 from chalicelib.policy.lint import (
     accounts,
+    airgap,
     backups,
     choices,
     claims,
@@ -122,6 +123,13 @@ RULES: Final[tuple[Rule, ...]] = (
     restorable.restore_reaches_what_is_kept,
     restorable.kms_key_is_named,
     restorable.restore_step_names_a_restorable_bucket,
+    airgap.vault_is_single,
+    airgap.vault_is_out_of_reach,
+    airgap.air_gap_leaves_the_provider,
+    airgap.copies_are_young_enough,
+    airgap.air_gap_asks_no_failed_region,
+    airgap.dumps_lie_apart,
+    airgap.copies_outlive_their_rpo,
     rewrites.rewrite_leads_to_the_standby,
     rewrites.rewrite_service_is_known,
     rewrites.rewrite_matches_something,
