@@ -259,14 +259,16 @@ def _ask_alarms(incident: Incident, rules: Rules, now: datetime) -> Iterator[Ask
         return
     if incident.alarms_asked_at and now - incident.alarms_asked_at < every:
         return
+    signals = rules.policy.signals
+    own = [r for r in signals.rules if r.scenario == incident.scenario]
+    # Whether it waits hangs on what is good beside it, and what was good before anybody listened told nobody.
     names = {
         name
-        for rule in rules.policy.signals.rules
-        if rule.scenario == incident.scenario
+        for rule in (*own, *(r for mine in own for r in signals.awaited(mine)))
         for observer in rule.observers
         for name in observer.alarms
     }
-    alarms = tuple((name, region) for name, region in rules.policy.signals.regions.items() if name in names)
+    alarms = tuple((name, region) for name, region in signals.regions.items() if name in names)
     if alarms:
         yield AskAlarms(incident=incident.id, alarms=alarms, because="an OK can be missed: alarms act on change only")
 

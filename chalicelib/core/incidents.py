@@ -70,6 +70,7 @@ def opened(
     incident_id = _fresh_id(book, f"{scope.replace('/', '.')}-{scenario}-{now:%Y%m%dT%H%M%S}")
     state = IncidentState.RESPONDING if declared_by else IncidentState.SUSPECTING
     rule = next((r for r in policy.signals.rules if (r.scenario, r.scope) == (scenario, scope)), None)
+    awaits = tuple(r.scope for r in policy.signals.awaited(rule)) if rule else ()
     incident = Incident(
         id=incident_id,
         scenario=scenario,
@@ -84,9 +85,10 @@ def opened(
         confirmed_at=now if declared_by else None,
         declared_by=declared_by,
         bad_since=now,
-        alarms_asked_at=now,
+        # One that may wait asks at once: it has to know what is good.
+        alarms_asked_at=None if awaits else now,
         speaks_for=rule.speaks_for if rule else (),
-        awaits=tuple(r.scope for r in policy.signals.awaited(rule)) if rule else (),
+        awaits=awaits,
     )
     book = note(put(book, incident), incident_id, "opened", because, now)
     return _absorbing(book, incident_id, takes_over, rules, now)
