@@ -1,10 +1,10 @@
 """Who goes first with what two incidents need, where it is not left to the order of claims.py: a person, or a takeover.
 
 Rules. A person may let an incident give way to every other, in everything: the order stays one over all incidents and
-all things, so that no circle can come of it. Whoever takes a thing over from another says so on both timelines. Where the
-thing is one that stays where it is put, the other one asks a person before it goes on with what it had begun: it may be
-where it should be by now, and would be moved away again. Of any other the next look says what is missing, and nobody is
-asked. Nothing here makes a call, and no thing is moved back.
+all things, so that no circle can come of it. Whoever takes a thing over from another says so on both timelines. Where
+the thing is one that stays where it is put, the other one asks a person before it goes on with what it had begun: it
+may be where it should be by now, and would be moved away again. Of any other the next look says what is missing, and
+nobody is asked. Nothing here makes a call, and no thing is moved back.
 """
 
 from __future__ import annotations
