@@ -61,7 +61,8 @@ class StepRecord:
     how many of those were refused and had no effect. `voices` are the yeses of those who have approved so far, where
     more people must; `approval` is what all of them together gave.
     `called_at` is when the newest call was decided; `waits_for` the incident it is held for (claims.py), `waited_at`
-    when it first was held for one.
+    when it first was held for one. `hindered` says that it was held for a reason outside its plan (a pause, the mode, a
+    block window, another incident), so that the time it took is no measure of it.
     """
 
     state: StepState = StepState.PENDING
@@ -84,6 +85,7 @@ class StepRecord:
     called_at: datetime | None = None
     waits_for: str = ""
     waited_at: datetime | None = None
+    hindered: bool = False
 
 
 class NoticeState(StrEnum):
@@ -130,11 +132,20 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forewarning:
+    """That an RTO was forecast to be missed, when first, and by what: kept, so that it is told once and the same."""
+
+    at: datetime
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
     """One open incident. `plan` is the hash of the plan it follows; `failed_at` the earliest bad observation.
 
     `gave_way_at` is when a person last let every other incident go first. `overtaken` says of each thing that another
-    incident has taken over from this one, by the thing's name, who that was (claims.py).
+    incident has taken over from this one, by the thing's name, who that was (claims.py). `forewarned` is by the RTO
+    that was forecast to be missed, as a person writes it (`15m`).
     """
 
     id: str
@@ -167,6 +178,7 @@ class Incident:
     overtaken: Mapping[str, str] = field(default_factory=dict)
     speaks_for: tuple[str, ...] = ()
     awaits: tuple[str, ...] = ()
+    forewarned: Mapping[str, Forewarning] = field(default_factory=dict)
 
     def holds(self, scope: str) -> bool:
         """Whether what fails at `scope` belongs to this incident: it lies at or below it, or policy says that this one

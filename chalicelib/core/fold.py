@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from chalicelib.core import copies, evidence, findings, waiting
+from chalicelib.core import copies, evidence, findings, forewarning, waiting
 from chalicelib.core.answers import (
     AlarmsAsked,
     Answer,
@@ -117,6 +117,8 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             book = heeded(book, happened, now)
         case Tick():
             book = findings.lapse(_lapse(book, rules, now), rules, now)
+            # Only time makes a forecast worse that nothing else has changed; what else happens is met by the next tick.
+            book = forewarning.forewarned(book, rules, now)
         case _:
             assert_never(happened)
     return _follows(book, rules, now)

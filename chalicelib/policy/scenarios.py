@@ -63,6 +63,18 @@ class Scenario(Row):
     customer_text: str = Field(description="how the status page names it; no internal name, host or identifier")
     planned: bool = Field(default=False, description="a person does it on purpose: the status page shows Maintenance")
 
+    @property
+    def recovered_by_runbook(self) -> bool:
+        """Whether its recovery time is what its runbook takes, and not what something else recovers it in."""
+        return self.automatic is not Automation.YES
+
+    @property
+    def held_to_rto(self) -> bool:
+        """Whether a tier's RTO is promised in it: a promise about failures that the responder recovers. In a planned
+        move nothing has failed; where every step waits for a person no tier's RTO can hold.
+        """
+        return not self.planned and self.automatic is not Automation.NO
+
 
 class Case(Row):
     """One case of the failure categories, with what is meant to recover it."""

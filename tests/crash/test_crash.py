@@ -18,7 +18,17 @@ from tests.crash.platform_in_process import Platform
 from tests.crash.story import Story
 from tests.crash.sweep import Told, sweep
 
-STORE_WRITES: Final = ("save", "put_timeline", "put_inbox", "delete_inbox", "claim", "stamp", "release", "put_document")
+STORE_WRITES: Final = (
+    "save",
+    "put_timeline",
+    "put_inbox",
+    "delete_inbox",
+    "claim",
+    "stamp",
+    "release",
+    "put_document",
+    "put_measured",
+)
 MESSAGES: Final = ("slack", "sesv2", "http POST")
 
 
