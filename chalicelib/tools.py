@@ -23,7 +23,7 @@ from chalicelib.core.outcome import Call, Next, Outcome
 from chalicelib.core.plan import Plan, PlanError, Rules, Step
 from chalicelib.core.repinning import adrift
 from chalicelib.core.switch import Found
-from chalicelib.core.times import NONE, Times
+from chalicelib.core.times import NONE, Kind, Times
 from chalicelib.intake import codec
 from chalicelib.policy import Policy
 from chalicelib.policy.load import PolicyUnreadableError
@@ -170,12 +170,12 @@ def times_of(tools: Tools, scenario: str) -> Times:
         return NONE
 
 
-def keep_times(tools: Tools, incident: Incident, rules: Rules, *, epoch: int) -> None:
+def keep_times(tools: Tools, incident: Incident, rules: Rules, *, epoch: int, kind: Kind = "incident") -> None:
     """Takes what an incident that has ended measured into its scenario's runs, once. StoreUnavailableError passes
     through, so that whoever comes next does it; nothing else keeps an incident from its archive.
     """
     try:
-        run = measured(incident, rules)
+        run = measured(incident, rules, kind=kind)
         if run is None:
             return
         body = tools.store.measured(incident.scenario)

@@ -4,6 +4,8 @@ Rules. A step's time begins when what it needs was done and the incident was con
 looked is in it; it ends when the step was first done. What people took to answer is taken out and kept apart. A step
 that was held for a reason outside its plan (a pause, the mode, a block window, another incident) measured that reason
 and not itself: it is left out, and so is everything that was not done. A suspicion that was cleared recovered nothing.
+A drill measures what it did as the real plan does it: a step in whose place another action was rehearsed, and what
+takes copies away, are no measure of the real one.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from datetime import datetime
 
 from chalicelib.core.book import Incident, StepRecord
 from chalicelib.core.plan import Plan, Rules, Step
+from chalicelib.core.plan import plan as real_plan
 from chalicelib.core.report import clocks
 from chalicelib.core.times import Kind, Run
 
@@ -22,11 +25,16 @@ def measured(incident: Incident, rules: Rules, *, kind: Kind = "incident") -> Ru
     if incident.ended_at is None or incident.confirmed_at is None or incident.ending in ("absorbed", "cleared"):
         return None
     plan, speed = rules.plan_of(incident.plan, incident.scenario, incident.chosen), rules.policy.speed
+    drill = kind == "drill"
+    real = real_plan(incident.scenario, policy=rules.policy, choices=incident.chosen) if drill else plan
+    actions = {s.id: s.action for s in real.steps}
     steps: dict[str, float] = {}
     answers: dict[str, float] = {}
     for step in plan.steps:
         record, began = incident.step(step.id), could_begin(step, incident)
         if record.first_done_at is None or began is None or record.hindered or record.first_done_at < began:
+            continue
+        if actions.get(step.id) != step.action:
             continue
         waited = answer_of(step, record, incident, began)
         steps[step.id] = _real((record.first_done_at - began).total_seconds() - waited, speed)
@@ -42,9 +50,11 @@ def measured(incident: Incident, rules: Rules, *, kind: Kind = "incident") -> Ru
         ended_at=incident.ended_at,
         steps=steps,
         answers=answers,
-        detected=None if incident.declared_by else _real(_between(incident.failed_at, incident.confirmed_at), speed),
+        detected=None
+        if incident.declared_by or drill
+        else _real(_between(incident.failed_at, incident.confirmed_at), speed),
         services={c.service: _real(c.recovery_time.total_seconds(), speed) for c in back if c.recovery_time},
-        whole=_real(_between(incident.failed_at, max(ends)), speed) if _whole(plan, incident) else None,
+        whole=_real(_between(incident.failed_at, max(ends)), speed) if _whole(plan, incident) and not drill else None,
     )
 
 

@@ -128,8 +128,7 @@ def show(made: Plan, found: Foreseen, times: Times, *, policy: Policy, seed: int
     if found.limit is not None:
         ends += f"; within the promised {_took(found.limit)} in {_coloured(found.whole)}"
     out.print(ends + ".", soft_wrap=True)
-    if times.runs:
-        _trend(times)
+    print_trend(times)
 
 
 def _tiers(found: Foreseen) -> Table:
@@ -168,8 +167,10 @@ def _ways(title: str, chance: Chance) -> None:
     out.print(table)
 
 
-def _trend(times: Times) -> None:
-    """The newest runs, so that one sees whether it gets quicker."""
+def print_trend(times: Times) -> None:
+    """The newest runs, so that one sees whether it gets quicker; nothing where none was measured."""
+    if not times.runs:
+        return
     out.print("\n[bold]Measured[/bold] [dim](newest first)[/dim]")
     table = _table("ended", "kind", "whole", "steps", "run", header=False)
     for run in times.runs[:SHOWN]:

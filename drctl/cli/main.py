@@ -15,6 +15,7 @@ from drctl.cli import (
     policies,
     ready,
     replay,
+    reports,
     rights,
     worlds,
 )
@@ -25,7 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for part in (policies, another, looking, forecasts, rights, ready, people, offline, replay, worlds, account, airgap):
+for part in (policies, another, looking, rights, ready, people, offline, replay, worlds, account, airgap):
+    part.register(app)
+for part in (forecasts, reports):
     part.register(app)
 
 
