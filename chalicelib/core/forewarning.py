@@ -28,6 +28,8 @@ from chalicelib.policy.platform import Mode
 RUNS: Final = 400
 """Enough to tell one in twenty from one in ten; some 20 ms."""
 LIKELY: Final = 0.5
+RUNS_TO_PROMISE: Final = 3
+ROUNDED: Final = timedelta(minutes=5)
 
 
 def foreseen(book: Book, incident: Incident, rules: Rules, now: datetime) -> Foreseen | None:
@@ -58,6 +60,19 @@ def sentences(book: Book, incident: Incident, rules: Rules, now: datetime) -> tu
     if book.paused:
         lines.append("While it is paused nothing moves: that is counted from a resume now.")
     return (*lines, f"It rests on {basis(found.basis)}.")
+
+
+def promised_by(book: Book, incident: Incident, rules: Rules, now: datetime) -> datetime | None:
+    """What may be said to customers: when nine of ten runs are over, rounded up to five minutes. None unless everything
+    ahead was measured, in some runs: a written time is no promise to make to anybody outside.
+    """
+    found = foreseen(book, incident, rules, now)
+    if found is None or book.paused or found.basis.written or found.basis.answers is False:
+        return None
+    if found.basis.incidents + found.basis.drills < RUNS_TO_PROMISE:
+        return None
+    exact = _at(incident, found.whole.late, rules.of(incident.policy).policy.speed)
+    return exact + (datetime.min.replace(tzinfo=exact.tzinfo) - exact) % ROUNDED
 
 
 def _open_budgets(incident: Incident, found: Foreseen, rules: Rules, now: datetime) -> Iterator[str]:

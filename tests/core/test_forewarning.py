@@ -15,6 +15,7 @@ from chalicelib.core.forewarning import foreseen, forewarned, sentences
 from chalicelib.core.happened import Approve, Pause, Tick
 from chalicelib.core.measured import measured
 from chalicelib.core.plan import Rules
+from chalicelib.core.public import page
 from chalicelib.core.states import IncidentState
 from chalicelib.core.times import NONE, Run
 from chalicelib.policy.notifications import NoticeEvent
@@ -237,6 +238,29 @@ def test_a_whole_failover_that_is_quick_enough_warns_of_nothing() -> None:
     worker = Worker(LittleWorld(dark=True), confirmed(), RULES)
     run(worker)
     assert {m.event for m in worker.world.told} & {NoticeEvent.FORECAST_MISS, NoticeEvent.BUDGET_SPENT} == set()
+
+
+# What customers are told
+
+
+def public_text(book: Book, seconds: float, rules: Rules) -> str:
+    return page(book, rules, at(seconds)).incidents[0].updates[0].text
+
+
+def test_customers_are_told_when_to_expect_it_back_only_where_all_of_it_was_measured_often_enough() -> None:
+    said = "We expect everything to be available again by about 03:10 UTC."
+    few, enough = rules_with(took(1), took(2)), rules_with(took(1), took(2), took(3))
+    assert said not in public_text(confirmed(), 20, RULES)
+    assert said not in public_text(confirmed(), 20, few)
+    assert public_text(confirmed(), 20, enough).endswith(said)
+    gap = replace(enough.times(REGION), runs=tuple(_without(r, "promote") for r in enough.times(REGION).runs))
+    assert said not in public_text(confirmed(), 20, replace(RULES, measured={REGION: gap}))
+    stopped = replace(confirmed(), paused=Paused(by="ana", at=at(15), because="looking"))
+    assert said not in public_text(stopped, 20, enough)
+
+
+def _without(run: Run, step: str) -> Run:
+    return replace(run, steps={k: v for k, v in run.steps.items() if k != step})
 
 
 # What it measured
