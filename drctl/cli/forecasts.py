@@ -16,7 +16,7 @@ from chalicelib.core.forewarning import basis, percent
 from chalicelib.core.measured import measured
 from chalicelib.core.plan import Plan, PlanError
 from chalicelib.core.plan import plan as make_plan
-from chalicelib.core.times import NONE, Times
+from chalicelib.core.times import NONE, Kind, Times
 from chalicelib.policy import Policy
 from chalicelib.policy.base import show_duration
 from chalicelib.policy.lint.ways import detection
@@ -92,13 +92,14 @@ def known(policy: Policy, scenario: str) -> Policy:
 
 
 def from_archives(where: Place, scenario: str, times: Times) -> Times:
-    """These times and those of every archived incident of the scenario."""
-    for _, body in where.store.documents("closed"):
-        incident = read_incident(body)
+    """These times and those of every archived incident and drill of the scenario."""
+    families: tuple[tuple[str, Kind], ...] = (("closed", "incident"), ("drill", "drill"))
+    archives = [(read_incident(body), kind) for family, kind in families for _, body in where.store.documents(family)]
+    for incident, kind in archives:
         if incident.scenario != scenario:
             continue
         try:
-            run = measured(incident, rules_of(where, [incident]))
+            run = measured(incident, rules_of(where, [incident]), kind=kind)
         except KeyError:
             continue  # its plan was kept by nobody, so what its steps waited for is not known
         times = times.with_run(run) if run else times

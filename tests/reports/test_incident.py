@@ -238,6 +238,14 @@ def test_the_forecast_goes_by_what_the_archives_measured(kept: SqliteStore) -> N
     assert "1 incident; " in shown
 
 
+def test_the_archives_of_drills_are_measured_too_and_told_apart(kept: SqliteStore) -> None:
+    incident = archived(kept)
+    kept.put_document("drill", "a-drill", dump_incident(replace(incident, id="a-drill")))
+    found = answer("forecast", REGION)["rests_on"]
+    assert (found["incidents"], found["drills"]) == (1, 1)
+    assert "1 incident and 1 drill; " in found["because"]
+
+
 def test_what_the_desk_kept_counts_and_is_not_counted_twice(kept: SqliteStore) -> None:
     incident = archived(kept)
     run = measured(ended(), RULES)
