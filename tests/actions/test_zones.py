@@ -75,7 +75,7 @@ def test_the_pods_of_dead_nodes_run_elsewhere_within_a_minute_and_those_with_a_v
         primary.move(5)
         found = primary.look("pods-redistributed", scope=SECOND)
     assert isinstance(found, Stuck), found
-    assert found.because.startswith("prometheus can run in us-east-1b alone: its volume 'pvc-")
+    assert found.because.startswith("jaeger can run in us-east-1b alone: its volume 'pvc-")
     assert "every other service runs" in found.because
     primary.zones.mend("us-east-1b")
     primary.move(60)
