@@ -7,17 +7,21 @@ that no action declared is refused here, before IAM would refuse it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from chalicelib.actions.contract import Action, AwsOp, KubeOp, Target
-from chalicelib.actions.reader import LiveReader, Ports, UndeclaredError
+from chalicelib.actions.contract import Action, AwsOp, CloudflareOp, KubeOp, Target
+from chalicelib.actions.reader import NOT_HERE, LiveReader, Ports, UndeclaredError
 from chalicelib.actions.switches import position
+from chalicelib.actions.vault_copied import LOOKS, newest_copy
 from chalicelib.channels.contract import Channel
-from chalicelib.clients import aws, kubernetes, s3_versions
+from chalicelib.clients import aws, kubernetes, s3_versions, vault_copies
+from chalicelib.core.airgap_calls import COPY_SPAN, WRITE_MANIFEST
 from chalicelib.core.book import Incident
+from chalicelib.core.copies import Seen
+from chalicelib.core.elsewhere import Absent, Heeded, read_marker
 from chalicelib.core.happened import Signal
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Call, Doubtful, Next, NoData, Outcome, Refused
@@ -26,6 +30,15 @@ from chalicelib.core.restoring import RESTORE
 from chalicelib.core.switch import Found
 from chalicelib.intake.states import from_described
 from chalicelib.policy import Policy
+
+MARKER_ASKED: Final = 2
+"""Name servers: each may take two seconds not to answer."""
+VAULT_CALLS: Final = (("s3", COPY_SPAN), ("s3", WRITE_MANIFEST))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
 
 # Without them CloudWatch answers with metric alarms only.
 ALARM_TYPES: Final = ["MetricAlarm", "CompositeAlarm"]
@@ -38,6 +51,9 @@ class Executor:
     ports: Ports
     actions: Mapping[str, Action]
     channels: Mapping[str, Channel]
+    now: Callable[[], datetime] = _now
+    leads: bool = False
+    """Whether this is an operator's engine, which leaves the marker and does not stop at it."""
 
     def look(self, step: Step, incident: Incident, policy: Policy, now: datetime) -> Next:
         """The step's action observes through a reader that holds only what it declared, and says what is missing."""
@@ -46,9 +62,34 @@ class Executor:
         facts = action.observe(target, policy, LiveReader(self.ports, action.reads))
         return action.next(target, policy, facts, now)
 
+    def look_at(self, action: str, target: Target, policy: Policy, now: datetime) -> Next:
+        """The same for what no incident is about: the keeper's work."""
+        by = self.actions[action]
+        return by.next(target, policy, by.observe(target, policy, LiveReader(self.ports, by.reads)), now)
+
     def switch(self, policy: Policy) -> Found:
         """Asks the traffic switch where it stands, through a reader that holds only what that takes."""
         return position.found(policy, LiveReader(self.ports, position.READS))
+
+    def copies(self, policy: Policy) -> Mapping[str, Seen]:
+        """Asks each vault for its newest whole air-gapped copy, through a reader that can only look."""
+        airgap, reader = policy.backups.airgap, LiveReader(self.ports, LOOKS)
+        return {row.name: newest_copy(reader, row.name) for row in airgap.vaults} if airgap else {}
+
+    def somebody_else(self, policy: Policy) -> Heeded:
+        """Asks the name servers outside AWS for the marker, one after the other, until one answers with authority."""
+        if self.leads or policy.platform.outage is None:
+            return Absent(because="this is the engine that leaves it" if self.leads else "policy names no outage")
+        row, silent = policy.platform.outage.cloudflare, []
+        for server in row.servers[:MARKER_ASKED]:
+            said = self.ports.dns.ask(server, row.marker, "TXT")
+            if isinstance(said, Refused | NoData):
+                silent.append(said.because)
+                continue
+            found = [mark for _, kind, text in said if kind == "TXT" and (mark := read_marker(text))]
+            # Answers come in any order: of several the eldest, so that it is the same one every time.
+            return min(found, key=lambda m: m.at) if found else Absent(because=f"{server} has no {row.marker}")
+        return NoData(because="; ".join(silent))
 
     def make(self, call: Call) -> Outcome:
         """Makes one call, once."""
@@ -59,6 +100,10 @@ class Executor:
                 return self._aws(call)
             case "kubernetes":
                 return kubernetes.change(self.ports.kube, call.service, call.operation, call.params, until=call.until)
+            case "cloudflare":
+                if self.ports.cloudflare is None:
+                    return Refused(code="NotHere", because=f"{call.sentence()}: {NOT_HERE.because}")
+                return self.ports.cloudflare.change(call.service, call.operation, call.params, until=call.until)
             case "postgres":
                 host, _, port = call.service.rpartition(":")
                 return self.ports.database.execute(
@@ -99,6 +144,9 @@ class Executor:
                     case AwsOp() if call.system == "aws":
                         if (op.service, op.batch or op.operation) == (call.service, call.operation):
                             return True
+                    case CloudflareOp() if call.system == "cloudflare":
+                        if f"{op.verb} {op.resource}" == call.operation:
+                            return True
                     case KubeOp() if call.system == "kubernetes":
                         if f"{op.verb} {op.named}" == call.operation:
                             return True
@@ -109,6 +157,8 @@ class Executor:
     def _aws(self, call: Call) -> Outcome:
         if (call.service, call.operation) == ("s3", RESTORE):
             return s3_versions.restore(self.ports.aws, call)
+        if (call.service, call.operation) in VAULT_CALLS:
+            return vault_copies.make(self.ports.aws, self.ports.vaults, call, now=self.now())
         params = dict(call.params)
         if "merge" in params:
             merged = self._merged(call.region, params)

@@ -20,6 +20,7 @@ from chalicelib.desk import Worked
 from chalicelib.hearing import Unheard, heard
 from chalicelib.shift import RESERVE
 from chalicelib.store.codec import read_book
+from chalicelib.store.contract import Store
 
 REPLY_WITHIN: Final = timedelta(seconds=20)
 RETRY_S: Final = 0.5
@@ -73,7 +74,7 @@ def command(responder: Responder, payload: object, *, until: datetime) -> Mappin
     give_up = min(until - RESERVE, clock.now() + REPLY_WITHIN)
     while True:
         responder.desk.work(responder.nonce(), until=until, linger=False)
-        if reply := _reply(responder, said.said.id):
+        if reply := reply_to(responder.store, said.said.id):
             return {"ok": reply.ok, "because": reply.because, "id": reply.id, "by": reply.by}
         if clock.now() >= give_up:
             because = "it is in the inbox, and the desk has not taken it in yet; it will (see status)"
@@ -93,8 +94,19 @@ def look(responder: Responder, what: object) -> Mapping[str, Any]:
     }
 
 
-def _reply(responder: Responder, command_id: str) -> Reply | None:
-    body = responder.store.read_book().body
+def keep(responder: Responder, detail: object, *, until: datetime) -> Mapping[str, str]:
+    """Carries the air-gapped copies on. With `{"begin": true}` in the event's detail a new one begins, whatever the
+    newest one's age is.
+    """
+    if responder.keeper is None:
+        return {"airgap": "nobody keeps copies here"}
+    begin = isinstance(detail, Mapping) and detail.get("begin") is True
+    return responder.keeper.work(until=until, begin=begin)
+
+
+def reply_to(store: Store, command_id: str) -> Reply | None:
+    """What became of a command; None while the desk has not taken it in."""
+    body = store.read_book().body
     if body is None:
         return None
     book, _ = read_book(body)

@@ -15,7 +15,9 @@ from typing import Any, ClassVar, Final, Literal, Protocol
 from chalicelib.core.outcome import Next, NoData, Refused
 from chalicelib.policy import Policy
 
-Where = Literal["standby", "primary"]
+Where = Literal["standby", "primary", "tertiary"]
+VAULT_BUCKETS: Final = "{vault_buckets}"
+"""The resource of an `AwsOp` that looks at the vaults of air-gapped copies: whoever declares it may be shown them."""
 NOT_SERVED: Final = "NotServed"
 """The code of a Refused when a cluster has no such group, version or resource at all."""
 
@@ -48,8 +50,8 @@ class KubeOp:
     """A Kubernetes request, e.g. `KubeOp(verb="create", group="velero.io", resource="restores")`.
 
     `within` is where its objects lie: `velero`, the namespace of Velero; `workloads`, those of the platform's
-    services; `argocd`, those of their Applications; `cluster`, in none. Left out, it follows from the resource
-    (`rights.py`).
+    services; `argocd`, those of their Applications; `dumps`, the namespace of the database's dumps; `cluster`,
+    in none. Left out, it follows from the resource (`rights.py`).
     """
 
     verb: Literal["get", "list", "create", "patch", "delete"]
@@ -57,7 +59,7 @@ class KubeOp:
     resource: str
     version: str = "v1"
     where: Where = "standby"
-    within: Literal["velero", "workloads", "cluster", "argocd"] | None = None
+    within: Literal["velero", "workloads", "cluster", "argocd", "dumps"] | None = None
 
     @property
     def named(self) -> str:
@@ -65,7 +67,21 @@ class KubeOp:
         return f"{self.group}/{self.version} {self.resource}" if self.group else f"{self.version} {self.resource}"
 
 
-Op = AwsOp | KubeOp
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudflareOp:
+    """A request about a zone's DNS records at Cloudflare, e.g. `CloudflareOp(verb="patch")`."""
+
+    verb: Literal["get", "list", "create", "patch"]
+    resource: str = "dns_records"
+    where: Where = "tertiary"
+
+    @property
+    def named(self) -> str:
+        """`cloudflare patch dns_records`."""
+        return f"cloudflare {self.verb} {self.resource}"
+
+
+Op = AwsOp | KubeOp | CloudflareOp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +160,24 @@ class Reader(Protocol):
         as a list. Refused on 401 and 403 (`code` is the Status reason, `Forbidden`), and when the cluster does not
         serve `resource` (`code` is NOT_SERVED).
         """
+        ...
+
+    def vault_top(self, vault: str, prefix: str) -> Sequence[str] | Refused | NoData:
+        """The names right below a prefix of a vault, and its folders, which end with a slash."""
+        ...
+
+    def vault_document(self, vault: str, name: str) -> str | Refused | NoData | None:
+        """A text that stands in a vault; None when there is none of that name."""
+        ...
+
+    def cloudflare(self, zone: str, record: str) -> Mapping[str, Any] | Refused | NoData:
+        """One DNS record as Cloudflare keeps it (`type`, `name`, `content`, `proxied`). Refused has the API's own
+        number as its code (`81044`: there is no such record).
+        """
+        ...
+
+    def cloudflare_named(self, zone: str, kind: str, name: str) -> Sequence[Mapping[str, Any]] | Refused | NoData:
+        """The zone's records of that type and name."""
         ...
 
     def http(self, url: str, *, timeout_s: float = 3.0) -> Answer | NoData:

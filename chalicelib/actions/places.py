@@ -6,6 +6,7 @@ from typing import Literal, cast
 
 from chalicelib.actions.contract import Target
 from chalicelib.policy import Policy
+from chalicelib.policy.outage import Outage
 from chalicelib.policy.platform import Cluster, NodeGroup, Zone
 from chalicelib.policy.services import Service
 
@@ -40,6 +41,13 @@ def namespace_of(service: Service) -> str:
     if service.namespace is None:
         raise KeyError(f"service {service.name!r} has no namespace in services.yaml")
     return service.namespace
+
+
+def outage_of(policy: Policy) -> Outage:
+    """What carries the platform outside AWS; KeyError when policy names nothing."""
+    if policy.platform.outage is None:
+        raise KeyError("the platform has no outage in platform.yaml: nothing outside AWS carries it")
+    return policy.platform.outage
 
 
 def token_of(target: Target, *parts: str) -> str:

@@ -8,8 +8,11 @@ from typing import Final
 from chalicelib.actions.application_rolled_back import ApplicationRolledBack
 from chalicelib.actions.auto_sync import AutoSyncGivenBack
 from chalicelib.actions.canary_aborted import CanaryAborted
+from chalicelib.actions.cloudflare_traffic import MarkerLeft, RecordMoved, VerifyMove
 from chalicelib.actions.contract import Action
+from chalicelib.actions.database_dumped import DatabaseDumped
 from chalicelib.actions.database_elsewhere import DatabaseElsewhere
+from chalicelib.actions.dumps import DumpFound, DumpRestored
 from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.fence_primary import FencePrimary
 from chalicelib.actions.integrity_check import IntegrityCheck
@@ -27,14 +30,17 @@ from chalicelib.actions.restore_instance import RestoreInstance
 from chalicelib.actions.restore_point import RestorePoint
 from chalicelib.actions.s3_count import S3Count
 from chalicelib.actions.s3_restore import S3Restore
+from chalicelib.actions.secrets_pointed import SecretsPointed
 from chalicelib.actions.secrets_refreshed import SecretsRefreshed
 from chalicelib.actions.switch_traffic import SwitchTraffic
 from chalicelib.actions.terraform_state import TerraformStateRestored
+from chalicelib.actions.vault_copied import VaultCopied
 from chalicelib.actions.velero_location import LocationReadOnly
 from chalicelib.actions.velero_missing import VeleroMissing
 from chalicelib.actions.velero_restore import VeleroRestore
 from chalicelib.actions.velero_rewrites import VeleroRewrites
 from chalicelib.actions.velero_schedules import SchedulesPaused
+from chalicelib.actions.verify_outage_write import VerifyOutageWrite
 from chalicelib.actions.verify_service import VerifyService
 from chalicelib.actions.verify_traffic import VerifyTraffic
 from chalicelib.actions.verify_write import VerifyWrite
@@ -67,6 +73,13 @@ ACTIONS: Final[Mapping[str, Action]] = {
         PodsRecovered(),
         NodesReplaced(),
         VolumesAttached(),
+        MarkerLeft(),
+        DumpFound(),
+        DumpRestored(),
+        SecretsPointed(),
+        VerifyOutageWrite(),
+        RecordMoved(),
+        VerifyMove(),
         ZoneShifted(),
         DatabaseElsewhere(),
         PodsRedistributed(),
@@ -82,5 +95,9 @@ ACTIONS: Final[Mapping[str, Action]] = {
         SecretsRefreshed(),
         TerraformStateRestored(),
         Person(),
+        DatabaseDumped(),
+        VaultCopied(),
     )
 }
+AIRGAP: Final = (DatabaseDumped.name, VaultCopied.name)
+"""Those that no incident needs: the keeper of air-gapped copies takes them by the clock."""

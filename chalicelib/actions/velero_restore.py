@@ -121,7 +121,7 @@ class VeleroRestore:
         number = len(facts.attempts) + 1
         name = f"dr-{service.name[:40]}-{token_of(target)[:10]}-{number}"
         key, _, value = service.label.partition("=")
-        rewrites = modifiers_name(policy)
+        rewrites = modifiers_name(policy, target.params["cluster"])
         call = Call(
             system="kubernetes",
             service=cluster.name,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from chalicelib.clients.aws import AwsClients, read
 from chalicelib.core.outcome import Doubtful, Made, NoData, Outcome, Refused
@@ -65,12 +66,19 @@ class DatabaseClients:
         *,
         tls: bool,
         checks: Mapping[str, str] | None = None,
+        credentials: Callable[[], Mapping[str, Any] | NoData] | None = None,
+        resolve: Mapping[str, str] | None = None,
     ) -> None:
+        """`credentials` are used where they do not lie in AWS's Secrets Manager: username and password. `resolve` sends
+        a host elsewhere (the local world): host → `postgresql://address:port`.
+        """
         self._aws = aws
+        self._given = credentials
         self._database = database
         self._region = region
         self._tls = tls
         self._checks = checks or {}
+        self._resolve = resolve or {}
 
     def query(
         self, host: str, port: int, statement: str, arguments: Sequence[Any] = ()
@@ -110,12 +118,13 @@ class DatabaseClients:
         credentials = self._credentials()
         if not isinstance(credentials, Mapping):
             return credentials
+        here = urlsplit(self._resolve.get(host, ""))
         try:
             connection = pg8000.dbapi.connect(
                 user=credentials["username"],
                 password=credentials["password"],
-                host=host,
-                port=port,
+                host=here.hostname or host,
+                port=here.port or port,
                 database=self._database.name,
                 timeout=wait_s,
                 ssl_context=self._context(),
@@ -146,6 +155,8 @@ class DatabaseClients:
         return STATEMENTS[statement].format(table=self._database.heartbeat_table)
 
     def _credentials(self) -> Mapping[str, Any] | NoData:
+        if self._given:
+            return self._given()
         secret = self._database.credentials_secret
         found = read(self._aws, "secretsmanager", self._region, "get_secret_value", {"SecretId": secret})
         if not isinstance(found, Mapping):

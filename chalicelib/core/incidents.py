@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from chalicelib.core.book import Block, Book, Entry, Incident, Paging, StepRecord, StepState, case_of
+from chalicelib.core.claims import on_their_way
 from chalicelib.core.plan import Rules, plan
 from chalicelib.core.states import Event, IncidentState, move
 
@@ -90,15 +91,15 @@ def opened(
         awaits=awaits,
     )
     book = note(put(book, incident), incident_id, "opened", because, now)
-    return _absorbing(book, incident_id, takes_over, now)
+    return _absorbing(book, incident_id, takes_over, rules, now)
 
 
-def confirmed(book: Book, incident_id: str, because: str, now: datetime) -> Book:
+def confirmed(book: Book, incident_id: str, because: str, rules: Rules, now: datetime) -> Book:
     """The suspicion is no more one: it takes over what it had left alone while it might have been all of it."""
-    return _absorbing(moved(book, incident_id, Event.CONFIRMED, because, now), incident_id, (), now)
+    return _absorbing(moved(book, incident_id, Event.CONFIRMED, because, now), incident_id, (), rules, now)
 
 
-def _absorbing(book: Book, incident_id: str, named: tuple[str, ...], now: datetime) -> Book:
+def _absorbing(book: Book, incident_id: str, named: tuple[str, ...], rules: Rules, now: datetime) -> Book:
     """Those named, and what is open and belongs to this incident, are taken over by it."""
     incident = book.incidents[incident_id]
     smaller = [
@@ -108,8 +109,10 @@ def _absorbing(book: Book, incident_id: str, named: tuple[str, ...], now: dateti
     ]
     book = put(book, replace(incident, absorbed=(*incident.absorbed, *smaller)))
     for other in smaller:
+        left = ", ".join(s.id for s in on_their_way(book.incidents[other], rules, now))
+        first = f"; on the way are {left}: each is looked at before anything else moves what it moves" if left else ""
         book = moved(book, other, Event.ABSORBED, f"taken over by {incident_id}", now)
-        book = note(book, incident_id, "absorbed", f"incident {other} belongs to this one now", now)
+        book = note(book, incident_id, "absorbed", f"incident {other} belongs to this one now{first}", now)
     return book
 
 

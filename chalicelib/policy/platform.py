@@ -9,6 +9,7 @@ from pydantic import Field
 
 from chalicelib.policy.accounts import Account, AccountId
 from chalicelib.policy.base import Duration, Name, Row
+from chalicelib.policy.outage import Outage
 
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-gov)?-[a-z]+-\d$")]
 SecurityGroup = Annotated[str, Field(pattern=r"^sg-[0-9a-f]+$")]
@@ -285,11 +286,17 @@ class Platform(Row):
         default=(), description="the other accounts that may hold parts of the platform, and the roles into them"
     )
 
-    def endpoint(self, region: str) -> Endpoint:
-        """The region's own address; KeyError names the region that has none."""
+    outage: Outage | None = Field(
+        default=None, description="what carries the platform when AWS is gone; left out, nothing outside AWS does"
+    )
+
+    def endpoint(self, region: str) -> Endpoint | Outage:
+        """The region's own address (`url`); KeyError names the region that has none."""
         for endpoint in self.endpoints:
             if endpoint.region == region:
                 return endpoint
+        if self.outage and self.clusters.tertiary and self.clusters.tertiary.region == region:
+            return self.outage
         raise KeyError(f"region {region!r} has no endpoint in platform.yaml")
 
     def cluster(self, place: Literal["primary", "standby", "tertiary"]) -> Cluster:

@@ -16,11 +16,12 @@ from chalicelib.core.findings import told
 from chalicelib.core.loss import Loss, Unknown
 from chalicelib.core.plan import Plan, Rules
 from chalicelib.core.report import clocks, data_loss
-from chalicelib.core.wording import progress
+from chalicelib.core.wording import held, progress
 from chalicelib.intake import codec
 from chalicelib.policy import Policy
 from chalicelib.policy.base import show_duration
 from chalicelib.store.codec import read_book, read_incident, read_plan, read_policy
+from drctl.cli.copies import keep
 from drctl.cli.places import JsonOption, Place, StageName, StageOption, fail, out, place, show_json
 
 PANEL = "Looking"
@@ -69,6 +70,8 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
     """What is open, in which mode, where the traffic switch stands, who holds the desk, what is owed."""
     where = place(stage)
     book, lock = book_of(where), where.store.read_lock()
+    if stage is not StageName.OFFLINE:
+        keep(where)
     dead = len(where.store.documents("dead"))
     if book is None:
         if json:
@@ -83,10 +86,17 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
                 "mode": book.mode,
                 "serving": book.serving,
                 "paused": book.paused and book.paused.because,
-                "open": [{"incident": i.id, "state": i.state, "because": i.because} for i in book.incidents.values()],
+                "paused_by": book.paused and book.paused.by,
+                "paused_since": book.paused and book.paused.at.isoformat(),
+                "open": [
+                    {"incident": i.id, "state": i.state, "because": i.because, "held": held_json(i)}
+                    for i in book.incidents.values()
+                ],
                 "blocks": [b.because for b in book.blocks],
                 "debts": [d.because for d in book.debts],
                 "switch": switch_json(book),
+                "switch_kept": book.meant
+                and f"{book.meant.by} means it to be at {book.meant.region}: {book.meant.because}",
                 "findings": [finding_json(f) for f in book.findings.values()],
                 "dead_letters": dead,
                 "desk_held_until": lock and lock.until.isoformat(),
@@ -95,13 +105,20 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
         return
     platform = where.policy.platform
     out.print(f"[bold]{platform.display_name}[/bold]  stage {stage}, responder in {where.region}")
-    paused = f"  [red]PAUSED[/red] by {book.paused.by}: {book.paused.because}" if book.paused else ""
+    paused = (
+        f"  [red]PAUSED[/red] by {book.paused.by} at {book.paused.at:%H:%M:%S} UTC: {book.paused.because}"
+        if book.paused
+        else ""
+    )
     out.print(f"mode [bold]{book.mode}[/bold], traffic goes to [bold]{book.serving}[/bold]{paused}")
     if book.switch:
         at = f"seen at {book.switch.region}" if book.switch.region else "never seen thrown"
         silent = "  [yellow]no answer now[/yellow]" if book.switch.silent_since else ""
         since = f"since {book.switch.since:%Y-%m-%d %H:%M:%S} UTC"
         out.print(f"switch [bold]{at}[/bold]{silent}  [dim]{since}: {book.switch.because}[/dim]")
+    if book.meant:
+        word = f"[bold]{book.meant.by}[/bold] means it to be there since {book.meant.at:%Y-%m-%d %H:%M:%S} UTC"
+        out.print(f"  {word}: {book.meant.because}")
     for finding in book.findings.values():
         colour = "red" if finding.settled_at is None else "green"
         out.print(f"[{colour}]{finding.headline}[/{colour}]  [dim]{finding.id}, {finding.severity}[/dim]")
@@ -132,6 +149,14 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
         for step_id, record in incident.steps.items():
             if record.state in (StepState.ASKING, StepState.STUCK):
                 out.print(f"  [yellow]{record.state}[/yellow] {step_id}: {record.because}")
+        for step_id, because in held(incident, rules.of(incident.policy)):
+            out.print(f"  [yellow]held[/yellow] {step_id}: {because}")
+
+
+def held_json(incident: Incident) -> list[dict[str, str]]:
+    """The steps that wait for another incident, and for which."""
+    waiting = {i: r for i, r in incident.steps.items() if r.state is StepState.HELD and r.waits_for}
+    return [{"step": i, "waits_for": r.waits_for, "because": r.because} for i, r in waiting.items()]
 
 
 def switch_json(book: Book) -> dict[str, Any] | None:
@@ -301,7 +326,9 @@ def incident_json(incident: Incident, rules: Rules, timeline: Sequence[Any]) -> 
         "opened_at": incident.opened_at.isoformat(),
         "ended_at": incident.ended_at and incident.ended_at.isoformat(),
         "steps": {
-            s.id: {"state": (r := incident.step(s.id)).state, "because": r.because, "calls": r.calls, **approved(r)}
+            s.id: {"state": (r := incident.step(s.id)).state, "because": r.because, "calls": r.calls}
+            | ({"waits_for": r.waits_for} if r.waits_for else {})
+            | approved(r)
             for s in rules.plan_of(incident.plan, incident.scenario, incident.chosen).steps
         },
         "services": [

@@ -12,7 +12,7 @@ import typer
 from rich.padding import Padding
 from rich.table import Table
 
-from chalicelib.actions.contract import AwsOp, Op
+from chalicelib.actions.contract import AwsOp, CloudflareOp, KubeOp, Op
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.versions import where as where_of
 from chalicelib.clients.aws import READ_ONLY
@@ -34,8 +34,8 @@ from drctl.deployment.permissions import targets, words
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
-ASKED: Final = frozenset({"person", "verify-write"})
-"""Actions that declare no call and ask all the same: the one asks only, the other calls the database itself."""
+ASKED: Final = frozenset({"person", "verify-write", "verify-outage-write"})
+"""Actions that declare no call and ask all the same: the one asks only, the others call the database itself."""
 SHORT: Final = 9
 """Steps; the plan of a longer runbook would not be a page any more with what each looks at."""
 
@@ -137,6 +137,9 @@ def plan(
         _section("Taken back when a person ends it on the way", [(s.id, _undoing(s)) for s in made.undos])
     if made.steps and len(made.steps) <= SHORT:
         _section("Looks at", [(s.id, ", ".join(looks(s))) for s in made.steps])
+    if any(step.action == "record-moved" for step in made.steps):
+        out.print(f"\n[bold]Run it[/bold] without AWS: drctl respond --offline --declare {scenario} --note …")
+        out.print("  approve in another terminal: drctl approve --stage offline   (docs/offline.md)")
     end = max(t[1] for t in times.values())
     out.print(f"\nAbout {show_duration(end)} when every expected time is kept and people answer as policy expects.")
 
@@ -256,7 +259,7 @@ def calls(step: Step, policy: Policy) -> list[str]:
     """The calls that the step may make, with their targets, as far as one can say before looking."""
     named = [_named(op, step, policy) for op in ACTIONS[step.action].calls if not (isinstance(op, AwsOp) and op.batch)]
     named += _batches(step, policy)
-    if step.action == "verify-write":
+    if step.action in ("verify-write", "verify-outage-write"):
         database = policy.platform.database
         named.append(
             f"postgres: a row into {database.heartbeat_table} of {database.name}, by the applications' address"
@@ -279,7 +282,14 @@ def _batches(step: Step, policy: Policy) -> list[str]:
 
 def _named(op: Op, step: Step, policy: Policy) -> str:
     # A step is aimed at a cluster by its runbook; an operation says where it goes.
-    primary = step.params.get("cluster", op.where) == "primary"
+    if isinstance(op, CloudflareOp):
+        outage = policy.platform.outage
+        return f"{op.named} in the zone of {policy.platform.traffic.record}" if outage and op.verb != "list" else ""
+    aimed = step.params.get("cluster", op.where)
+    if aimed == "tertiary" and isinstance(op, KubeOp):
+        about = f" for {step.service}" if step.service else ""
+        return f"kubernetes: {op.verb} {op.named}{about} in {policy.platform.cluster('tertiary').name}"
+    primary = aimed == "primary"
     place = policy.platform.regions.primary if primary else policy.platform.regions.standby
     if isinstance(op, AwsOp):
         # A key is used by the bucket that is written to, on our behalf: a right, and no call of ours.

@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(demo)
     broken = typer.Typer(help="Break something in the local world.", no_args_is_help=True)
     broken.command(name="region")(break_region)
+    broken.command(name="provider")(break_provider)
     broken.command(name="service")(break_service)
     broken.command(name="pods")(break_pods)
     broken.command(name="node")(break_node)
@@ -149,6 +150,12 @@ def break_region(
         f"{region} {said.get(kind, 'answers with errors only: its APIs, its cluster and its services')}",
         json=json,
     )
+
+
+def break_provider(*, json: JsonOption = False) -> None:
+    """All of AWS is gone: every region, every service, and Route 53's name servers."""
+    fault = _control("POST", "/faults", json={"kind": "lose", "silent": True})
+    _broken(fault, "all of AWS answers nobody any more; go on with `drctl respond --offline`", json=json)
 
 
 def break_service(

@@ -15,6 +15,7 @@ from chalicelib import ways_in
 from chalicelib.aside import Start
 from chalicelib.bootstrap import Responder, WallClock
 from chalicelib.clients.web import HttpAnswer
+from chalicelib.core.elsewhere import Absent
 from chalicelib.core.happened import AlarmState, Signal, SignalKind, Unreadable
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Made, NoData, Refused, Wait
@@ -52,8 +53,14 @@ class Hands:
     def look(self, *_: Any) -> Wait:
         return Wait(because="busy", again_in=timedelta(seconds=30))
 
+    def copies(self, policy: Policy) -> dict[str, str]:  # noqa: ARG002  # the port's signature
+        return {}
+
     def switch(self, policy: Policy) -> Found:  # noqa: ARG002  # the port's signature
         return Stands(region="us-east-1", because="the switch is in OK")
+
+    def somebody_else(self, *_: Any) -> Absent:
+        return Absent(because="nobody else is there")
 
     def make(self, *_: Any) -> Made:
         raise AssertionError("nothing is to be made here")
@@ -252,9 +259,15 @@ class Switch(Hands):
     asked: int = 0
     messages: list[Message] = field(default_factory=list)
 
+    def copies(self, policy: Policy) -> dict[str, str]:  # noqa: ARG002  # the port's signature
+        return {}
+
     def switch(self, policy: Policy) -> Found:  # noqa: ARG002  # the port's signature
         self.asked += 1
         return self.stands
+
+    def somebody_else(self, *_: Any) -> Absent:
+        return Absent(because="nobody else is there")
 
     def tell(self, message: Message, _: StatusPage) -> Made:
         self.messages.append(message)

@@ -106,7 +106,7 @@ def said(name: str, seconds: float = 0, *, by: str = "ana", note: str = "") -> S
 
 
 def arn_of(name: str) -> str:
-    return next(p.principals[0] for p in POLICY.people.people if p.name == name)
+    return next(a for p in POLICY.people.people if p.name == name for a in p.principals if a.startswith("arn:"))
 
 
 def take(book: Book, *happened: Happened, seconds: float = 0, rules: Rules = RULES) -> Book:

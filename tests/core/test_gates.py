@@ -59,6 +59,7 @@ def said(verdict: Verdict, kind: type[Verdict], *parts: str) -> None:
 def test_the_gates_stand_in_the_order_in_which_a_refusal_is_told() -> None:
     assert [g.__name__ for g in GATES] == [
         "pause_switch",
+        "nobody_else",
         "mode",
         "confirmed",
         "rejection",
@@ -67,6 +68,7 @@ def test_the_gates_stand_in_the_order_in_which_a_refusal_is_told() -> None:
         "fence_verdict",
         "data_loss_budget",
         "approval",
+        "overtaken",
         "order",
     ]
 
@@ -238,7 +240,7 @@ def test_a_scenario_without_automation_asks_for_everything() -> None:
     book = declared("provider-outage", "neurectomy")
     step = plan_of("provider-outage").steps[0]
     work = Wanted(incident=only(book), step=replace(step, automatic=True), record=wants(10), call=call())
-    said(gates.approval(work, book, RULES, at(20)), Ask, "nothing automatic for provider-outage")
+    said(gates.approval(work, book, RULES, at(20)), Ask, "automatic for provider-outage: leaving a provider is")
 
 
 def test_a_step_waits_for_what_it_needs() -> None:

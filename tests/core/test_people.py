@@ -22,6 +22,8 @@ from chalicelib.core.happened import (
     Command,
     Declare,
     Escalate,
+    GiveWay,
+    KeepSwitch,
     Pause,
     Raise,
     Reject,
@@ -106,6 +108,8 @@ def every(who: Said) -> dict[Saying, Command]:
         Resume(said=who),
         SetMode(said=who, mode=Mode.OBSERVE),
         Status(said=who),
+        GiveWay(said=who, incident="i"),
+        KeepSwitch(said=who, region=PRIMARY),
     ]
     return {saying(command): command for command in commands}
 
@@ -267,21 +271,21 @@ def test_a_rejection_takes_the_first_yes_back() -> None:
 
 def test_a_step_that_only_people_do_also_waits_for_the_second() -> None:
     book = declared("provider-outage", "neurectomy", rules=RULES)
-    step = RULES.plan_of(only(book).plan, "provider-outage").step("declare")
+    step = RULES.plan_of(only(book).plan, "provider-outage").step("leave")
 
     def look(book: Book, seconds: float) -> Book:
         approved_by = aim(step, only(book), at(seconds)).approved_by
         said_ = Done(because=f"{approved_by} say so") if approved_by else Wait(because="decide", again_in=step.expected)
-        looked = Looked(incident=only(book).id, step="declare", next=said_)
+        looked = Looked(incident=only(book).id, step="leave", next=said_)
         return take(book, looked, seconds=seconds, rules=RULES)
 
     book = look(book, 1)
-    assert only(book).step("declare").because == "0 of 2 people have approved it; decide"
+    assert only(book).step("leave").because == "0 of 2 people have approved it; decide"
     book = look(take(book, approve(book, "yes", 20), seconds=20, rules=RULES), 21)
-    assert only(book).step("declare").because == "1 of 2 people have approved it (ana); another person must; decide"
-    assert only(book).step("declare").state is StepState.ASKING
+    assert only(book).step("leave").because == "1 of 2 people have approved it (ana); another person must; decide"
+    assert only(book).step("leave").state is StepState.ASKING
     book = look(take(book, approve(book, "yes2", 30, by="bob"), seconds=30, rules=RULES), 31)
-    assert only(book).step("declare").because == "ana and bob say so"
+    assert only(book).step("leave").because == "ana and bob say so"
 
 
 def test_two_people_are_asked_even_where_policy_would_let_it_pass() -> None:

@@ -167,7 +167,7 @@ class Platform:
             clock=now,
         )
         self.sts = Sts(people.keys(self.policy), clock=now)
-        self._backups = BackupStore(*(b for r in self.policy.backups.replication for b in (r.source, r.destination)))
+        self.backups = BackupStore(*(b for r in self.policy.backups.replication for b in (r.source, r.destination)))
         self.clusters = {c.name: self._cluster(c) for c in self._rows()}
         self.services = {e.region: self._services(e.region) for e in platform.endpoints}
         self._furnish()
@@ -194,7 +194,7 @@ class Platform:
             kube=KubeClients(aws, rows, now=self.clock.now, transport=self._to_cluster),
             database=cast("DatabaseClients", OutsideDatabase(InMemoryClients(self.engine), self.outside)),
             web=Web({}, OutsideTransport("http", httpx2.MockTransport(self._web), self.outside)),
-            dns=Dns({}, self._name_server),
+            dns=Dns({}, self.name_server),
         )
         hands = Executor(ports=ports, actions=ACTIONS, channels=self._channels(ports))
         tools = Tools(store=store, hands=hands, policy=policy, clock=self.clock, side_by_side=SIDE_BY_SIDE)
@@ -261,7 +261,7 @@ class Platform:
             self.clock.now,
             self.policy.speed,
             name=row.name,
-            location=self._backups,
+            location=self.backups,
             bucket=replication.source if is_primary else replication.destination,
             authenticate=partial(self._known, row),
         )
@@ -383,7 +383,7 @@ class Platform:
                 )
         return built
 
-    def _name_server(self, host: str, port: int, query: bytes, over_tcp: bool) -> bytes:
+    def name_server(self, host: str, port: int, query: bytes, over_tcp: bool) -> bytes:
         return self.outside.call(
             "dns", lambda: self.traffic.name_server(host, port, query, over_tcp), lambda: TimeoutError("it was lost")
         )

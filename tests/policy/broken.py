@@ -49,6 +49,13 @@ NAMES = (
     "s3-count",
     "s3-restore",
     "person",
+    "marker-left",
+    "dump-found",
+    "dump-restored",
+    "secrets-pointed",
+    "verify-outage-write",
+    "record-moved",
+    "verify-move",
 )
 
 
