@@ -170,11 +170,11 @@ class Incident:
 
     def holds(self, scope: str) -> bool:
         """Whether what fails at `scope` belongs to this incident: it lies at or below it, or policy says that this one
-        explains it. A suspicion leaves alone what it would wait for (waiting.py).
+        explains just that. A suspicion leaves alone what it would wait for (waiting.py).
         """
         if self.state is IncidentState.SUSPECTING and any(covers(left, scope) for left in self.awaits):
             return False
-        return any(covers(own, scope) for own in (self.scope, *self.speaks_for))
+        return scope in self.speaks_for or covers(self.scope, scope)
 
     choices: Mapping[str, Chosen] = field(default_factory=dict)
 

@@ -130,7 +130,7 @@ class Rule(Row):
     hold: Duration
     speaks_for: tuple[str, ...] = Field(
         default=(),
-        description="other scopes that such an incident explains: what fails there meanwhile belongs to it",
+        description="other scopes that such an incident explains, each just as it is and nothing below it",
     )
     waits: Waiting | None = Field(
         default=None,

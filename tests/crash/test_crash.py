@@ -93,6 +93,17 @@ def test_some_calls_of_every_kind(uninterrupted: Platform, tmp_path: Path) -> No
     assert_alike(told)
 
 
+def test_a_single_lost_answer_does_not_make_the_loss_of_a_promotion_unknown(
+    uninterrupted: Platform, tmp_path: Path
+) -> None:
+    calls = uninterrupted.outside.calls
+    last = calls.index("rds.PromoteReadReplica")
+    looks = {n for n in range(last - 30, last) if calls[n] in ("dynamodb.GetItem", "postgres beat")}
+    assert {calls[n] for n in looks} == {"dynamodb.GetItem", "postgres beat"}
+    expected: Any = ending(uninterrupted)
+    assert_alike(sweep(lambda n, _: (When.LOST,) if n in looks else (), expected, tmp_path))
+
+
 @pytest.mark.long
 def test_every_call(uninterrupted: Platform, tmp_path: Path) -> None:
     expected: Any = ending(uninterrupted)

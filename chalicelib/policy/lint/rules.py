@@ -81,6 +81,7 @@ RULES: Final[tuple[Rule, ...]] = (
     signals.signal_is_read,
     signals.rule_scenario_is_known,
     signals.wait_is_for_somebody,
+    signals.explained_scope_is_watched,
     signals.observer_source_is_known,
     signals.observers_are_independent,
     signals.quorum_can_be_met,

@@ -107,6 +107,22 @@ def wait_is_for_somebody(whole: Whole) -> Iterator[Flaw]:
             )
 
 
+def explained_scope_is_watched(whole: Whole) -> Iterator[Flaw]:
+    """What an incident explains is the scope of another rule, named just so."""
+    rules = whole.policy.signals.rules
+    for i, rule in enumerate(rules):
+        known = sorted({r.scope for r in rules} - {rule.scope})
+        for k, scope in enumerate(rule.speaks_for):
+            if scope not in known:
+                yield error(
+                    *("signals", "rules", i, "speaks_for", k),
+                    allowed=f"another rule's scope: {', '.join(known)}",
+                    found=scope,
+                    because=f"no rule watches {scope!r}: a {rule.scenario} at {rule.scope} would explain nothing there"
+                    + meant(scope, known),
+                )
+
+
 def observer_source_is_known(whole: Whole) -> Iterator[Flaw]:
     """What an observer listens to is an alarm or a probe of signals.yaml."""
     signals = whole.policy.signals
