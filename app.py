@@ -119,3 +119,9 @@ def wake(event: Any, context: Any) -> str:
 def probe(event: Any) -> Mapping[str, str]:
     """Every minute: our own look at the primary, from the standby region, and at the heartbeats."""
     return ways_in.probe(responder(), until=shift(event.context))
+
+
+@app.schedule(Rate(round(POLICY.backups.audit.every * POLICY.speed / timedelta(minutes=1)), unit=Rate.MINUTES))
+def backups(event: Any) -> Mapping[str, str]:
+    """As often as policy says: the clusters' backup schedules are compared with policy."""
+    return ways_in.backups(responder(), until=shift(event.context))

@@ -140,6 +140,7 @@ def aim(step: Step, incident: Incident, now: datetime) -> Target:
     return Target(
         step=step.id,
         incident=incident.id,
+        scope=incident.scope,
         opened_at=incident.opened_at,
         at=now,
         params=step.params,

@@ -72,9 +72,9 @@ Op = AwsOp | KubeOp
 class Target:
     """What a step is aimed at: the runbook's `with`, filled in, and the incident it is for.
 
-    `incident` is the incident's id (used in deterministic names), `opened_at` its opening, `at` the time of this look
-    (only to say how far back to look, never for a name). `facts` is what the step's earlier looks kept, `calls` how
-    many calls of the step have been made so far.
+    `incident` is the incident's id (used in deterministic names), `scope` what it is about, `opened_at` its opening,
+    `at` the time of this look (only to say how far back to look, never for a name). `facts` is what the step's earlier
+    looks kept, `calls` how many calls of the step have been made so far.
     """
 
     step: str
@@ -86,6 +86,7 @@ class Target:
     approved_by: str | None = None
     approved_note: str = ""
     calls: int = 0
+    scope: str = ""
 
 
 class Answer(Protocol):

@@ -113,7 +113,9 @@ class Paging:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """One open incident. `plan` is the hash of the plan it follows; `failed_at` the earliest bad observation."""
+    """One open incident. `plan` is the hash of the plan it follows; `failed_at` the earliest bad observation;
+    `rpo_told` the gravest mark of the backups' RPO that was told.
+    """
 
     id: str
     scenario: str
@@ -138,6 +140,7 @@ class Incident:
     acknowledged_at: datetime | None = None
     pagings: tuple[Paging, ...] = ()
     absorbed: tuple[str, ...] = ()
+    rpo_told: str = ""
     alarms_asked_at: datetime | None = None
     entries: int = 0
 

@@ -56,6 +56,9 @@ class Wanted:
     debt: bool = False
 
 
+MAKES_BACKUPS: Final = frozenset({"velero-schedules-kept", "backup-now"})
+STOPS_BACKUPS: Final = frozenset({"velero-schedules-paused", "velero-location-read-only"})
+
 Gate = Callable[[Wanted, Book, Rules, datetime], Verdict]
 
 
@@ -180,6 +183,24 @@ def claimed(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
     return Pass(f"no open incident wants {undone.action}")
 
 
+def schedules_held(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
+    """What makes backups by itself waits while another incident stops them (a fence, a move, a breach), and where the
+    platform does not serve: its schedules were paused when it moved away. Its own plan may do both, in its own order.
+    """
+    if work.step.action not in MAKES_BACKUPS:
+        return Pass("it makes no backups")
+    for other in book.incidents.values():
+        if other.id == work.incident.id or other.state is IncidentState.CLOSING or other.confirmed_at is None:
+            continue
+        its = rules.of(other.policy).plan_of(other.plan, other.scenario)
+        stops = next((s for s in its.steps if s.action in STOPS_BACKUPS), None)
+        if stops is not None:
+            return Refuse(f"incident {other.id} is open, and {stops.title!r} is a step of its plan")
+    if work.step.action == "velero-schedules-kept" and work.call.region != book.serving:
+        return Refuse(f"{work.call.region} does not serve, {book.serving} does: its schedules rest")
+    return Pass("no open incident holds the backup schedules")
+
+
 def order(work: Wanted, _: Book, rules: Rules, now: datetime) -> Verdict:
     """Everything it leans on is done, and as fresh as policy wants it."""
     for need in work.step.needs:
@@ -201,13 +222,14 @@ GATES: Final[tuple[Gate, ...]] = (
     block_window,
     fence_verdict,
     data_loss_budget,
+    schedules_held,
     approval,
     order,
 )
 """In the order in which a refusal is told."""
 
 
-DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, mode, claimed, approval)
+DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, mode, claimed, schedules_held, approval)
 """For what is still owed after its incident: no block window stands against it, and its evidence was judged before."""
 
 

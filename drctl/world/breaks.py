@@ -1,4 +1,6 @@
-"""What can be broken inside the primary cluster, for `drctl break pods`, `node` and `deployment`, and how that ends."""
+"""What can be broken inside the primary cluster, for `drctl break pods`, `node`, `deployment` and
+`backups`, and how that ends.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,10 @@ from drctl.neighbours.kubernetes.volumes import ATTACHMENTS
 from drctl.world import deployments, states
 from drctl.world.workloads import TAG
 
-KINDS: Final = ("pods", "node", "deployment", "configuration")
-FIELDS: Final = frozenset({"kind", "service", "crash_loop", "node", "volume_stuck", "canary", "secret", "state"})
+KINDS: Final = ("pods", "node", "deployment", "configuration", "backups")
+FIELDS: Final = frozenset(
+    {"kind", "service", "crash_loop", "node", "volume_stuck", "canary", "secret", "state", "location", "node_agent"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,8 @@ class Breaks:
         if unknown:
             raise ValueError(f"a break has {', '.join(sorted(unknown))}, expected are {', '.join(sorted(FIELDS))}")
         ways = {"pods": self._pods, "node": self._node, "deployment": self._deployment}
-        how = {**ways, "configuration": self._configuration}[wanted["kind"]]
+        ways |= {"configuration": self._configuration, "backups": self._backups}
+        how = ways[wanted["kind"]]
         made, end = how(number, wanted)
         self._breaks[number] = (made, end)
         return made
@@ -174,6 +179,34 @@ class Breaks:
         states.write(row, clients, empty)
         because = "an apply from the wrong folder has overwritten it with an empty one"
         return Break(number, "configuration", f"state {row.name}", because), end
+
+    def _backups(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
+        """Backups fail for a reason that Velero has, and the first schedule runs at once so that it shows."""
+        api, row = self._api, next(iter(self._policy.backups.schedules), None)
+        if row is None or not any(s["metadata"]["name"] == row.name for s in api.objects("schedules.velero.io")):
+            raise ValueError("the cluster has no schedule whose backups could fail")
+        velero, store = api.velero, api.location
+        bucket = next(o["spec"]["objectStorage"]["bucket"] for o in api.objects("backupstoragelocations.velero.io"))
+        with api.trouble.turn:
+            api.cluster.advance()
+            if wanted.get("location"):
+                store.unreachable_buckets.add(bucket)
+                because = f"nobody reaches bucket {bucket}, so its location becomes Unavailable"
+            elif wanted.get("node_agent"):
+                velero.no_node_agent = True
+                because = "no node-agent runs, so volumes are not read: PartiallyFailed"
+            else:
+                velero.item_errors.append("error executing custom action: rpc error: code = Unknown desc = broken")
+                because = "an item of every backup meets an error: PartiallyFailed"
+            api.schedules.run(row.name)
+
+        def end() -> None:
+            with api.trouble.turn:
+                api.cluster.advance()
+                store.unreachable_buckets.discard(bucket)
+                velero.no_node_agent, velero.item_errors = False, []
+
+        return Break(number, "backups", row.name, because), end
 
     def _names(self) -> list[str]:
         return [c["status"]["nodeName"] for c in self._api.objects(CLAIMS) if c["status"].get("nodeName")]

@@ -27,7 +27,7 @@ from chalicelib.actions.verify_write import Proof
 from chalicelib.actions.workload_ready import Readiness
 from chalicelib.core.outcome import Act, Call, Done, Next, Stuck, Wait
 from chalicelib.core.restoring import RESTORE
-from tests.actions import configuration, deployments, failures, fences, s3_rows, switchovers
+from tests.actions import backups, configuration, deployments, failures, fences, s3_rows, switchovers
 from tests.actions.stage import AT, DENIED, POLICY, SILENT, STANDBY, target
 
 REDIS = STANDBY | {"service": "redis"}
@@ -56,6 +56,7 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     *switchovers.ROWS,
     *deployments.ROWS,
     *configuration.ROWS,
+    *backups.ROWS,
     ("velero-location-read-only", STANDBY, SILENT, Wait, "looking again"),
     ("velero-location-read-only", STANDBY, DENIED, Stuck, "AccessDenied"),
     ("velero-location-read-only", STANDBY, None, Stuck, "does not exist"),

@@ -7,6 +7,7 @@ the same `BackupStore`, so what one backs up the other finds and restores.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,16 +29,20 @@ class StoredBackup:
 class BackupStore:
     """A bucket and its replicas, which are taken to hold the same at once (replication's lag is not modelled here).
 
-    `upload`, when it is set, is given every backup's file with its key, for who keeps a bucket that others can read.
-    `reachable`: False makes every location on it Unavailable. `unreachable_prefixes` does so for single locations.
-    A cluster plays what fell due only when it is asked, so ask it once before these are changed.
+    `upload`, when it is set, is given every backup's file with its key, for who keeps a bucket that others can read,
+    and `remove` the folder of each that is deleted. `reachable`: False makes every location on it Unavailable.
+    `unreachable_prefixes` and
+    `unreachable_buckets` do so for single ones. A cluster plays what fell due only when it is asked, so ask it
+    once before these are changed.
     """
 
     def __init__(self, bucket: str, *replicas: str) -> None:
         self.buckets = (bucket, *replicas)
         self.reachable = True
         self.upload: Callable[[str, bytes], None] | None = None
+        self.remove: Callable[[str], None] | None = None
         self.unreachable_prefixes: set[str] = set()
+        self.unreachable_buckets: set[str] = set()
         self._backups: dict[tuple[str, str], StoredBackup] = {}
         self._files: dict[str, Obj | str] = {}
 
@@ -56,12 +61,15 @@ class BackupStore:
         name = backup["metadata"]["name"]
         self._backups[prefix, name] = kept
         if self.upload is not None:
-            key = f"backups/{name}/{name}.tar.gz"
-            self.upload(f"{prefix}/{key}" if prefix else key, packed(kept.objects))
+            folder = f"{prefix}/backups/{name}" if prefix else f"backups/{name}"
+            self.upload(f"{folder}/{name}.tar.gz", packed(kept.objects))
+            self.upload(f"{folder}/velero-backup.json", json.dumps(kept.backup).encode())
         return kept
 
     def drop(self, prefix: str, name: str) -> None:
         self._backups.pop((prefix, name), None)
+        if self.remove is not None:
+            self.remove(f"{prefix}/backups/{name}/" if prefix else f"backups/{name}/")
 
     def put_file(self, prefix: str, path: str, content: Obj | str) -> None:
         self._files[f"{prefix}/{path}" if prefix else path] = content
