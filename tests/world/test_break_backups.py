@@ -38,7 +38,7 @@ def test_backups_fail_for_a_cause_that_velero_has_until_it_is_mended(
     primary: Primary, option: dict[str, bool], phase: str, said: str
 ) -> None:
     assert sight.seen(primary.api)["BackupSucceeded"] == 1.0
-    breaks = Breaks(POLICY, primary.api, primary.ec2)
+    breaks = Breaks(POLICY, primary.api, primary.ec2, primary.rds)
     made = breaks.add(1, {"kind": "backups", **option})
     assert (made.kind, made.what) == ("backups", "hourly")
     primary.move(120)
@@ -60,4 +60,4 @@ def test_backups_fail_for_a_cause_that_velero_has_until_it_is_mended(
 def test_a_cluster_without_schedules_has_no_backups_to_break() -> None:
     bare = Primary()
     with pytest.raises(ValueError, match="has no schedule whose backups could fail"):
-        Breaks(POLICY, bare.api, bare.ec2).add(1, {"kind": "backups"})
+        Breaks(POLICY, bare.api, bare.ec2, bare.rds).add(1, {"kind": "backups"})
