@@ -39,7 +39,7 @@ def cron_is_readable(whole: Whole) -> Iterator[Flaw]:
             )
 
 
-def retention_is_whole_seconds(whole: Whole) -> Iterator[Flaw]:
+def retention_lasts_a_second(whole: Whole) -> Iterator[Flaw]:
     """A retention becomes Velero's `ttl`, a Go duration; what is less than a second would be kept for none."""
     for i, schedule in enumerate(whole.policy.backups.schedules):
         if schedule.keep < timedelta(seconds=1):
