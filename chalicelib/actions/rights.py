@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from chalicelib.actions.contract import Action, KubeOp, Where
-from chalicelib.actions.registry import ACTIONS
+from chalicelib.actions.registry import ACTIONS, AIRGAP
 from chalicelib.policy import Policy
 
 PLACES: Final[tuple[Where, ...]] = ("primary", "standby")
@@ -41,14 +41,17 @@ def kube_rights(policy: Policy, place: Where, actions: Mapping[str, Action] = AC
     """Every right that the responder needs in the cluster of a place, in order."""
     namespace = policy.platform.cluster(place).velero_namespace
     ops = _declared(policy, place, actions)
-    places = {"velero": (namespace,), "argocd": policy.services.application_namespaces}
+    airgap = policy.backups.airgap
+    places: dict[str, tuple[str, ...]] = {"velero": (namespace,), "argocd": policy.services.application_namespaces}
+    places["dumps"] = (airgap.dump.namespace,) if airgap else ()
     found = {KubeRight(where, op.group, op.resource, op.verb) for op in ops for where in places.get(_within(op), ("",))}
     return tuple(sorted(found))
 
 
 def used(policy: Policy, actions: Mapping[str, Action] = ACTIONS) -> tuple[Action, ...]:
-    """The actions that a runbook names: nobody needs the rights of the others."""
+    """The actions that a runbook names, and the air gap's where policy has one: nobody needs the others' rights."""
     named = {step.action for runbook in policy.runbooks.runbooks for step in runbook.steps}
+    named |= set(AIRGAP) if policy.backups.airgap else set()
     return tuple(action for name, action in actions.items() if name in named)
 
 
@@ -66,7 +69,7 @@ def _kube(*declared: Iterable[object]) -> Iterator[KubeOp]:
     return (op for ops in declared for op in ops if isinstance(op, KubeOp))
 
 
-def _within(op: KubeOp) -> Literal["velero", "workloads", "cluster", "argocd"]:
+def _within(op: KubeOp) -> Literal["velero", "workloads", "cluster", "argocd", "dumps"]:
     if op.within is not None:
         return op.within
     if op.group == VELERO:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from chalicelib.policy.airgap import AirGap
 from chalicelib.policy.base import Duration, Name, Row
 from chalicelib.policy.platform import Region
 
@@ -96,6 +97,7 @@ class Backups(Row):
     rpo: Duration = Field(description="how old the newest good backup may be when it is restored")
     restorable: tuple[Restorable, ...] = ()
     terraform_states: tuple[TerraformState, ...] = ()
+    airgap: AirGap | None = Field(default=None, description="copies that nobody who holds the platform can delete")
 
     def on(self, place: Literal["primary", "standby"]) -> tuple[Schedule, ...]:
         """The schedules that stand in the cluster of a place."""

@@ -61,9 +61,10 @@ class BackupStore:
         name = backup["metadata"]["name"]
         self._backups[prefix, name] = kept
         if self.upload is not None:
-            folder = f"{prefix}/backups/{name}" if prefix else f"backups/{name}"
-            self.upload(f"{folder}/{name}.tar.gz", packed(kept.objects))
-            self.upload(f"{folder}/velero-backup.json", json.dumps(kept.backup).encode())
+            files = {f"{name}.tar.gz": packed(kept.objects), "velero-backup.json": json.dumps(kept.backup).encode()}
+            for file, body in files.items():
+                key = f"backups/{name}/{file}"
+                self.upload(f"{prefix}/{key}" if prefix else key, body)
         return kept
 
     def drop(self, prefix: str, name: str) -> None:
