@@ -89,12 +89,14 @@ def _put_right(target: Target, policy: Policy, facts: Standing, drift: Drift) ->
             "spec": {**spec(row, policy, place), **({"paused": True} if paused else {})},
         }
         because = f"{drift.sentence()}; it is made" + (", paused as the others are" if paused else "")
-        verb, until = "create", "it stands"
+        verb, until = "create", f"it stands ({drift.sentence()})"
     else:
         stands = next(s for s in facts.schedules if s["metadata"]["name"] == row.name)
         body = mend(row, policy, place, stands)
         every = [d for d in drifts(policy, place, facts.schedules) if d.schedule == row.name and d.mended]
-        because, verb, until = f"{_listed(every)}; it is put right", "patch", "no field differs from policy"
+        because, verb = f"{_listed(every)}; it is put right", "patch"
+        # What stood there is overwritten, so the record of the call says it.
+        until = f"it is as policy says again ({_listed(every)})"
     call = Call(
         system="kubernetes",
         service=cluster.name,

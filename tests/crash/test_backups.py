@@ -11,9 +11,9 @@ import pytest
 
 from chalicelib.core.book import Incident, StepState
 from chalicelib.core.schedules import drifts
-from tests.crash.backups import FAILED_AT, BackupStory, DriftStory, no_location, pause, schedules
+from tests.crash.backups import FAILED_AT, BackupStory, DriftStory, no_location, ours, pause, schedules
 from tests.crash.ending import archive, effects, ending, untrue
-from tests.crash.failures import primary, says
+from tests.crash.failures import says
 from tests.crash.platform_in_process import POLICY, START, Platform
 from tests.crash.story import DARK_AT, Story
 from tests.crash.sweep import sweep
@@ -41,11 +41,6 @@ def only(platform: Platform) -> Incident:
     assert book is not None
     (incident,) = book.incidents.values()
     return incident
-
-
-def ours(platform: Platform) -> list[dict[str, Any]]:
-    found = primary(platform).objects("backups.velero.io")
-    return [b for b in found if "dr-responder/incident" in b["metadata"]["labels"]]
 
 
 def test_failing_backups_get_a_fresh_one_that_is_followed_until_one_is_good() -> None:
@@ -97,10 +92,11 @@ def test_drift_is_mended_once_and_the_incident_is_over() -> None:
         "kubernetes PATCH schedules/*": 1,
         "kubernetes POST schedules": 1,
     }
-    signals = " ".join(
+    told = " ".join(
         r["text"] if isinstance(r, dict) else str(r) for r in platform.store.timelines[incident.id].values()
     )
-    assert "spec.template.ttl is '1h0m0s'" in signals
+    assert "schedule 'hourly': spec.template.ttl is '1h0m0s'" in told
+    assert "schedule 'weekly' does not stand" in told
 
 
 def test_observing_says_what_differs_and_touches_nothing() -> None:
