@@ -65,14 +65,17 @@ class Uncopied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """One schedule. `wanted` is how many runs there have been, at most policy's `copies`; `copied` is None when the
-    copy was not seen. `newest` is the newest good backup's name, `age` how old its end is.
+    """One schedule. `wanted` is how many runs there have been, at most policy's `copies`, and `kept` how many of them
+    left a good backup. `good` counts those that were asked for by hand as well, `copied` is how many of `good` are
+    whole in the copy; None when the copy was not seen. `newest` is the newest good one's name, `age` how old its end
+    is.
     """
 
     schedule: str
     promised: int
     wanted: int
     kept: int
+    good: int
     gaps: tuple[Gap, ...]
     newest: str | None
     age: timedelta | None
@@ -150,23 +153,24 @@ def _kept(
     own = [b for b in seen.backups if (b["metadata"].get("labels") or {}).get(SCHEDULE) == row.name]
     since = _made(stands) if stands else min((_begun(b) for b in own), default=now)
     expected = _runs_before(row, policy, min(since, *map(_begun, own)) if own else since, now)
-    good, gaps = dict[str, Mapping[str, Any]](), list[Gap]()
+    good = sorted((b for b in own if not _unfit(b, seen, now)), key=_begun)
+    kept, gaps = 0, list[Gap]()
     for at, until in expected:
         within = [b for b in own if at <= _begun(b) < until]
-        fit = [b for b in within if not _unfit(b, seen, now)]
-        if fit:
-            good[str(fit[-1]["metadata"]["name"])] = fit[-1]
+        if any(at <= _begun(b) < until for b in good):
+            kept += 1
         elif not _under_way(within, at, now):
             gaps.append(Gap(at=at, because=_why(within, seen, now)))
     uncopied = None
     if not isinstance(seen.copy, Unseen) and not isinstance(seen.source, Unseen):
-        uncopied = _uncopied(good, seen, seen.source, seen.copy)
-    newest = max((b for b in own if not _unfit(b, seen, now)), key=_ended, default=None)
+        uncopied = _uncopied((str(b["metadata"]["name"]) for b in good), seen, seen.source, seen.copy)
+    newest = max(good, key=_ended, default=None)
     return Kept(
         schedule=row.name,
         promised=row.copies,
         wanted=len(expected),
-        kept=len(good),
+        kept=kept,
+        good=len(good),
         gaps=tuple(gaps),
         newest=str(newest["metadata"]["name"]) if newest else None,
         age=now - _ended(newest) if newest else None,
@@ -183,6 +187,7 @@ def _nothing_known(row: Schedule, drift: tuple[Drift, ...], because: str) -> Kep
         promised=row.copies,
         wanted=0,
         kept=0,
+        good=0,
         gaps=(),
         newest=None,
         age=None,

@@ -97,7 +97,7 @@ def show(page: Page, policy: Policy) -> None:
     )
     table = Table(box=None, pad_edge=False, header_style="bold dim")
     for column in ("schedule", "newest", "age", "kept", "gaps", "copy", "drift"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "newest")
     for row in page.rows:
         table.add_row(
             row.schedule,
@@ -133,7 +133,9 @@ def lines(row: Kept) -> list[str]:
 
 
 def _kept(row: Kept) -> str:
-    young = f" [dim](of {row.promised}, as it gets older)[/dim]" if row.wanted < row.promised else ""
+    young = f" [dim]({row.promised} in time)[/dim]" if row.wanted < row.promised else ""
+    if not row.wanted:
+        return f"[dim]none due yet[/dim]{young}"
     text = f"{row.kept} of {row.wanted}"
     return (f"[red]{text}[/red]" if row.kept < row.wanted else f"[green]{text}[/green]") + young
 
@@ -141,7 +143,10 @@ def _kept(row: Kept) -> str:
 def _copied(row: Kept) -> str:
     if row.copied is None:
         return "[yellow]not known[/yellow]"
-    return f"[red]{len(row.uncopied)} not whole[/red]" if row.uncopied else "complete"
+    if not row.good:
+        return "[dim]-[/dim]"
+    text = f"{row.copied} of {row.good}"
+    return f"[red]{text}[/red]" if row.uncopied else f"[green]{text}[/green]"
 
 
 def as_json(page: Page) -> dict[str, Any]:
@@ -160,6 +165,7 @@ def as_json(page: Page) -> dict[str, Any]:
                 "kept": r.kept,
                 "wanted": r.wanted,
                 "promised": r.promised,
+                "good": r.good,
                 "gaps": [{"at": g.at.isoformat(), "because": g.because} for g in r.gaps],
                 "copied": r.copied,
                 "uncopied": [{"backup": u.backup, "missing": list(u.missing)} for u in r.uncopied],

@@ -61,7 +61,8 @@ class Month:
     def call(self, method: str, path: str, body: object = None) -> Any:
         import json
 
-        headers = {"Authorization": "Bearer admin", "Content-Type": "application/merge-patch+json"}
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        headers = {"Authorization": "Bearer admin", "Content-Type": kind}
         raw = b"" if body is None else json.dumps(body).encode()
         answer = self.api.request(method, VELERO + path, [], headers, raw)
         return json.loads(answer.body)

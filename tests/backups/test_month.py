@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from chalicelib.core.schedules import spec
 from drctl.backups.audit import Kept, Page
 from drctl.cli.backups import as_json, lines
 from tests.backups.month import CLUSTER, POLICY, ROW, Month
@@ -103,6 +104,17 @@ def test_a_backup_of_another_size_in_the_copy_is_no_copy(days: Month) -> None:
     name = days.backups("daily")[-1]
     days.copy[f"velero/backups/{name}/{name}.tar.gz"] += 1
     assert [u.backup for u in row(days.page(), "daily").uncopied] == [name]
+
+
+def test_a_backup_that_was_asked_for_between_two_runs_is_no_run_and_is_looked_for_in_the_copy_too(days: Month) -> None:
+    days.replicates = False
+    meta = {"name": "by-hand", "namespace": "velero", "labels": {"velero.io/schedule-name": "weekly"}}
+    template = spec(POLICY.backups.schedules[2], POLICY, "primary")["template"]
+    days.call("POST", "/backups", {"apiVersion": "velero.io/v1", "kind": "Backup", "metadata": meta, "spec": template})
+    days.pass_hours(0.5)
+    found = row(days.page(), "weekly")
+    assert (found.newest, found.kept, found.wanted) == ("by-hand", 0, 0)
+    assert (found.good, found.copied, [u.backup for u in found.uncopied]) == (1, 0, ["by-hand"])
 
 
 def test_drift_is_told_with_what_policy_says_and_what_stands(days: Month) -> None:
