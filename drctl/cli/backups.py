@@ -133,9 +133,9 @@ def lines(row: Kept) -> list[str]:
 
 
 def _kept(row: Kept) -> str:
-    young = f" [dim]({row.promised} in time)[/dim]" if row.wanted < row.promised else ""
     if not row.wanted:
-        return f"[dim]none due yet[/dim]{young}"
+        return "[dim]none due yet[/dim]"
+    young = f" [dim]({row.promised} in time)[/dim]" if row.wanted < row.promised else ""
     text = f"{row.kept} of {row.wanted}"
     return (f"[red]{text}[/red]" if row.kept < row.wanted else f"[green]{text}[/green]") + young
 
