@@ -127,6 +127,12 @@ def probe(event: Any) -> Mapping[str, str]:
     return ways_in.probe(responder(), until=shift(event.context))
 
 
+@app.schedule(Rate(round(POLICY.backups.audit.every * POLICY.speed / timedelta(minutes=1)), unit=Rate.MINUTES))
+def backups(event: Any) -> Mapping[str, str]:
+    """As often as policy says: the clusters' backup schedules are compared with policy."""
+    return ways_in.backups(responder(), until=shift(event.context))
+
+
 @app.schedule(Rate(names.airgap_minutes(POLICY), unit=Rate.MINUTES))
 def airgap(event: Any) -> Mapping[str, str]:
     """As often as policy says, and when a person wants a copy now: the air-gapped copies are carried on."""

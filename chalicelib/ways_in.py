@@ -11,8 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from chalicelib import rights
+from chalicelib.actions.reader import LiveReader
+from chalicelib.actions.velero_schedules_kept import LIST
 from chalicelib.agents.lookout import Heartbeat, Lookout, Seen
 from chalicelib.agents.parts import endpoints, told
+from chalicelib.agents.schedules import StandingSchedules
 from chalicelib.bootstrap import Responder
 from chalicelib.core.book import Reply
 from chalicelib.core.happened import Signal, Unreadable
@@ -111,6 +114,31 @@ def reply_to(store: Store, command_id: str) -> Reply | None:
         return None
     book, _ = read_book(body)
     return next((r for r in book.replies if r.id == command_id), None)
+
+
+def backups(responder: Responder, *, until: datetime) -> Mapping[str, str]:
+    """One look at the backup schedules of each cluster that has some by policy; what changed is told to the desk."""
+    policy, clock = responder.policy, responder.clock
+
+    def tell(signal: Signal) -> None:
+        responder.desk.receive(signal)
+        responder.wake()
+
+    body = responder.store.read_book().body
+    serving = read_book(body)[0].serving if body else policy.platform.regions.primary
+    sights: list[Seen] = [
+        StandingSchedules(place=place, policy=policy, reader=LiveReader(responder.ports, LIST), serving=serving)
+        for place in ("primary", "standby")
+        if policy.backups.on(place)
+    ]
+    lookout = Lookout(
+        clock=clock,
+        policy=policy,
+        sights=sights,
+        told=lambda: told(responder.store.read_book().body),
+        tell=tell,
+    )
+    return lookout.watch(policy.backups.audit.every, min(until - RESERVE, clock.now()))
 
 
 def probe(responder: Responder, *, until: datetime) -> Mapping[str, str]:

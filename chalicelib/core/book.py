@@ -131,7 +131,8 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """One open incident. `plan` is the hash of the plan it follows; `failed_at` the earliest bad observation.
+    """One open incident. `plan` is the hash of the plan it follows; `failed_at` the earliest bad observation;
+    `rpo_told` the gravest mark of the backups' RPO that was told.
 
     `gave_way_at` is when a person last let every other incident go first. `overtaken` says of each thing that another
     incident has taken over from this one, by the thing's name, who that was (claims.py).
@@ -160,6 +161,7 @@ class Incident:
     acknowledged_at: datetime | None = None
     pagings: tuple[Paging, ...] = ()
     absorbed: tuple[str, ...] = ()
+    rpo_told: str = ""
     alarms_asked_at: datetime | None = None
     entries: int = 0
     gave_way_at: datetime | None = None

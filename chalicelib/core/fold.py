@@ -27,6 +27,7 @@ from chalicelib.core.answers import (
     Withdrawn,
     fold_answer,
 )
+from chalicelib.core.backup_age import warned
 from chalicelib.core.book import Book, Incident, StepState, Watermark
 from chalicelib.core.commands import fold_command
 from chalicelib.core.copies import CopiesSeen
@@ -203,6 +204,7 @@ def _follows(book: Book, rules: Rules, now: datetime) -> Book:
         book = _weigh(book, incident_id, rules, now)
         book = overdue(book, incident_id, its, now)
         book = _deadlines(book, incident_id, its, now)
+        book = warned(book, incident_id, its, now)
         book = _climb(book, incident_id, its, now)
         book = settle(book, incident_id, its, now)
         if book.incidents[incident_id].ending == "recovered":

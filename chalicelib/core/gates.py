@@ -59,6 +59,9 @@ class Wanted:
     debt: bool = False
 
 
+MAKES_BACKUPS: Final = frozenset({"velero-schedules-kept", "backup-now"})
+STOPS_BACKUPS: Final = frozenset({"velero-schedules-paused", "velero-location-read-only"})
+
 Gate = Callable[[Wanted, Book, Rules, datetime], Verdict]
 
 
@@ -216,6 +219,24 @@ def claimed(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
     return Pass(f"no open incident wants {undone.action}")
 
 
+def schedules_held(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
+    """What makes backups by itself waits while another incident stops them (a fence, a move, a breach), and where the
+    platform does not serve: its schedules were paused when it moved away. Its own plan may do both, in its own order.
+    """
+    if work.step.action not in MAKES_BACKUPS:
+        return Pass("it makes no backups")
+    for other in book.incidents.values():
+        if other.id == work.incident.id or other.state is IncidentState.CLOSING or other.confirmed_at is None:
+            continue
+        its = rules.of(other.policy).plan_of(other.plan, other.scenario)
+        stops = next((s for s in its.steps if s.action in STOPS_BACKUPS), None)
+        if stops is not None:
+            return Refuse(f"incident {other.id} is open, and {stops.title!r} is a step of its plan")
+    if work.step.action == "velero-schedules-kept" and work.call.region != book.serving:
+        return Refuse(f"{work.call.region} does not serve, {book.serving} does: its schedules rest")
+    return Pass("no open incident holds the backup schedules")
+
+
 def held_elsewhere(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
     """What another open incident moves, and goes first with, is left to it."""
     try:
@@ -279,6 +300,7 @@ GATES: Final[tuple[Gate, ...]] = (
     block_window,
     fence_verdict,
     data_loss_budget,
+    schedules_held,
     approval,
     overtaken,
     order,
@@ -286,7 +308,7 @@ GATES: Final[tuple[Gate, ...]] = (
 """In the order in which a refusal is told."""
 
 
-DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, nobody_else, mode, claimed, approval)
+DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, nobody_else, mode, claimed, schedules_held, approval)
 """For what is still owed after its incident: no block window stands against it, and its evidence was judged before."""
 
 

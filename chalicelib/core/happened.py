@@ -33,14 +33,15 @@ class SignalKind(StrEnum):
     HEALTH_CHECK_ALARM = "health-check-alarm"
     PROBE = "probe"
     HEARTBEAT = "heartbeat"
+    AUDIT = "audit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
     """One change of state that one observer saw.
 
-    `source` is the alarm's ARN, `probe:<name>` or `heartbeat:<name>`; `name` is what policy calls it; `changed_at` is
-    aware UTC. `region` and `account` are None for what we saw ourselves.
+    `source` is the alarm's ARN, `probe:<name>`, `heartbeat:<name>` or `audit:<name>`; `name` is what policy calls it;
+    `changed_at` is aware UTC. `region` and `account` are None for what we saw ourselves.
     """
 
     source: str

@@ -23,6 +23,7 @@ EVENTS: Final = {
     "on_alarm_event": "OnAlarmEventEvent",
     "tick": "TickEvent",
     "probe": "ProbeEvent",
+    "backups": "BackupsEvent",
     "airgap": "AirgapEvent",
 }
 

@@ -17,6 +17,8 @@ NAMES = (
     "node-capacity",
     "velero-rewrites",
     "velero-schedules-paused",
+    "velero-schedules-kept",
+    "backup-now",
     "pods-recovered",
     "nodes-replaced",
     "volumes-attached",

@@ -89,7 +89,7 @@ def test_a_scope_whose_zone_is_unknown_is_told_and_so_is_a_zone_that_nothing_wat
     broken.edit("signals", "scope: us-east-1/us-east-1b", "scope: us-east-1/us-east-1d")
     broken.says(
         "watched-zone-is-known",
-        "signals.yaml rules[5].scope",
+        "signals.yaml rules[6].scope",
         at="us-east-1/us-east-1d",
         found="us-east-1/us-east-1d",
         allowed="one of: us-east-1/us-east-1a, us-east-1/us-east-1b",

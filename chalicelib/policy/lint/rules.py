@@ -119,6 +119,8 @@ RULES: Final[tuple[Rule, ...]] = (
     backups.replication_fits_the_rpo,
     backups.replication_is_not_synchronous,
     backups.backups_reach_the_standby,
+    backups.retention_lasts_a_second,
+    backups.backups_are_audited_in_time,
     restorable.restorable_bucket_is_single,
     restorable.restorable_prefix_is_single,
     restorable.restore_reaches_what_is_kept,
