@@ -21,7 +21,7 @@ from chalicelib.core.outcome import NoData, Refused
 
 EACH_SIDE_BY_SIDE: Final = 8
 """As many as a client's pool of connections bears (botocore's `max_pool_connections` is 10)."""
-READ_STATEMENTS: Final = frozenset({"role", "proof", "beat"})
+READ_STATEMENTS: Final = frozenset({"role", "proof", "beat", "clock"})
 
 
 class UndeclaredError(Exception):

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from chalicelib.core import evidence, findings
+from chalicelib.core import evidence, findings, readiness
 from chalicelib.core.answers import (
     AlarmsAsked,
     Answer,
@@ -41,6 +41,7 @@ from chalicelib.core.happened import (
     Escalate,
     Pause,
     Raise,
+    ReadinessJudged,
     Reject,
     Repin,
     Resolve,
@@ -60,7 +61,7 @@ from chalicelib.core.switch import SwitchSeen, seen
 from chalicelib.policy.scenarios import ScopeKind
 from chalicelib.policy.signals import Rule
 
-Happened = Signal | Command | Answer | SwitchSeen | Tick
+Happened = Signal | Command | ReadinessJudged | Answer | SwitchSeen | Tick
 
 
 def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book:
@@ -103,8 +104,10 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             book = fold_answer(book, happened, rules=rules, now=now)
         case SwitchSeen():
             book = seen(book, happened, rules, now)
+        case ReadinessJudged():
+            book = readiness.judged(book, happened, rules, now)
         case Tick():
-            book = findings.lapse(_lapse(book, rules, now), rules, now)
+            book = readiness.aged(findings.lapse(_lapse(book, rules, now), rules, now), rules, now)
         case _:
             assert_never(happened)
     return _follows(book, rules, now)

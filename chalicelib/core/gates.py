@@ -17,6 +17,7 @@ from chalicelib.core.approvals import asked_for
 from chalicelib.core.book import Book, Incident, StepRecord, StepState, covers
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules, Step
+from chalicelib.core.readiness import lowered
 from chalicelib.core.states import IncidentState
 from chalicelib.policy.platform import Mode
 
@@ -166,6 +167,12 @@ def approval(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
     return Pass("policy allows it without a person")
 
 
+def readiness(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
+    """A runbook that could not succeed when it was judged last asks before each step, until it is seen ready again."""
+    asks, because = lowered(book, work.incident, rules)
+    return Ask(because) if asks else Pass(because)
+
+
 def claimed(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
     """What takes a step back waits while another open incident does that very thing."""
     if work.step.undoes is None:
@@ -201,6 +208,7 @@ GATES: Final[tuple[Gate, ...]] = (
     block_window,
     fence_verdict,
     data_loss_budget,
+    readiness,
     approval,
     order,
 )

@@ -23,6 +23,8 @@ from chalicelib.policy import Policy
 from chalicelib.policy.accounts import Account, holder, named_by
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
 from chalicelib.policy.platform import ArcSwitch, MetricSwitch, ObjectSwitch
+from chalicelib.readiness.registry import READS
+from chalicelib.store.rounds import FAMILY
 
 PREFIXES: Final = {"sesv2": "ses", "cloudwatch": "cloudwatch"}
 TABLE: Final = ("arn:aws:dynamodb:{standby}:{account}:table/{table}",)
@@ -111,6 +113,11 @@ def lists(policy: Policy) -> dict[str, tuple[str, ...]]:
             f"arn:aws:dynamodb:{row.region}:{{account}}:table/{row.lock_table}" for row in states if row.lock_table
         ),
         "{terraform_keys}": tuple(dict.fromkeys(row.kms_key for row in states if row.kms_key)),
+        "{channel_secrets}": tuple(
+            f"arn:aws:secretsmanager:{{standby}}:{{account}}:secret:{row.secret}-??????"
+            for row in policy.notifications.channels
+            if isinstance(row, PagerDutyChannel | SlackChannel)
+        ),
         "{restorable_keys}": tuple(dict.fromkeys(row.kms_key for row in rows if row.kms_key)),
     }
 
@@ -130,15 +137,34 @@ def declared(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[Aws
 
 
 def operations(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[AwsOp, ...]:
-    """Every AWS operation that a function may come to. All work the desk, so they come to the same."""
+    """Every AWS operation that a function at the desk may come to: all of these come to the same."""
     primary = (PRIMARY_CLUSTER,) if kube_rights(policy, "primary", known) else ()
     common = (*STORE, *COMMON, *primary, _alarms(policy))
     return (*common, *_channel_operations(policy), *declared(policy, known), *assumed(policy))
 
 
-def assumed(policy: Policy) -> tuple[AwsOp, ...]:
-    """AssumeRole on exactly the roles that policy names; nothing where everything is in one account."""
-    roles = tuple(role for row in policy.platform.accounts for role in roles_of(row))
+LOOKS: Final = (
+    # The book says which region serves; the report lies beside it. A round is told by the inbox, and by no other way.
+    AwsOp(service="dynamodb", operation="get_item", resources=TABLE, items=("desk", FAMILY)),
+    AwsOp(service="dynamodb", operation="put_item", resources=TABLE, items=("inbox", FAMILY)),
+    *(op for op in COMMON if op.service in ("eks", "lambda", "sqs")),
+)
+
+
+def looking(policy: Policy) -> tuple[AwsOp, ...]:
+    """What the function that judges readiness comes to: reads, its own report, the inbox, and waking the desk."""
+    kind = policy.platform.traffic.switch.kind
+    reads = (op for action in used(policy) for op in action.reads)
+    aws = (op for op in (*reads, *READS) if isinstance(op, AwsOp) and op.switch in (None, kind))
+    return (*LOOKS, PRIMARY_CLUSTER, *aws, *assumed(policy, writes=False))
+
+
+def assumed(policy: Policy, *, writes: bool = True) -> tuple[AwsOp, ...]:
+    """AssumeRole on exactly the roles that policy names, or on those for looking; nothing where everything is in one
+    account.
+    """
+    reading = (row.role_for(writes=False) for row in policy.platform.accounts)
+    roles = tuple(r for row in policy.platform.accounts for r in roles_of(row)) if writes else tuple(reading)
     return (AwsOp(service="sts", operation="assume_role", resources=roles),) if roles else ()
 
 
@@ -213,7 +239,8 @@ def document(policy: Policy, function: str) -> dict[str, Any]:
         {"Effect": "Allow", "Action": ["logs:CreateLogGroup"], "Resource": [group]},
         {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": [f"{group}:*"]},
     ]
-    statements += statements_of(grants(policy, operations(policy)))
+    ops = looking(policy) if function == names.READINESS else operations(policy)
+    statements += statements_of(grants(policy, ops))
     if policy.platform.responder.network:
         statements.append({"Effect": "Allow", "Action": list(INTERFACES), "Resource": ["*"]})
     return {"Version": "2012-10-17", "Statement": statements}

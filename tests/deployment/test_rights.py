@@ -89,10 +89,40 @@ def test_all_is_bound_to_the_group_of_the_access_entries_and_to_nobody_else() ->
     for role, binding in zip(roles, bindings, strict=True):
         assert binding["roleRef"]["kind"] == role["kind"] == binding["kind"].removesuffix("Binding")
         assert binding["metadata"] == role["metadata"]
-        assert [s["name"] for s in binding["subjects"]] == [rbac.group(POLICY)]
+        assert [s["name"] for s in binding["subjects"]] == [role["metadata"]["name"]]
+    assert {o["metadata"]["name"] for o in roles} == {rbac.group(POLICY), rbac.readers(POLICY)}
     entries = access.standby_entries(POLICY)
     assert len(entries) == len(names.FUNCTIONS)
-    assert all(e["Properties"]["KubernetesGroups"] == [rbac.group(POLICY)] for e in entries.values())
+    groups = {name: e["Properties"]["KubernetesGroups"] for name, e in entries.items()}
+    assert groups.pop("ReadinessAccess") == [rbac.readers(POLICY)]
+    assert all(its == [rbac.group(POLICY)] for its in groups.values())
+
+
+def test_whoever_judges_readiness_may_only_look_in_the_clusters_and_in_the_account() -> None:
+    for place in PLACES:
+        roles = [o for o in rbac.manifests(POLICY, place) if o["metadata"]["name"] == rbac.readers(POLICY)]
+        verbs = {verb for o in roles for rule in o.get("rules", ()) for verb in rule["verbs"]}
+        assert verbs == {"get", "list"}
+        resources_ = {r for o in roles for rule in o.get("rules", ()) for r in rule["resources"]}
+        assert "secrets" not in resources_
+    for statement in document(POLICY, names.READINESS)["Statement"]:
+        for action in statement["Action"]:
+            verb = action.partition(":")[2]
+            if not verb.startswith(("Describe", "Get", "List")):
+                assert action in {
+                    "logs:CreateLogGroup",
+                    "logs:CreateLogStream",
+                    "logs:PutLogEvents",
+                    "dynamodb:PutItem",
+                    "lambda:InvokeFunction",
+                    "sqs:SendMessage",
+                    "kms:Decrypt",
+                }
+        if statement["Action"] == ["dynamodb:PutItem"]:
+            keys = statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
+            assert keys == ["neurectomy#inbox", "neurectomy#readiness"]
+        if statement["Action"] == ["lambda:InvokeFunction"]:
+            assert [r.rpartition(":")[2] for r in statement["Resource"]] == ["neurectomy-dr-wake"]
 
 
 def test_the_text_of_the_manifests_reads_back_as_they_are() -> None:

@@ -116,7 +116,8 @@ class InMemoryEngine:
         """Rows of one of the responder's named statements, as a client at this address would get them:
         `role` → [[in recovery]], `proof` (source) → [[seconds since its newest row]] or [], `prepare-heartbeat`,
         `write-heartbeat` (source); `beat` (source) → [[its newest row's number, when it was written in ms since 1970]]
-        or [], `prepare-beat`, `write-beat` (source), which answers as `beat` does; and `heartbeats` → every proof.
+        or [], `prepare-beat`, `write-beat` (source), which answers as `beat` does; `clock` → [[ms since 1970]];
+        and `heartbeats` → every proof.
         ConnectionRefusedError when nothing answers there, `SqlError` when the database refuses.
         """
         name = next((n for n, d in self._databases.items() if d.address == (host, port)), None)
@@ -130,6 +131,8 @@ class InMemoryEngine:
         match statement:
             case "role":
                 return [[kept.follows is not None]]
+            case "clock":
+                return [[int(self.clock().timestamp() * 1000)]]
             case "heartbeats":
                 return [list(beat) for beat in _table(kept)]
             case "proof":
