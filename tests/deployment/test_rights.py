@@ -17,11 +17,12 @@ from pydantic import ValidationError
 from chalicelib import names
 from chalicelib.actions.contract import Action, KubeOp, Op
 from chalicelib.actions.registry import ACTIONS
-from chalicelib.actions.rights import PLACES, kube_rights
+from chalicelib.actions.rights import PLACES, kube_rights, reading_rights
 from chalicelib.policy import Policy
 from chalicelib.policy.load import load
 from chalicelib.policy.platform import Endpoints, Network
 from chalicelib.policy.runbooks import RunbookStep
+from chalicelib.readiness.registry import READS
 from drctl.deployment import access, network, rbac
 from drctl.deployment.agents import witness
 from drctl.deployment.compare import DEPLOYED, actions, compare, document_of
@@ -55,8 +56,13 @@ def granted(objects: list[dict[str, Any]]) -> set[tuple[str, str, str, str]]:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_the_manifests_grant_what_is_declared_and_nothing_else(place: Any) -> None:
-    wanted = {(r.namespace, r.group, r.resource, r.verb) for r in kube_rights(POLICY, place)}
-    assert granted(rbac.manifests(POLICY, place)) == wanted
+    made = rbac.manifests(POLICY, place)
+    for name, rights in (
+        (rbac.group(POLICY), kube_rights(POLICY, place)),
+        (rbac.readers(POLICY), reading_rights(POLICY, place, READS)),
+    ):
+        wanted = {(r.namespace, r.group, r.resource, r.verb) for r in rights}
+        assert granted([o for o in made if o["metadata"]["name"] == name]) == wanted
 
 
 def test_every_declared_operation_is_among_the_rights_of_its_cluster() -> None:
