@@ -59,7 +59,8 @@ def inline(role_: dict[str, Any]) -> list[dict[str, Any]]:
 def test_a_function_may_assume_exactly_the_roles_that_policy_names(policy: Policy) -> None:
     for name in names.FUNCTIONS:
         assumed = {r for a, r in granted([document(policy, name)]) if a == "sts:AssumeRole"}
-        assert assumed == {READS, WRITES, BOTH}
+        # Whoever only looks has no way into the role that writes, but where policy has one role for both.
+        assert assumed == ({READS, BOTH} if name == names.READINESS else {READS, WRITES, BOTH})
 
 
 def test_the_heart_may_assume_the_roles_of_the_account_its_part_stands_in_and_the_witness_none(policy: Policy) -> None:
