@@ -24,7 +24,7 @@ from chalicelib.channels.registry import SecretSilentError
 from chalicelib.channels.registry import build as build_channels
 from chalicelib.clients.any_endpoint import endpoints
 from chalicelib.clients.aws import AwsClients, Others, read
-from chalicelib.clients.database import DatabaseClients
+from chalicelib.clients.database import DatabaseClients, checks
 from chalicelib.clients.dns import Dns
 from chalicelib.clients.kubernetes import KubeClients
 from chalicelib.clients.roles import Roles
@@ -99,7 +99,9 @@ def responder(settings: Settings, policy: Policy) -> Responder:
     ports = Ports(
         aws=aws,
         kube=KubeClients(aws, (clusters.primary, clusters.standby), now=clock.now),
-        database=DatabaseClients(aws, policy.platform.database, region, tls=settings.database_tls),
+        database=DatabaseClients(
+            aws, policy.platform.database, region, tls=settings.database_tls, checks=checks(policy)
+        ),
         web=Web(settings.resolve),
         dns=Dns(settings.resolve),
     )

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from chalicelib.actions.contract import Action, AwsOp, KubeOp, Target
-from chalicelib.actions.reader import LiveReader, Ports, UndeclaredError
+from chalicelib.actions.contract import Action, AwsOp, CloudflareOp, KubeOp, Target
+from chalicelib.actions.reader import NOT_HERE, LiveReader, Ports, UndeclaredError
 from chalicelib.actions.switches import position
 from chalicelib.channels.contract import Channel
 from chalicelib.clients import aws, kubernetes, s3_versions
 from chalicelib.core.book import Incident
+from chalicelib.core.elsewhere import Absent, Heeded, read_marker
 from chalicelib.core.happened import Signal
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Call, Doubtful, Next, NoData, Outcome, Refused
@@ -27,6 +28,8 @@ from chalicelib.core.switch import Found
 from chalicelib.intake.states import from_described
 from chalicelib.policy import Policy
 
+MARKER_ASKED: Final = 2
+"""Name servers: each may take two seconds not to answer."""
 # Without them CloudWatch answers with metric alarms only.
 ALARM_TYPES: Final = ["MetricAlarm", "CompositeAlarm"]
 
@@ -38,6 +41,8 @@ class Executor:
     ports: Ports
     actions: Mapping[str, Action]
     channels: Mapping[str, Channel]
+    leads: bool = False
+    """Whether this is an operator's engine, which leaves the marker and does not stop at it."""
 
     def look(self, step: Step, incident: Incident, policy: Policy, now: datetime) -> Next:
         """The step's action observes through a reader that holds only what it declared, and says what is missing."""
@@ -50,6 +55,21 @@ class Executor:
         """Asks the traffic switch where it stands, through a reader that holds only what that takes."""
         return position.found(policy, LiveReader(self.ports, position.READS))
 
+    def somebody_else(self, policy: Policy) -> Heeded:
+        """Asks the name servers outside AWS for the marker, one after the other, until one answers with authority."""
+        if self.leads or policy.platform.outage is None:
+            return Absent(because="this is the engine that leaves it" if self.leads else "policy names no outage")
+        row, silent = policy.platform.outage.cloudflare, []
+        for server in row.servers[:MARKER_ASKED]:
+            said = self.ports.dns.ask(server, row.marker, "TXT")
+            if isinstance(said, Refused | NoData):
+                silent.append(said.because)
+                continue
+            found = [mark for _, kind, text in said if kind == "TXT" and (mark := read_marker(text))]
+            # Answers come in any order: of several the eldest, so that it is the same one every time.
+            return min(found, key=lambda m: m.at) if found else Absent(because=f"{server} has no {row.marker}")
+        return NoData(because="; ".join(silent))
+
     def make(self, call: Call) -> Outcome:
         """Makes one call, once."""
         if not self._declared(call):
@@ -59,6 +79,10 @@ class Executor:
                 return self._aws(call)
             case "kubernetes":
                 return kubernetes.change(self.ports.kube, call.service, call.operation, call.params, until=call.until)
+            case "cloudflare":
+                if self.ports.cloudflare is None:
+                    return Refused(code="NotHere", because=f"{call.sentence()}: {NOT_HERE.because}")
+                return self.ports.cloudflare.change(call.service, call.operation, call.params, until=call.until)
             case "postgres":
                 host, _, port = call.service.rpartition(":")
                 return self.ports.database.execute(
@@ -98,6 +122,9 @@ class Executor:
                 match op:
                     case AwsOp() if call.system == "aws":
                         if (op.service, op.batch or op.operation) == (call.service, call.operation):
+                            return True
+                    case CloudflareOp() if call.system == "cloudflare":
+                        if f"{op.verb} {op.resource}" == call.operation:
                             return True
                     case KubeOp() if call.system == "kubernetes":
                         if f"{op.verb} {op.named}" == call.operation:
@@ -147,4 +174,6 @@ def aim(step: Step, incident: Incident, now: datetime) -> Target:
         approved_by=approval.by if approval else None,
         approved_note=approval.note if approval else "",
         calls=record.calls,
+        scope=incident.scope,
+        failed_at=incident.failed_at,
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from chalicelib.actions.contract import Where
 from chalicelib.actions.rights import PLACES, KubeRight, kube_rights
-from chalicelib.clients.kubernetes import KubeClients, may
+from chalicelib.clients.kubernetes import Clusters, may
 from chalicelib.core.outcome import NoData, Refused
 from chalicelib.policy import Policy
 
@@ -33,7 +33,7 @@ class Checked:
         return {**what, "allowed": self.allowed, "because": self.because}
 
 
-def check(policy: Policy, kube: KubeClients) -> tuple[Checked, ...]:
+def check(policy: Policy, kube: Clusters) -> tuple[Checked, ...]:
     """Every declared right in every cluster. A cluster that does not answer, or lets nobody in, is asked once."""
     found: list[Checked] = []
     for place in PLACES:

@@ -18,6 +18,7 @@ from chalicelib.core.answers import AlarmsAsked, Answer, Archived, Called, Decid
 from chalicelib.core.book import Incident, case_of
 from chalicelib.core.commands import IllegalCommandError, replied
 from chalicelib.core.due import Archive, AskAlarms, Do, Held, Look, Tell, Work, due, wake_at
+from chalicelib.core.elsewhere import Heeded, MarkerSeen
 from chalicelib.core.findings import waiting
 from chalicelib.core.fold import Happened, fold
 from chalicelib.core.happened import Incoming, ReadinessJudged, Signal, Tick, Unreadable
@@ -76,6 +77,7 @@ class Shift:
     def run(self, *, linger: bool) -> None:
         """Rounds until nothing is due, and with `linger` until the shift ends or no incident is open."""
         rounds, last, self._linger = 0, None, linger
+        self._heed()
         while True:
             now = self._clock.now()
             rounds, last = (rounds + 1, last) if now == last else (0, now)
@@ -94,6 +96,16 @@ class Shift:
         if self._stored is None or not alike(self._stored, self._book):
             # What was put on the timeline need not be put again by the next worker.
             self._put()
+
+    def _heed(self) -> None:
+        """Before anything is called: whether somebody else acts. A book that knows nothing yet has nothing to call."""
+        found: Heeded
+        try:
+            found = self._hands.somebody_else(self._tools.policy)
+        except Exception as error:  # a look that failed has seen nothing, and says so
+            log.exception("the look for the marker failed")
+            found = NoData(because=f"looking for the marker failed: {type(error).__name__}: {error}")
+        self._fold(MarkerSeen(found=found))
 
     def _round(self) -> bool:
         """Take in, look, judge, save, act. Whether anything was done that may make more due."""
@@ -302,7 +314,7 @@ class Shift:
         self._keep_policy()
         for incident in self._book.incidents.values():
             if incident.plan not in self._plans:
-                plan = self._rules.of(incident.policy).plan_of(incident.plan, incident.scenario)
+                plan = self._rules.of(incident.policy).plan_of(incident.plan, incident.scenario, incident.chosen)
                 self._store.put_document("plan", plan.hash, dump_plan(plan))
                 self._plans[plan.hash] = plan
         saved = self._store.save(self._epoch, self._rev, dump_book(self._book))

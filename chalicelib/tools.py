@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 
 from chalicelib.aside import Start, at_once
 from chalicelib.core.book import Book, Incident
+from chalicelib.core.elsewhere import Heeded
 from chalicelib.core.happened import Signal, Unreadable
 from chalicelib.core.incidents import PLATFORM, note
 from chalicelib.core.message import Message, StatusPage
@@ -39,6 +40,10 @@ class Hands(Protocol):
 
     def switch(self, policy: Policy) -> Found:
         """Where the traffic switch of this policy stands, asked of itself."""
+        ...
+
+    def somebody_else(self, policy: Policy) -> Heeded:
+        """Whether another engine acts for the platform from outside; bounded, and asked before anything is called."""
         ...
 
     def make(self, call: Call) -> Outcome:
@@ -140,7 +145,9 @@ def _plan_missing(tools: Tools, incident: Incident, plans: dict[str, Plan], poli
     if incident.plan not in plans and (body := tools.store.document("plan", incident.plan)) is not None:
         plans[incident.plan] = read_plan(body)
     try:
-        Rules(tools.policy, plans, policies).of(incident.policy).plan_of(incident.plan, incident.scenario)
+        Rules(tools.policy, plans, policies).of(incident.policy).plan_of(
+            incident.plan, incident.scenario, incident.chosen
+        )
     except (KeyError, PlanError) as error:
         return f"its plan is gone: {error}"
     return None

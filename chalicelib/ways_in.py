@@ -21,6 +21,7 @@ from chalicelib.desk import Worked
 from chalicelib.hearing import Unheard, heard
 from chalicelib.shift import RESERVE
 from chalicelib.store.codec import read_book
+from chalicelib.store.contract import Store
 
 REPLY_WITHIN: Final = timedelta(seconds=20)
 RETRY_S: Final = 0.5
@@ -74,7 +75,7 @@ def command(responder: Responder, payload: object, *, until: datetime) -> Mappin
     give_up = min(until - RESERVE, clock.now() + REPLY_WITHIN)
     while True:
         responder.desk.work(responder.nonce(), until=until, linger=False)
-        if reply := _reply(responder, said.said.id):
+        if reply := reply_to(responder.store, said.said.id):
             return {"ok": reply.ok, "because": reply.because, "id": reply.id, "by": reply.by}
         if clock.now() >= give_up:
             because = "it is in the inbox, and the desk has not taken it in yet; it will (see status)"
@@ -107,8 +108,9 @@ def readiness(responder: Responder) -> Report | None:
     return report
 
 
-def _reply(responder: Responder, command_id: str) -> Reply | None:
-    body = responder.store.read_book().body
+def reply_to(store: Store, command_id: str) -> Reply | None:
+    """What became of a command; None while the desk has not taken it in."""
+    body = store.read_book().body
     if body is None:
         return None
     book, _ = read_book(body)
@@ -136,4 +138,6 @@ def probe(responder: Responder, *, until: datetime) -> Mapping[str, str]:
         beside=responder.replayed,
     )
     every = min((p.interval for p in policy.signals.probes), default=policy.signals.heartbeats.every)
-    return lookout.watch(every, min(until - RESERVE, clock.now() + timedelta(minutes=1) / policy.speed))
+    at_latest = until - RESERVE
+    minute = clock.now() + timedelta(minutes=1) / policy.speed
+    return lookout.watch(every, min(at_latest, minute), at_latest=at_latest)

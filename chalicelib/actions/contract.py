@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, Literal, Protocol
 from chalicelib.core.outcome import Next, NoData, Refused
 from chalicelib.policy import Policy
 
-Where = Literal["standby", "primary"]
+Where = Literal["standby", "primary", "tertiary"]
 NOT_SERVED: Final = "NotServed"
 """The code of a Refused when a cluster has no such group, version or resource at all."""
 
@@ -65,7 +65,21 @@ class KubeOp:
         return f"{self.group}/{self.version} {self.resource}" if self.group else f"{self.version} {self.resource}"
 
 
-Op = AwsOp | KubeOp
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudflareOp:
+    """A request about a zone's DNS records at Cloudflare, e.g. `CloudflareOp(verb="patch")`."""
+
+    verb: Literal["get", "list", "create", "patch"]
+    resource: str = "dns_records"
+    where: Where = "tertiary"
+
+    @property
+    def named(self) -> str:
+        """`cloudflare patch dns_records`."""
+        return f"cloudflare {self.verb} {self.resource}"
+
+
+Op = AwsOp | KubeOp | CloudflareOp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +87,9 @@ class Target:
     """What a step is aimed at: the runbook's `with`, filled in, and the incident it is for.
 
     `incident` is the incident's id (used in deterministic names), `opened_at` its opening, `at` the time of this look
-    (only to say how far back to look, never for a name). `facts` is what the step's earlier looks kept, `calls` how
-    many calls of the step have been made so far.
+    (only to say how far back to look, never for a name). `failed_at` is the earliest bad sign of the incident. `facts`
+    is what the step's earlier looks kept, `calls` how many calls of the step have been made so far. `scope` is what
+    the incident is about; empty without one.
     """
 
     step: str
@@ -86,6 +101,8 @@ class Target:
     approved_by: str | None = None
     approved_note: str = ""
     calls: int = 0
+    scope: str = ""
+    failed_at: datetime | None = None
 
 
 class Answer(Protocol):
@@ -141,6 +158,16 @@ class Reader(Protocol):
         as a list. Refused on 401 and 403 (`code` is the Status reason, `Forbidden`), and when the cluster does not
         serve `resource` (`code` is NOT_SERVED).
         """
+        ...
+
+    def cloudflare(self, zone: str, record: str) -> Mapping[str, Any] | Refused | NoData:
+        """One DNS record as Cloudflare keeps it (`type`, `name`, `content`, `proxied`). Refused has the API's own
+        number as its code (`81044`: there is no such record).
+        """
+        ...
+
+    def cloudflare_named(self, zone: str, kind: str, name: str) -> Sequence[Mapping[str, Any]] | Refused | NoData:
+        """The zone's records of that type and name."""
         ...
 
     def http(self, url: str, *, timeout_s: float = 3.0) -> Answer | NoData:

@@ -6,7 +6,8 @@ from typing import Literal, cast
 
 from chalicelib.actions.contract import Target
 from chalicelib.policy import Policy
-from chalicelib.policy.platform import Cluster, NodeGroup
+from chalicelib.policy.outage import Outage
+from chalicelib.policy.platform import Cluster, NodeGroup, Zone
 from chalicelib.policy.services import Service
 
 
@@ -23,6 +24,13 @@ def node_group_of(target: Target, policy: Policy) -> NodeGroup:
     return cluster.node_group
 
 
+def zone_of(target: Target, policy: Policy) -> Zone | None:
+    """The zone that the incident is about; None when its scope names none that policy knows."""
+    region, _, name = target.scope.partition("/")
+    zones = policy.platform.zones
+    return zones.named(name) if zones and region == policy.platform.regions.primary else None
+
+
 def service_of(target: Target, policy: Policy) -> Service:
     """The service that the step's `with: {service: …}` names."""
     return policy.service(target.params["service"])
@@ -33,6 +41,13 @@ def namespace_of(service: Service) -> str:
     if service.namespace is None:
         raise KeyError(f"service {service.name!r} has no namespace in services.yaml")
     return service.namespace
+
+
+def outage_of(policy: Policy) -> Outage:
+    """What carries the platform outside AWS; KeyError when policy names nothing."""
+    if policy.platform.outage is None:
+        raise KeyError("the platform has no outage in platform.yaml: nothing outside AWS carries it")
+    return policy.platform.outage
 
 
 def token_of(target: Target, *parts: str) -> str:

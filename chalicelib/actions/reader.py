@@ -10,18 +10,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from chalicelib.actions.contract import AwsOp, KubeOp, Op
+from chalicelib.actions.contract import AwsOp, CloudflareOp, KubeOp, Op
 from chalicelib.clients import any_endpoint, aws, kubernetes
 from chalicelib.clients.aws import AwsClients
+from chalicelib.clients.cloudflare import Cloudflare
 from chalicelib.clients.database import DatabaseClients
 from chalicelib.clients.dns import Dns
-from chalicelib.clients.kubernetes import KubeClients
+from chalicelib.clients.kubernetes import Clusters
 from chalicelib.clients.web import HttpAnswer, Web
 from chalicelib.core.outcome import NoData, Refused
 
 EACH_SIDE_BY_SIDE: Final = 8
 """As many as a client's pool of connections bears (botocore's `max_pool_connections` is 10)."""
-READ_STATEMENTS: Final = frozenset({"role", "proof", "beat", "clock"})
+NOT_HERE: Final = NoData(
+    because="Cloudflare is asked from an operator's machine only (`drctl respond --offline`), which holds its token"
+)
+READ_STATEMENTS: Final = frozenset({"role", "proof", "beat", "check", "clock"})
 
 
 class UndeclaredError(Exception):
@@ -33,10 +37,12 @@ class Ports:
     """Everything that opens connections, built once by bootstrap."""
 
     aws: AwsClients
-    kube: KubeClients
+    kube: Clusters
     database: DatabaseClients
     web: Web
     dns: Dns
+    cloudflare: Cloudflare | None = None
+    """None where the responder runs in AWS: the token lies with the operators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,14 @@ class LiveReader:
             raise UndeclaredError(f"{verb} {resource} is not among what this action declared to read")
         return kubernetes.look(self.ports.kube, cluster, resource, namespace=namespace, name=name, label=label)
 
+    def cloudflare(self, zone: str, record: str) -> Mapping[str, Any] | Refused | NoData:
+        self._at_cloudflare("get")
+        return self.ports.cloudflare.record(zone, record) if self.ports.cloudflare else NOT_HERE
+
+    def cloudflare_named(self, zone: str, kind: str, name: str) -> Sequence[Mapping[str, Any]] | Refused | NoData:
+        self._at_cloudflare("list")
+        return self.ports.cloudflare.named(zone, kind, name) if self.ports.cloudflare else NOT_HERE
+
     def http(self, url: str, *, timeout_s: float = 3.0) -> HttpAnswer | NoData:
         return self.ports.web.get(url, timeout_s=timeout_s)
 
@@ -91,6 +105,10 @@ class LiveReader:
         if query not in READ_STATEMENTS:
             raise UndeclaredError(f"statement {query!r} is no read; reads are {', '.join(sorted(READ_STATEMENTS))}")
         return self.ports.database.query(host, port, query, arguments)
+
+    def _at_cloudflare(self, verb: str) -> None:
+        if not any(isinstance(d, CloudflareOp) and d.verb == verb for d in self.declared):
+            raise UndeclaredError(f"cloudflare {verb} dns_records is not among what this action declared to read")
 
     def _declared(self, service: str, operation: str) -> None:
         if not any(isinstance(d, AwsOp) and (d.service, d.operation) == (service, operation) for d in self.declared):

@@ -8,31 +8,44 @@ from typing import Final
 from chalicelib.actions.application_rolled_back import ApplicationRolledBack
 from chalicelib.actions.auto_sync import AutoSyncGivenBack
 from chalicelib.actions.canary_aborted import CanaryAborted
+from chalicelib.actions.cloudflare_traffic import MarkerLeft, RecordMoved, VerifyMove
 from chalicelib.actions.contract import Action
+from chalicelib.actions.database_elsewhere import DatabaseElsewhere
+from chalicelib.actions.dumps import DumpFound, DumpRestored
 from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.fence_primary import FencePrimary
+from chalicelib.actions.integrity_check import IntegrityCheck
 from chalicelib.actions.node_capacity import NodeCapacity
 from chalicelib.actions.nodes_replaced import NodesReplaced
 from chalicelib.actions.open_primary import OpenPrimary
 from chalicelib.actions.person import Person
 from chalicelib.actions.pods_recovered import PodsRecovered
+from chalicelib.actions.pods_redistributed import PodsRedistributed
 from chalicelib.actions.point_application import PointApplication
+from chalicelib.actions.point_restored import PointRestored
 from chalicelib.actions.promote_replica import PromoteReplica
 from chalicelib.actions.replica_caught_up import ReplicaCaughtUp
+from chalicelib.actions.restore_instance import RestoreInstance
+from chalicelib.actions.restore_point import RestorePoint
 from chalicelib.actions.s3_count import S3Count
 from chalicelib.actions.s3_restore import S3Restore
+from chalicelib.actions.secrets_pointed import SecretsPointed
 from chalicelib.actions.secrets_refreshed import SecretsRefreshed
 from chalicelib.actions.switch_traffic import SwitchTraffic
 from chalicelib.actions.terraform_state import TerraformStateRestored
 from chalicelib.actions.velero_location import LocationReadOnly
+from chalicelib.actions.velero_missing import VeleroMissing
 from chalicelib.actions.velero_restore import VeleroRestore
 from chalicelib.actions.velero_rewrites import VeleroRewrites
 from chalicelib.actions.velero_schedules import SchedulesPaused
+from chalicelib.actions.verify_outage_write import VerifyOutageWrite
 from chalicelib.actions.verify_service import VerifyService
 from chalicelib.actions.verify_traffic import VerifyTraffic
 from chalicelib.actions.verify_write import VerifyWrite
 from chalicelib.actions.volumes_attached import VolumesAttached
 from chalicelib.actions.workload_ready import WorkloadReady
+from chalicelib.actions.zone_returned import ZoneReturned
+from chalicelib.actions.zone_shifted import ZoneShifted
 
 ACTIONS: Final[Mapping[str, Action]] = {
     action.name: action
@@ -58,6 +71,22 @@ ACTIONS: Final[Mapping[str, Action]] = {
         PodsRecovered(),
         NodesReplaced(),
         VolumesAttached(),
+        MarkerLeft(),
+        DumpFound(),
+        DumpRestored(),
+        SecretsPointed(),
+        VerifyOutageWrite(),
+        RecordMoved(),
+        VerifyMove(),
+        ZoneShifted(),
+        DatabaseElsewhere(),
+        PodsRedistributed(),
+        ZoneReturned(),
+        RestorePoint(),
+        RestoreInstance(),
+        IntegrityCheck(),
+        PointRestored(),
+        VeleroMissing(),
         CanaryAborted(),
         ApplicationRolledBack(),
         AutoSyncGivenBack(),

@@ -44,24 +44,25 @@ _EXPRESSIONS: Final = 2
 Rule = Mapping[str, Any]
 
 
-def modifiers(policy: Policy) -> str | None:
+def modifiers(policy: Policy, place: str = "standby") -> str | None:
     """The rules as Velero reads them, the same text for the same policy; None when there is none to write."""
-    rules = [rule for rewrite in policy.rewrites.rewrites for rule in _rules(rewrite, policy)]
-    rules += _affinities({r.from_: r.to for r in policy.rewrites.rewrites if isinstance(r, ZoneChange)})
+    rows = policy.rewrites.of(place)
+    rules = [rule for rewrite in rows for rule in _rules(rewrite, policy)]
+    rules += _affinities({r.from_: r.to for r in rows if isinstance(r, ZoneChange)})
     if not rules:
         return None  # Velero: "resource modifier rules cannot be empty"
     return yaml.safe_dump({"version": "v1", "resourceModifierRules": rules}, sort_keys=False, width=1000)
 
 
-def modifiers_name(policy: Policy) -> str | None:
+def modifiers_name(policy: Policy, place: str = "standby") -> str | None:
     """The ConfigMap that holds `modifiers`, named by its content; None when there is none."""
-    text = modifiers(policy)
+    text = modifiers(policy, place)
     return f"dr-rewrites-{hashlib.sha256(text.encode()).hexdigest()[:16]}" if text else None
 
 
-def image_registries(policy: Policy) -> Mapping[str, str]:
-    """The data of the plugin's ConfigMap: `<part of an image>,<what stands there in the standby>`, under any key."""
-    rows = [r for r in policy.rewrites.rewrites if isinstance(r, ImageRegistry)]
+def image_registries(policy: Policy, place: str = "standby") -> Mapping[str, str]:
+    """The data of the plugin's ConfigMap: `<part of an image>,<what stands there in the place>`, under any key."""
+    rows = [r for r in policy.rewrites.of(place) if isinstance(r, ImageRegistry)]
     return {f"registry-{n}": f"{row.from_},{row.to}" for n, row in enumerate(rows, start=1)}
 
 

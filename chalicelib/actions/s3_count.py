@@ -11,7 +11,8 @@ from typing import ClassVar, Final
 
 from chalicelib.actions.contract import Op, Reader, Target
 from chalicelib.actions.s3_progress import Progress
-from chalicelib.actions.versions import READS, Place, Wrong, look, place_of, versioning
+from chalicelib.actions.versions import READS, Place, Unwanted, Wrong, look, place_of, versioning
+from chalicelib.core.bounds import NONE
 from chalicelib.core.outcome import Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.core.restoring import written
 from chalicelib.core.spans import Span
@@ -31,11 +32,13 @@ class Seen:
     span: Span | None
 
 
-Facts = Seen | Wrong | Refused | NoData
+Facts = Seen | Unwanted | Wrong | Refused | NoData
 
 
 def begin(target: Target, policy: Policy, reader: Reader) -> Facts | None:
     """The first look of a step: whether it makes sense, and where it begins. None when it has begun already."""
+    if target.params.get("folder") == NONE:
+        return Unwanted()
     known = Progress.of(target.facts)
     fresh = Progress(begun=written(target.at))
     place = place_of(target, policy, (known or fresh).began)
@@ -46,9 +49,11 @@ def begin(target: Target, policy: Policy, reader: Reader) -> Facts | None:
     return versioning(place, reader) or Seen(place, fresh, None)
 
 
-def silent(facts: Wrong | Refused | NoData) -> Next:
+def silent(facts: Unwanted | Wrong | Refused | NoData) -> Next:
     """What is said of a look that brought nothing."""
     match facts:
+        case Unwanted():
+            return Done(because="no folder of S3 was chosen to be put back")
         case Wrong(because=because):
             return Stuck(because=f"{because}; nothing was moved", again_in=WRONG_AGAIN)
         case NoData(because=because):

@@ -25,7 +25,7 @@ AGAIN: Final = timedelta(seconds=4)
 ATTEMPTS: Final = 3
 INCIDENT_LABEL: Final = "dr-responder/incident"
 SERVICE_LABEL: Final = "dr-responder/service"
-_RUNNING: Final = frozenset(
+RUNNING: Final = frozenset(
     {"", "New", "InProgress", "WaitingForPluginOperations", "WaitingForPluginOperationsPartiallyFailed", "Finalizing"}
     | {"FinalizingPartiallyFailed"}
 )
@@ -73,7 +73,7 @@ class VeleroRestore:
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Restoring | Refused | NoData:
         cluster, service = cluster_of(target, policy), service_of(target, policy)
-        label = f"{INCIDENT_LABEL}={_incident_label(target)},{SERVICE_LABEL}={service.name}"
+        label = f"{INCIDENT_LABEL}={incident_label(target)},{SERVICE_LABEL}={service.name}"
         restores = reader.kube(cluster.name, RESTORES, namespace=cluster.velero_namespace, label=label)
         backups = reader.kube(cluster.name, BACKUPS, namespace=cluster.velero_namespace)
         for found in (restores, backups):
@@ -81,8 +81,8 @@ class VeleroRestore:
                 return found
         if not isinstance(restores, Sequence) or not isinstance(backups, Sequence):
             return NoData(because=f"cluster {cluster.name!r} did not list backups and restores")
-        good, passed_over = _good(backups, namespace_of(service), cluster.backup_location)
-        attempts = sorted((_attempt(r) for r in restores), key=lambda a: a.name)
+        good, passed_over = good_backups(backups, [namespace_of(service)], cluster.backup_location)
+        attempts = sorted((attempt(r) for r in restores), key=lambda a: a.name)
         return Restoring(tuple(attempts), good, passed_over)
 
     def next(self, target: Target, policy: Policy, facts: Restoring | Refused | NoData, now: datetime) -> Next:
@@ -95,7 +95,7 @@ class VeleroRestore:
         last = facts.attempts[-1] if facts.attempts else None
         if last is None:
             return self._restore(target, policy, facts, now, because=f"{service.display} is not restored yet")
-        if last.phase in _RUNNING:
+        if last.phase in RUNNING:
             return Wait(because=f"restore {last.name!r} is {last.phase or 'new'}{last.items}", again_in=AGAIN)
         if last.phase == "Completed" and not last.errors:
             counted = f" with {last.warnings} warnings" if last.warnings else ""
@@ -121,7 +121,7 @@ class VeleroRestore:
         number = len(facts.attempts) + 1
         name = f"dr-{service.name[:40]}-{token_of(target)[:10]}-{number}"
         key, _, value = service.label.partition("=")
-        rewrites = modifiers_name(policy)
+        rewrites = modifiers_name(policy, target.params["cluster"])
         call = Call(
             system="kubernetes",
             service=cluster.name,
@@ -137,7 +137,7 @@ class VeleroRestore:
                     "metadata": {
                         "name": name,
                         "namespace": cluster.velero_namespace,
-                        "labels": {INCIDENT_LABEL: _incident_label(target), SERVICE_LABEL: service.name},
+                        "labels": {INCIDENT_LABEL: incident_label(target), SERVICE_LABEL: service.name},
                     },
                     "spec": {
                         "backupName": backup.name,
@@ -158,19 +158,20 @@ class VeleroRestore:
         )
 
 
-def _incident_label(target: Target) -> str:
+def incident_label(target: Target) -> str:
+    """The incident as a label's value."""
     # A label's value has at most 63 characters: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
     return target.incident[:63].rstrip("-.")
 
 
-def _good(
-    backups: Sequence[Mapping[str, Any]], namespace: str, location: str
+def good_backups(
+    backups: Sequence[Mapping[str, Any]], namespaces: Sequence[str], location: str
 ) -> tuple[tuple[Backup, ...], tuple[str, ...]]:
-    """Good is: Completed without errors, in this location, holding the namespace, not restricted to some labels."""
+    """Good is: Completed without errors, in this location, holding the namespaces, not restricted to some labels."""
     good, passed_over = [], []
     for backup in backups:
         name = backup["metadata"]["name"]
-        if why := _unfit(backup, namespace, location):
+        if why := _unfit(backup, namespaces, location):
             passed_over.append(f"{name}: {why}")
         else:
             completed_at = datetime.fromisoformat(backup["status"]["completionTimestamp"]).astimezone(UTC)
@@ -179,7 +180,7 @@ def _good(
     return tuple(good), tuple(passed_over)
 
 
-def _unfit(backup: Mapping[str, Any], namespace: str, location: str) -> str | None:
+def _unfit(backup: Mapping[str, Any], namespaces: Sequence[str], location: str) -> str | None:
     spec, status = backup.get("spec") or {}, backup.get("status") or {}
     if status.get("phase") != "Completed":
         return f"is {status.get('phase', 'new')}"
@@ -192,14 +193,16 @@ def _unfit(backup: Mapping[str, Any], namespace: str, location: str) -> str | No
     if spec.get("storageLocation", "default") != location:
         return f"is in location {spec.get('storageLocation')!r}"
     included, excluded = spec.get("includedNamespaces") or ["*"], spec.get("excludedNamespaces") or []
-    if ("*" not in included and namespace not in included) or namespace in excluded:
-        return f"does not hold namespace {namespace!r}"
+    for namespace in namespaces:
+        if ("*" not in included and namespace not in included) or namespace in excluded:
+            return f"does not hold namespace {namespace!r}"
     if spec.get("labelSelector") or spec.get("orLabelSelectors"):
         return "holds only what has some labels"
     return None
 
 
-def _attempt(restore: Mapping[str, Any]) -> Attempt:
+def attempt(restore: Mapping[str, Any]) -> Attempt:
+    """A Restore object, read."""
     spec, status = restore.get("spec") or {}, restore.get("status") or {}
     progress = status.get("progress") or {}
     done, total = progress.get("itemsRestored"), progress.get("totalItems")

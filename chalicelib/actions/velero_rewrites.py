@@ -55,7 +55,7 @@ class VeleroRewrites:
     )
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Rewriting | Refused | NoData:
-        cluster, name = cluster_of(target, policy), modifiers_name(policy)
+        cluster, name = cluster_of(target, policy), modifiers_name(policy, target.params["cluster"])
         kept = reader.kube(cluster.name, CONFIGMAPS, namespace=cluster.velero_namespace, name=name) if name else None
         label = f"{IMAGES_LABEL}={IMAGES_LABELS[IMAGES_LABEL]}"
         mappings = reader.kube(cluster.name, CONFIGMAPS, namespace=cluster.velero_namespace, label=label)
@@ -72,15 +72,17 @@ class VeleroRewrites:
                 return Wait(because=f"{because}; looking again in {AGAIN.seconds} s", again_in=AGAIN)
             case Refused(because=because, code=code):
                 return Stuck(because=f"{because} ({code})")
+        place = target.params["cluster"]
         return (
             self._modifiers(target, policy, facts.modifiers)
             or self._images(target, policy, facts.mappings)
-            or Done(because=f"restored objects will be rewritten for the standby: {_counted(policy)}")
+            or Done(because=f"restored objects will be rewritten for the {place}: {_counted(policy, place)}")
         )
 
     @staticmethod
     def _modifiers(target: Target, policy: Policy, held: Held | None) -> Next | None:
-        name, wanted = modifiers_name(policy), {FILE: rendered(policy)}
+        place = target.params["cluster"]
+        name, wanted = modifiers_name(policy, place), {FILE: rendered(policy, place)}
         if name is None or (held and held.data == wanted):
             return None
         if held:
@@ -91,7 +93,7 @@ class VeleroRewrites:
 
     @staticmethod
     def _images(target: Target, policy: Policy, held: tuple[Held, ...]) -> Next | None:
-        wanted = image_registries(policy)
+        wanted = image_registries(policy, target.params["cluster"])
         if len(held) > 1:
             names = ", ".join(repr(h.name) for h in held)
             label = f"{IMAGES_LABEL}={IMAGES_LABELS[IMAGES_LABEL]}"
@@ -136,8 +138,8 @@ def _call(target: Target, policy: Policy, verb: str, body: Mapping[str, Any], *,
     )
 
 
-def _counted(policy: Policy) -> str:
-    kinds = [r.kind for r in policy.rewrites.rewrites]
+def _counted(policy: Policy, place: str) -> str:
+    kinds = [r.kind for r in policy.rewrites.of(place)]
     return ", ".join(f"{kinds.count(k)} {k}" for k in dict.fromkeys(kinds)) or "nothing needs it"
 
 

@@ -53,31 +53,41 @@ class VerifyWrite:
             return said
         held = json.loads(said["SecretString"])
         host, port = str(held[secret.host_key]), int(held[secret.port_key])
-        rows = reader.sql(host, port, "proof", [_source(target)])
-        if isinstance(rows, Refused) and rows.code == TABLE_MISSING:
-            return Proof(host, port, None)
-        if isinstance(rows, Refused | NoData):
-            return rows
-        return Proof(host, port, float(rows[0][0]) if rows else None)
+        return looked(target, host, port, reader)
 
     def next(self, target: Target, policy: Policy, facts: Proof | Refused | NoData, now: datetime) -> Next:
-        match facts:
-            case NoData(because=because):
-                return Wait(because=f"{because}; looking again in {AGAIN.seconds} s", again_in=AGAIN)
-            case Refused(because=because, code=code):
-                return Stuck(because=f"{because} (SQLSTATE {code})")
-            case Proof(age_s=age) if age is not None and age <= YOUNG_S:
-                return Done(because=f"a row written {age:.1f} s ago was read back from {facts.host}:{facts.port}")
-        call = Call(
-            system="postgres",
-            service=f"{facts.host}:{facts.port}",
-            region=policy.platform.regions.standby,
-            operation="write-heartbeat",
-            params={"source": _source(target)},
-            until="the row can be read back",
-            reversible=True,
-        )
-        return Act(because=f"the database at {facts.host}:{facts.port} has not been proven by a write yet", call=call)
+        return proven(target, facts, policy.platform.regions.standby)
+
+
+def looked(target: Target, host: str, port: int, reader: Reader) -> Proof | Refused | NoData:
+    """How old the newest proof at that address is."""
+    rows = reader.sql(host, port, "proof", [_source(target)])
+    if isinstance(rows, Refused) and rows.code == TABLE_MISSING:
+        return Proof(host, port, None)
+    if isinstance(rows, Refused | NoData):
+        return rows
+    return Proof(host, port, float(rows[0][0]) if rows else None)
+
+
+def proven(target: Target, facts: Proof | Refused | NoData, region: str) -> Next:
+    """Done while the proof is young, else one more row."""
+    match facts:
+        case NoData(because=because):
+            return Wait(because=f"{because}; looking again in {AGAIN.seconds} s", again_in=AGAIN)
+        case Refused(because=because, code=code):
+            return Stuck(because=f"{because} (SQLSTATE {code})")
+        case Proof(age_s=age) if age is not None and age <= YOUNG_S:
+            return Done(because=f"a row written {age:.1f} s ago was read back from {facts.host}:{facts.port}")
+    call = Call(
+        system="postgres",
+        service=f"{facts.host}:{facts.port}",
+        region=region,
+        operation="write-heartbeat",
+        params={"source": _source(target)},
+        until="the row can be read back",
+        reversible=True,
+    )
+    return Act(because=f"the database at {facts.host}:{facts.port} has not been proven by a write yet", call=call)
 
 
 def _source(target: Target) -> str:

@@ -45,6 +45,11 @@ class Wrong:
 
 
 @dataclass(frozen=True, slots=True)
+class Unwanted:
+    """No folder was chosen to be put back."""
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """What a step puts back: a bucket of policy, a prefix of it, a moment, and what becomes of what is newer."""
 
@@ -64,11 +69,12 @@ class Place:
 
 
 def place_of(target: Target, policy: Policy, began: datetime) -> Place | Wrong:
-    """What the step's `with: {bucket, prefix, as_of, newer}` means. `began` is when the restore did, or now: the
-    retention is counted from there, so that one that takes long does not fall out of it.
+    """What the step's `with: {bucket, prefix, as_of, newer}` means; `folder` is bucket and prefix in one, as chosen.
+    `began` is when the restore did, or now: the retention is counted from there, so that one that takes long does not
+    fall out of it.
     """
     rows = {r.bucket: r for r in policy.backups.restorable}
-    bucket, prefix = target.params.get("bucket", ""), target.params.get("prefix", "")
+    bucket, prefix = where(target.params)
     row = rows.get(bucket)
     if row is None:
         known = ", ".join(rows) or "none"
@@ -95,6 +101,14 @@ def place_of(target: Target, policy: Policy, began: datetime) -> Place | Wrong:
             f" {show_duration(back)} (backups.yaml restores_back), since older versions may be gone"
         )
     return Place(row, prefix, as_of, "remove" if newer == "remove" else "keep")
+
+
+def where(params: Mapping[str, str]) -> tuple[str, str]:
+    """The bucket and the prefix that a step's `with` names."""
+    if "folder" in params:
+        bucket, _, prefix = params["folder"].partition("/")
+        return bucket, prefix
+    return params.get("bucket", ""), params.get("prefix", "")
 
 
 def versioning(place: Place, reader: Reader) -> Wrong | Refused | NoData | None:

@@ -10,13 +10,13 @@ from chalicelib import names
 from chalicelib.actions.contract import Target
 from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.reader import LiveReader, Ports
-from chalicelib.agents.heart import SOURCE, Heart, Written
+from chalicelib.agents.heart import SOURCE, Asked, Heart, Written
 from chalicelib.agents.parts import endpoints
 from chalicelib.agents.replay import address_of
 from chalicelib.agents.witness import Witness
 from chalicelib.bootstrap import WallClock, others, wake
 from chalicelib.clients.aws import AwsClients
-from chalicelib.clients.database import DatabaseClients
+from chalicelib.clients.database import DatabaseClients, checks
 from chalicelib.clients.dns import Dns
 from chalicelib.clients.kubernetes import KubeClients
 from chalicelib.clients.web import Web
@@ -67,6 +67,7 @@ def heart(settings: Settings, policy: Policy) -> Heart:
         write=writer(ports, side.region, side.instance),
         hands=FenceHands(policy, ports),
         third_answers=third_answers,
+        check=checker(ports, side.region, side.instance),
     )
 
 
@@ -83,6 +84,21 @@ def writer(ports: Ports, region: str, instance: str) -> Callable[[], Written]:
         return ports.database.beat(*known[0], SOURCE)
 
     return write
+
+
+def checker(ports: Ports, region: str, instance: str) -> Callable[[str], Asked]:
+    """Asks an integrity check of the instance, whose address is asked for until it is known."""
+    known: list[tuple[str, int]] = []
+
+    def check(name: str) -> Asked:
+        if not known:
+            found = address_of(ports, region, instance)
+            if found is None:
+                return NoData(because=f"RDS does not say where {instance!r} listens")
+            known.append(found)
+        return ports.database.query(*known[0], "check", [name])
+
+    return check
 
 
 def witness(settings: Settings, policy: Policy) -> Witness:
@@ -111,7 +127,9 @@ def _ports(settings: Settings, policy: Policy, aws: AwsClients, region: str, clo
     return Ports(
         aws=aws,
         kube=KubeClients(aws, (), now=clock.now),
-        database=DatabaseClients(aws, policy.platform.database, region, tls=settings.database_tls),
+        database=DatabaseClients(
+            aws, policy.platform.database, region, tls=settings.database_tls, checks=checks(policy)
+        ),
         web=Web(settings.resolve),
         dns=Dns(settings.resolve),
     )

@@ -46,9 +46,12 @@ def _witness() -> Witness:
     return build_witness(SETTINGS, POLICY)
 
 
+def _at_latest(context: Any) -> datetime:
+    return datetime.now(UTC) + timedelta(milliseconds=context.get_remaining_time_in_millis()) - SPARE
+
+
 def _until(context: Any) -> datetime:
-    left = timedelta(milliseconds=context.get_remaining_time_in_millis()) - SPARE
-    return datetime.now(UTC) + min(left, WATCH / POLICY.speed)
+    return min(_at_latest(context), datetime.now(UTC) + WATCH / POLICY.speed)
 
 
 @logger.inject_lambda_context
@@ -66,6 +69,6 @@ def heart(event: Any, context: Any) -> Mapping[str, str]:
 def witness(event: Any, context: Any) -> Mapping[str, str]:
     """Every minute, in a third region."""
     del event
-    said = _witness().watch_until(_until(context))
+    said = _witness().watch_until(_until(context), at_latest=_at_latest(context))
     metrics.add_metric("Watched", MetricUnit.Count, 1)
     return said

@@ -8,6 +8,9 @@ Every few seconds, for most of a minute, in the primary region:
    as the lease lasts, the database is fenced from here, by the same calls by which the responder fences it. Once a
    write has failed behind that fence, the lease is given up, by name.
 
+Every minute or so it also asks policy's integrity checks of the database, read-only, and puts beside the desk when all
+of them last found it whole and when one first did not: of a corruption nobody else can say when it began.
+
 The standby alone not answering is no reason to stop: then it is the standby that is gone.
 """
 
@@ -32,6 +35,7 @@ CALLS_AT_MOST: Final = 8
 """Of one attempt to fence: a database has a handful of subnets, and the next beat goes on."""
 KEPT: Final = 300
 
+Asked = list[list[Any]] | Refused | NoData
 Written = list[list[Any]] | Refused | NoData | Doubtful
 
 
@@ -53,9 +57,11 @@ class Heart:
     write: Callable[[], Written]
     hands: Hands
     third_answers: Callable[[], bool]
+    check: Callable[[str], Asked] = lambda name: NoData(because=f"nobody asks {name!r}")
     heard_at: datetime | None = None
     """When anybody outside last answered; None before the first beat."""
     fenced: bool = False
+    checked_at: datetime | None = None
 
     def beat_until(self, until: datetime) -> Mapping[str, str]:
         """Beats until then; answers what the last one met."""
@@ -74,6 +80,7 @@ class Heart:
         said = {"write": str(written["write"]), "because": str(written["because"])}
         try:
             self._say(written, now)
+            self._check(now)
             held = self.beats.renew(now + self.policy.signals.heartbeats.lease, now)
             self.heard_at = now
         except StoreUnavailableError as error:
@@ -92,6 +99,30 @@ class Heart:
         same = known.text("write") == written["write"]
         since = known.number("write_since") if same else None
         self.beats.write("primary", {**written, "at": millis(now), "write_since": since or millis(now)})
+
+    def _check(self, now: datetime) -> None:
+        """What the integrity checks find, if it is time. One that is not answered says nothing, good or bad."""
+        integrity = self.policy.platform.integrity
+        if integrity is None or (self.checked_at and now - self.checked_at < integrity.every):
+            return
+        self.checked_at = now
+        bad: list[str] = []
+        for check in integrity.checks:
+            match self.check(check.name):
+                case [[int(count)]] if count == 0:
+                    pass
+                case [[int(count)]]:
+                    bad.append(f"{check.name} found {count} {check.finds}")
+                case other:
+                    log.warning("check %s was not answered: %s", check.name, other)
+                    return
+        known = self.beats.read("integrity")
+        if not bad:
+            self.beats.write("integrity", {"at": millis(now), "good_at": millis(now), "bad_at": 0, "because": ""})
+            return
+        since = known.number("bad_at") or millis(now)
+        said = known.text("because") if known.number("bad_at") else "; ".join(bad)[:KEPT]
+        self.beats.write("integrity", {"at": millis(now), "bad_at": since, "because": said})
 
     def _cut_off(self, now: datetime, because: str) -> str:
         """Neither the standby nor a third region answers: it is this region that is cut off, and the lease runs out."""

@@ -141,15 +141,20 @@ class Lookout:
     beside: Callable[[datetime], None] = lambda _: None
     runs: dict[str, _Run] = field(default_factory=dict)
 
-    def watch(self, every: timedelta, until: datetime) -> Mapping[str, str]:
-        """Looks every so often until then; answers the last sentence about each sight."""
+    def watch(self, every: timedelta, until: datetime, *, at_latest: datetime | None = None) -> Mapping[str, str]:
+        """Looks every so often until then; answers the last sentence about each sight.
+
+        Whoever watches next begins to count anew. So a change that has been seen, though not often enough, is followed
+        until it is told or over, until `at_latest`: looks that each wait for their time limit may be few in a watch.
+        """
         told, said = dict(self.told()), dict[str, str]()
         while True:
             began = self.clock.now()
             self.beside(began)
             for sight in self.sights:
                 said[sight.source] = self._look(sight, told)
-            if self.clock.now() + every >= until:
+            ends = max(until, at_latest or until) if self._undecided(told) else until
+            if self.clock.now() + every >= ends:
                 return said
             self.clock.sleep(max(0.0, (began + every - self.clock.now()).total_seconds()))
 
@@ -160,10 +165,18 @@ class Lookout:
         if run.since is None or seen is not run.seen:
             run.seen, run.length, run.since = seen, 0, began
         run.length += 1
-        state = STATES[seen]
-        news = state is not told.get(sight.source) and not (seen is None and sight.source not in told)
-        if news and run.length >= sight.failures:
+        if self._news(sight, told) and run.length >= sight.failures:
+            state = STATES[seen]
             reason = f"{run.length} in a row: {because}" if sight.failures > 1 else because
             self.tell(sight.signal(seen, run.since, reason))
             told[sight.source] = state
         return because
+
+    def _undecided(self, told: Mapping[str, AlarmState]) -> bool:
+        """Whether something is seen otherwise than it was told; what is told at once is not for long."""
+        return any(self._news(sight, told) for sight in self.sights)
+
+    def _news(self, sight: Seen, told: Mapping[str, AlarmState]) -> bool:
+        """Whether what is seen now would be a change. Where nothing was told before, seeing nothing is none."""
+        seen = self.runs[sight.source].seen
+        return STATES[seen] is not told.get(sight.source) and not (seen is None and sight.source not in told)

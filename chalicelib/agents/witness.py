@@ -33,8 +33,10 @@ class Witness:
     sights: tuple[Endpoint, ...]
     wake: Callable[[], None]
 
-    def watch_until(self, until: datetime) -> Mapping[str, str]:
-        """Looks until then; what the standby cannot take in now is told by the next minute's watch."""
+    def watch_until(self, until: datetime, *, at_latest: datetime | None = None) -> Mapping[str, str]:
+        """Looks until then, and until `at_latest` where a change has begun; what the standby cannot take in now is
+        told by the next minute's watch.
+        """
         lookout = Lookout(
             clock=self.clock,
             policy=self.policy,
@@ -43,7 +45,7 @@ class Witness:
             tell=self._tell,
             beside=self._beat,
         )
-        return lookout.watch(self.policy.signals.heartbeats.every, until)
+        return lookout.watch(self.policy.signals.heartbeats.every, until, at_latest=at_latest)
 
     def _tell(self, signal: Signal) -> None:
         self.store.put_inbox(codec.key(signal), codec.dump(signal))

@@ -15,8 +15,15 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import boto3
+import botocore
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ParamValidationError,
+)
 
 from chalicelib.clients.roles import Keys, Roles
 from chalicelib.core.outcome import Doubtful, Made, NoData, Outcome, Refused
@@ -189,6 +196,8 @@ def read(
         if code in _NOT_NOW or code in _BROKEN or _status(error) >= 500:
             return NoData(because=f"{because} ({code})")
         return Refused(code=code, because=because)
+    except ParamValidationError as error:
+        return _never_sent(f"{service} {operation} in {region}", error)
     except BotoCoreError as error:
         return NoData(because=f"{service} {operation} in {region} was not answered: {_short(error)}")
     return answer
@@ -212,9 +221,18 @@ def write(
     except (ConnectTimeoutError, EndpointConnectionError) as error:
         # The request never left: nothing can have happened.
         return Refused(code="Unreachable", because=f"{name} was not reached: {_short(error)}")
+    except ParamValidationError as error:
+        return _never_sent(name, error)
     except BotoCoreError as error:
         return Doubtful(because=f"{name} was not answered: {_short(error)}")
     return Made(because=f"{name} was accepted; done when {until}")
+
+
+def _never_sent(name: str, error: ParamValidationError) -> Refused:
+    """What boto3 itself refuses to send: nothing happened, and nothing will by trying again."""
+    said = " ".join(str(error).split())
+    version = botocore.__version__
+    return Refused(code="NeverSent", because=f"{name} was not sent, botocore {version} refuses it: {said[:300]}")
 
 
 def refusal(name: str, error: ClientError) -> Refused | Doubtful:

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from chalicelib.clients.aws import AwsClients, read
 from chalicelib.core.outcome import Doubtful, Made, NoData, Outcome, Refused
+from chalicelib.policy import Policy
 from chalicelib.policy.platform import Database
 
 CONNECT_S: Final = 3
+CHECK_S: Final = 10
+"""A check reads whole tables; what takes longer is asked anew, and is no verdict."""
 STATEMENTS: Final[Mapping[str, str]] = {
     # Reads
     "role": "SELECT pg_is_in_recovery()",
@@ -24,7 +28,10 @@ STATEMENTS: Final[Mapping[str, str]] = {
         "SELECT extract(epoch FROM (clock_timestamp() - written_at))::float8 FROM {table} "
         "WHERE source = %s ORDER BY written_at DESC LIMIT 1"
     ),
+    "check": "",  # policy's own, by its name: `checks`
     "beat": "SELECT n, (extract(epoch FROM written_at) * 1000)::bigint FROM {table}_beat WHERE source = %s",
+    # Before a check: PostgreSQL itself then refuses every write (SQLSTATE 25006).
+    "read-only": "SET TRANSACTION READ ONLY",
     # Writes
     "prepare-heartbeat": (
         "CREATE TABLE IF NOT EXISTS {table} "
@@ -44,20 +51,46 @@ STATEMENTS: Final[Mapping[str, str]] = {
 }
 
 
+def checks(policy: Policy) -> Mapping[str, str]:
+    """Policy's integrity checks by name, as they are asked."""
+    return {c.name: c.sql for c in policy.platform.integrity.checks} if policy.platform.integrity else {}
+
+
 class DatabaseClients:
     """Opens a connection a statement: recovery asks rarely, and a connection kept open would outlive a promotion."""
 
-    def __init__(self, aws: AwsClients, database: Database, region: str, *, tls: bool) -> None:
+    def __init__(
+        self,
+        aws: AwsClients,
+        database: Database,
+        region: str,
+        *,
+        tls: bool,
+        checks: Mapping[str, str] | None = None,
+        credentials: Callable[[], Mapping[str, Any] | NoData] | None = None,
+        resolve: Mapping[str, str] | None = None,
+    ) -> None:
+        """`credentials` are used where they do not lie in AWS's Secrets Manager: username and password. `resolve` sends
+        a host elsewhere (the local world): host → `postgresql://address:port`.
+        """
         self._aws = aws
+        self._given = credentials
         self._database = database
         self._region = region
         self._tls = tls
+        self._checks = checks or {}
+        self._resolve = resolve or {}
 
     def query(
         self, host: str, port: int, statement: str, arguments: Sequence[Any] = ()
     ) -> list[list[Any]] | Refused | NoData:
-        """Rows of a named read. Refused has the SQLSTATE as its code; `42P01` means that the table is not there."""
-        said = self._run(host, port, (statement,), arguments)
+        """Rows of a named read; `check` asks policy's check of that name, read-only whatever its text. Refused has the
+        SQLSTATE as its code; `42P01` means that the table is not there.
+        """
+        if statement == "check":
+            said = self._run(host, port, ("read-only", str(arguments[0])), (), wait_s=CHECK_S)
+        else:
+            said = self._run(host, port, (statement,), arguments)
         return said if not isinstance(said, Doubtful) else NoData(because=said.because)
 
     def execute(
@@ -77,7 +110,7 @@ class DatabaseClients:
         return self._run(host, port, ("prepare-beat", "write-beat"), (source,))
 
     def _run(
-        self, host: str, port: int, statements: Sequence[str], arguments: Sequence[Any]
+        self, host: str, port: int, statements: Sequence[str], arguments: Sequence[Any], *, wait_s: float = CONNECT_S
     ) -> list[list[Any]] | Refused | NoData | Doubtful:
         # Here, since most invocations never ask the database, and its driver is a fifth of a cold start.
         import pg8000.dbapi
@@ -86,14 +119,15 @@ class DatabaseClients:
         credentials = self._credentials()
         if not isinstance(credentials, Mapping):
             return credentials
+        here = urlsplit(self._resolve.get(host, ""))
         try:
             connection = pg8000.dbapi.connect(
                 user=credentials["username"],
                 password=credentials["password"],
-                host=host,
-                port=port,
+                host=here.hostname or host,
+                port=here.port or port,
                 database=self._database.name,
-                timeout=CONNECT_S,
+                timeout=wait_s,
                 ssl_context=self._context(),
                 application_name="dr-responder",
             )
@@ -117,9 +151,13 @@ class DatabaseClients:
         return rows
 
     def _text(self, statement: str) -> str:
+        if statement in self._checks:
+            return self._checks[statement]
         return STATEMENTS[statement].format(table=self._database.heartbeat_table)
 
     def _credentials(self) -> Mapping[str, Any] | NoData:
+        if self._given:
+            return self._given()
         secret = self._database.credentials_secret
         found = read(self._aws, "secretsmanager", self._region, "get_secret_value", {"SecretId": secret})
         if not isinstance(found, Mapping):

@@ -19,7 +19,7 @@ from chalicelib.core.outcome import NoData, Refused
 
 PORT: Final = 53
 TIMEOUT_S: Final = 2.0
-TYPES: Final = {"A": 1, "CNAME": 5, "AAAA": 28}
+TYPES: Final = {"A": 1, "CNAME": 5, "TXT": 16, "AAAA": 28}
 NAMES: Final = {number: name for name, number in TYPES.items()}
 RCODES: Final = {1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
 INTERNET: Final = 1
@@ -98,6 +98,8 @@ def read(answer: bytes, query: bytes) -> tuple[int, bool, tuple[tuple[str, str, 
             match NAMES.get(kind):
                 case "CNAME":
                     found.append((owner, "CNAME", _name(answer, at)[0]))
+                case "TXT":
+                    found.append((owner, "TXT", _strings(value)))
                 case "A" | "AAAA" as known:
                     found.append((owner, known, str(ipaddress.ip_address(value))))
                 case _:
@@ -137,6 +139,18 @@ def _name(message: bytes, at: int) -> tuple[str, int]:
         labels.append(message[at + 1 : at + 1 + length].decode("ascii", "backslashreplace").lower())
         at += 1 + length
     return ".".join(labels), at + 1 if behind is None else behind
+
+
+def _strings(value: bytes) -> str:
+    """A TXT record's strings as one, each with its length before it (RFC 1035, section 3.3.14)."""
+    at, found = 0, b""
+    while at < len(value):
+        length = value[at]
+        if at + 1 + length > len(value):
+            raise UnreadableError("a string of a TXT record is longer than the record")
+        found += value[at + 1 : at + 1 + length]
+        at += 1 + length
+    return found.decode("utf-8", "backslashreplace")
 
 
 def _sent(host: str, port: int, query: bytes, over_tcp: bool) -> bytes:

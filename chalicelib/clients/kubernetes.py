@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import httpx2
 from botocore.signers import RequestSigner
@@ -38,6 +38,7 @@ _KINDS: Final = {
     "velero.io/v1 schedules": "Schedule",
     "velero.io/v1 backupstoragelocations": "BackupStorageLocation",
     "apps/v1 deployments": "Deployment",
+    "batch/v1 jobs": "Job",
     "v1 nodes": "Node",
     "v1 pods": "Pod",
     "v1 configmaps": "ConfigMap",
@@ -54,10 +55,12 @@ _KINDS: Final = {
     "argoproj.io/v1alpha1 rollouts": "Rollout",
     "external-secrets.io/v1 externalsecrets": "ExternalSecret",
     "authorization.k8s.io/v1 selfsubjectaccessreviews": "SelfSubjectAccessReview",
+    "authentication.k8s.io/v1 selfsubjectreviews": "SelfSubjectReview",
 }
 _REGISTERING: Final = Lock()
 STATUS: Final = "/status"
 _REVIEWS: Final = "authorization.k8s.io/v1 selfsubjectaccessreviews"
+_WHOAMI: Final = "authentication.k8s.io/v1 selfsubjectreviews"
 _CLUSTER_WIDE: Final = frozenset(
     {
         "v1 nodes",
@@ -66,6 +69,7 @@ _CLUSTER_WIDE: Final = frozenset(
         "karpenter.sh/v1 nodeclaims",
         "karpenter.sh/v1 nodepools",
         _REVIEWS,
+        _WHOAMI,
     }
 )
 
@@ -76,6 +80,22 @@ class Found:
 
     client: Client
     until: datetime
+
+
+class Clusters(Protocol):
+    """Who can speak to the platform's clusters, by their names."""
+
+    def client(self, cluster: str) -> Client | Refused | NoData:
+        """The cluster's client; NoData when nobody can say where it is."""
+        ...
+
+    def afresh(self) -> Clusters:
+        """The same, without what it has found out: for whoever wants to know that it still can be."""
+        ...
+
+    def forget(self, cluster: str) -> None:
+        """Gets a new token when it is asked next: the server does not take this one."""
+        ...
 
 
 class KubeClients:
@@ -100,13 +120,21 @@ class KubeClients:
         """The same, without what it has found out: for whoever wants to know that it still can be."""
         return KubeClients(self._aws, tuple(self._clusters.values()), now=self._now, transport=self._transport)
 
+    def forget(self, cluster: str) -> None:
+        """Signs a new token when it is asked next: the server does not take this one."""
+        with self._lock:
+            self._found.pop(cluster, None)
+
     def client(self, cluster: str) -> Client | Refused | NoData:
         """The cluster's client; NoData when EKS does not say where it is."""
         with self._lock:
             known = self._found.get(cluster)
             if known and self._now() < known.until:
                 return known.client
-            where = self._clusters[cluster]
+            where = self._clusters.get(cluster)
+            if where is None:
+                said = "cluster {!r} is reached from an operator's machine only (`drctl respond --offline`)"
+                return NoData(because=said.format(cluster))
             described = read(self._aws, "eks", where.region, "describe_cluster", {"name": cluster})
             if not isinstance(described, Mapping):
                 return described
@@ -179,9 +207,19 @@ def token(aws: AwsClients, cluster: str, region: str) -> str:
 
 
 def look(
-    clients: KubeClients, cluster: str, resource: str, *, namespace: str | None, name: str | None, label: str | None
+    clients: Clusters, cluster: str, resource: str, *, namespace: str | None, name: str | None, label: str | None
 ) -> Mapping[str, Any] | Sequence[Mapping[str, Any]] | Refused | NoData | None:
-    """One read: an object, None for 404, or a list."""
+    """One read: an object, None for 404, or a list. A token that is not taken (any more) is signed anew, once."""
+    found = _look(clients, cluster, resource, namespace, name, label)
+    if isinstance(found, Refused) and found.code == "Unauthorized":
+        clients.forget(cluster)
+        found = _look(clients, cluster, resource, namespace, name, label)
+    return found
+
+
+def _look(
+    clients: Clusters, cluster: str, resource: str, namespace: str | None, name: str | None, label: str | None
+) -> Mapping[str, Any] | Sequence[Mapping[str, Any]] | Refused | NoData | None:
     client = clients.client(cluster)
     if not isinstance(client, Client):
         return client
@@ -206,7 +244,7 @@ def look(
         return NoData(because=f"{resource} in cluster {cluster!r} was not answered: {type(error).__name__}: {error}")
 
 
-def may(clients: KubeClients, cluster: str, asked: Mapping[str, str]) -> Mapping[str, Any] | Refused | NoData:
+def may(clients: Clusters, cluster: str, asked: Mapping[str, str]) -> Mapping[str, Any] | Refused | NoData:
     """What the cluster says to `asked` (verb, group, resource, namespace) of the caller itself: the review's `status`.
     It is a POST that keeps nothing: every authenticated caller may.
     https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/self-subject-access-review-v1/
@@ -227,6 +265,34 @@ def may(clients: KubeClients, cluster: str, asked: Mapping[str, str]) -> Mapping
     return status
 
 
+def whoami(clients: Clusters, cluster: str) -> str | Refused | NoData:
+    """The name under which the cluster knows the caller. A POST that keeps nothing; every authenticated caller may.
+    A token that is not taken (any more) is got anew, once.
+    https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/self-subject-review-v1/
+    """
+    found = _whoami(clients, cluster)
+    if isinstance(found, Refused) and found.code == "Unauthorized":
+        clients.forget(cluster)
+        found = _whoami(clients, cluster)
+    return found
+
+
+def _whoami(clients: Clusters, cluster: str) -> str | Refused | NoData:
+    client = clients.client(cluster)
+    if not isinstance(client, Client):
+        return client
+    kind = _resource(_WHOAMI)
+    try:
+        said = client.create(kind({"metadata": {}}))
+    except ApiError as error:
+        return _read_failed(cluster, "self review", error)
+    except httpx2.HTTPStatusError as error:
+        return NoData(because=f"self review in cluster {cluster!r}: HTTP {error.response.status_code} and no Status")
+    except httpx2.HTTPError as error:
+        return NoData(because=f"self review in cluster {cluster!r} was not answered: {type(error).__name__}: {error}")
+    return str(_plain(said)["status"]["userInfo"]["username"])
+
+
 def _read_failed(cluster: str, resource: str, error: ApiError) -> Refused | NoData:
     reason = error.status.reason or "Unknown"
     because = f"{resource} in cluster {cluster!r}: {error.status.message}"
@@ -235,7 +301,7 @@ def _read_failed(cluster: str, resource: str, error: ApiError) -> Refused | NoDa
     return Refused(code=reason, because=because)
 
 
-def change(clients: KubeClients, cluster: str, operation: str, params: Mapping[str, Any], *, until: str) -> Outcome:
+def change(clients: Clusters, cluster: str, operation: str, params: Mapping[str, Any], *, until: str) -> Outcome:
     """One write: `operation` is `create|patch|delete <apiVersion> <plural>`, `params` name, namespace and body. After
     the plural may stand `/status`: then that is what is patched.
     """

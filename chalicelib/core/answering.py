@@ -12,9 +12,10 @@ from datetime import datetime
 
 from chalicelib.core.approvals import counted, is_another, so_far, together
 from chalicelib.core.book import Approval, Book, Debt, Incident, StepRecord, StepState
+from chalicelib.core.bounds import wanting
 from chalicelib.core.happened import Approve, BreakGlass, Reject, Review, Said
 from chalicelib.core.incidents import PLATFORM, alarmed, note, put_step
-from chalicelib.core.plan import Rules
+from chalicelib.core.plan import Plan, Rules
 from chalicelib.core.states import IncidentState
 
 
@@ -54,8 +55,9 @@ def approve(book: Book, command: Approve, rules: Rules, now: datetime) -> tuple[
     incident = _seen(book, command.incident, command.plan)
     steps = _asking(incident, command.step)
     rules, said = rules.of(incident.policy), command.said
-    plan = rules.plan_of(incident.plan, incident.scenario)
+    plan = rules.plan_of(incident.plan, incident.scenario, incident.chosen)
     voice = _voice(said, incident, rules, now)
+    steps = _choosable(incident, plan, steps, rules, named=command.step is not None)
     told: list[str] = []
     for step_id in steps:
         step, record = plan.step(step_id), incident.step(step_id)
@@ -102,7 +104,8 @@ def break_glass(book: Book, command: BreakGlass, rules: Rules, now: datetime) ->
     if not said.note.strip():
         raise IllegalCommandError("break-glass needs a note that says why nobody else could be asked")
     rules = rules.of(incident.policy)
-    step = rules.plan_of(incident.plan, incident.scenario).step(command.step)
+    step = rules.plan_of(incident.plan, incident.scenario, incident.chosen).step(command.step)
+    _choosable(incident, rules.plan_of(incident.plan, incident.scenario, incident.chosen), [step.id], rules, named=True)
     if step.people < 2 and said.arn is not None:
         raise IllegalCommandError(f"step {step.id!r} asks one proven person, and {said.by} is one; allowed: approve")
     given = replace(_voice(said, incident, rules, now), glass=True)
@@ -182,6 +185,16 @@ def _asking(incident: Incident, step: str | None) -> list[str]:
             f"step {step or 'any'!r} of {incident.id!r} asks for nothing; asking: {', '.join(asking) or 'none'}"
         )
     return steps
+
+
+def _choosable(incident: Incident, plan: Plan, steps: list[str], rules: Rules, *, named: bool) -> list[str]:
+    """Those of the steps for which everything is chosen: a yes to what nobody chose would be a yes to anything."""
+    wanted = {s: why for s in steps if (why := wanting(incident, plan.step(s), rules))}
+    ready = [s for s in steps if s not in wanted]
+    if wanted and (named or not ready):
+        step, why = next(iter(wanted.items()))
+        raise IllegalCommandError(f"step {step!r} of {incident.id!r} cannot be approved yet: {why}")
+    return ready
 
 
 def _voice(said: Said, incident: Incident, rules: Rules, now: datetime) -> Approval:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from chalicelib.core.approvals import asked_for
+from chalicelib.core.approvals import acted_on, asked_for
 from chalicelib.core.book import Book, Incident, StepRecord, StepState, case_of
 from chalicelib.core.incidents import note, put, put_step
 from chalicelib.core.outcome import Act, Done, Doubtful, Made, Next, Outcome, Refused, Stuck, Wait
@@ -130,7 +130,7 @@ def fold_answer(book: Book, answer: Answer, *, rules: Rules, now: datetime) -> B
     match answer:
         case Looked() | Asked() | HeldBack() | Decided() | Called():
             try:
-                step = rules.plan_of(incident.plan, incident.scenario).step(answer.step)
+                step = rules.plan_of(incident.plan, incident.scenario, incident.chosen).step(answer.step)
             except KeyError:
                 return book
             return _fold_step(book, incident, step, answer, rules, now)
@@ -191,6 +191,9 @@ def _looked(
 ) -> Book:
     speed = rules.policy.speed
     rest = LOOK_AT_DEBTS if incident.id not in book.incidents else timedelta()
+    if record.state is StepState.ACTING:
+        # Whoever decided the call was stopped, before it or after it.
+        record = replace(record, approval=acted_on(record.approval, now))
     base = replace(record, started_at=record.started_at or now, call=None)
     match found:
         case Done():
@@ -274,6 +277,7 @@ def _called(
                 state=StepState.RUNNING,
                 because=outcome.because,
                 call=None,
+                approval=acted_on(record.approval, now),
                 look_at=now + LOOK_AFTER_CALL / speed,
             )
             kind = "called"
@@ -282,6 +286,7 @@ def _called(
             changed = replace(
                 record,
                 state=StepState.STUCK if stuck else StepState.RUNNING,
+                refused=record.refused + 1,
                 because=f"{outcome.because} ({outcome.code}); looking again in {LOOK_AFTER_REFUSAL.seconds} s",
                 call=None,
                 look_at=now + LOOK_AFTER_REFUSAL / speed,
@@ -294,6 +299,7 @@ def _called(
                 state=StepState.RUNNING,
                 because=f"{outcome.because}; it may have been done, looking again",
                 call=None,
+                approval=acted_on(record.approval, now),
                 doubtful=True,
                 look_at=now + LOOK_AFTER_CALL / speed,
             )

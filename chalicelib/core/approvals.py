@@ -3,13 +3,18 @@
 Rules. A yes counts for the plan it was given for, until it expires, and once a person: neither the same name twice nor
 the same principal under two names makes two. A yes that nobody proved counts for nobody. What is enough becomes one
 `Approval`, which names everybody and lasts as long as the shortest of theirs.
+
+A step that takes hours is not left half done because its yes grew old: once a call was made by it, it stands for what
+the step still calls. Not for what cannot be undone: that is asked for again.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.core.book import Approval, StepRecord
+from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Step
 
 
@@ -34,6 +39,16 @@ def together(voices: tuple[Approval, ...]) -> Approval:
         note="; ".join(v.note for v in voices if v.note),
         arns=tuple(arn for v in voices for arn in v.arns),
     )
+
+
+def acted_on(given: Approval | None, now: datetime) -> Approval | None:
+    """The approval of a step whose call was made by it, or may have been."""
+    return given if given is None or given.begun_at is not None else replace(given, begun_at=now)
+
+
+def stands(given: Approval, call: Call, now: datetime) -> bool:
+    """Whether it still allows this call."""
+    return now < given.expires_at or (given.begun_at is not None and call.reversible)
 
 
 def so_far(step: Step, record: StepRecord, plan: str, now: datetime) -> str:

@@ -7,7 +7,9 @@ needs no proof is listed by policy. Here it is only said whether a command may b
 
 from __future__ import annotations
 
-from chalicelib.core.happened import Acknowledge, BreakGlass, Command
+from dataclasses import replace
+
+from chalicelib.core.happened import Acknowledge, BreakGlass, Choose, Command, Declare
 from chalicelib.policy import Policy
 from chalicelib.policy.people import Person, Saying
 
@@ -41,6 +43,10 @@ def may_break_glass_unproven(command: Command, policy: Policy) -> bool:
 
 def objection(command: Command, policy: Policy) -> str:
     """Why the command may not be carried out, '' when it may."""
+    if isinstance(command, Declare) and command.choices:
+        # What is chosen with a declaration is chosen by whoever may choose.
+        alone = Choose(said=command.said, incident="", choices=command.choices)
+        return objection(replace(command, choices={}), policy) or objection(alone, policy)
     said, word = command.said, saying(command)
     if needs_no_proof(command, policy):
         return ""

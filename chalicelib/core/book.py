@@ -41,7 +41,8 @@ class StepState(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
     """A person's yes, bound to a plan's structure, valid until `expires_at`. Of two people `by` names both, and `arns`
-    are the principals they were proven by; `glass` says that it was given by one person in place of more.
+    are the principals they were proven by; `glass` says that it was given by one person in place of more. `begun_at` is
+    when a call that it allowed was first made, as far as is known, and not refused.
     """
 
     by: str
@@ -51,12 +52,14 @@ class Approval:
     note: str = ""
     arns: tuple[str, ...] = ()
     glass: bool = False
+    begun_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRecord:
-    """What is known of a step. `call` is the one that is decided or asked for; `calls` how many were made. `voices` are
-    the yeses of those who have approved so far, where more people must; `approval` is what all of them together gave.
+    """What is known of a step. `call` is the one that is decided or asked for; `calls` how many were made, `refused`
+    how many of those were refused and had no effect. `voices` are the yeses of those who have approved so far, where
+    more people must; `approval` is what all of them together gave.
     """
 
     state: StepState = StepState.PENDING
@@ -67,6 +70,7 @@ class StepRecord:
     look_at: datetime | None = None
     call: Call | None = None
     calls: int = 0
+    refused: int = 0
     doubtful: bool = False
     asked_at: datetime | None = None
     approval: Approval | None = None
@@ -112,6 +116,15 @@ class Paging:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What a proven person chose for the steps, as it is written canonically (choices.py), and who and when."""
+
+    value: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
     """One open incident. `plan` is the hash of the plan it follows; `failed_at` the earliest bad observation."""
 
@@ -140,6 +153,23 @@ class Incident:
     absorbed: tuple[str, ...] = ()
     alarms_asked_at: datetime | None = None
     entries: int = 0
+    speaks_for: tuple[str, ...] = ()
+    awaits: tuple[str, ...] = ()
+
+    def holds(self, scope: str) -> bool:
+        """Whether what fails at `scope` belongs to this incident: it lies at or below it, or policy says that this one
+        explains it. A suspicion leaves alone what it would wait for (waiting.py).
+        """
+        if self.state is IncidentState.SUSPECTING and any(covers(left, scope) for left in self.awaits):
+            return False
+        return any(covers(own, scope) for own in (self.scope, *self.speaks_for))
+
+    choices: Mapping[str, Chosen] = field(default_factory=dict)
+
+    @property
+    def chosen(self) -> Mapping[str, str]:
+        """The values of what was chosen, by name: with them policy gives the plan that it follows."""
+        return {name: choice.value for name, choice in self.choices.items()}
 
     def step(self, step_id: str) -> StepRecord:
         """The record of a step; a fresh one when nothing is known of it yet."""
@@ -245,6 +275,15 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Yielded:
+    """Another engine acts for the platform (`incident` is theirs), or nobody could say whether one does (None)."""
+
+    since: datetime
+    because: str
+    incident: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One line of a timeline, numbered within its incident (or within 'platform')."""
 
@@ -287,11 +326,12 @@ class Book:
     findings: Mapping[str, Finding] = field(default_factory=dict)
     switch: Sight | None = None
     readiness: Mapping[str, Judgement] = field(default_factory=dict)
+    yielded: Yielded | None = None
 
     def incident_at(self, scope: str) -> Incident | None:
-        """The open incident whose scope is `scope` or an ancestor of it, a closing one excepted."""
+        """The open incident that what fails at `scope` belongs to, a closing one excepted."""
         for incident in self.incidents.values():
-            if incident.state is not IncidentState.CLOSING and covers(incident.scope, scope):
+            if incident.state is not IncidentState.CLOSING and incident.holds(scope):
                 return incident
         return None
 

@@ -22,6 +22,7 @@ from chalicelib.core.answering import (
 )
 from chalicelib.core.authority import objection
 from chalicelib.core.book import Book, Pause, Reply
+from chalicelib.core.choices import choose
 from chalicelib.core.debts import owed_to_undo
 from chalicelib.core.declaring import declare, raised
 from chalicelib.core.happened import (
@@ -29,6 +30,7 @@ from chalicelib.core.happened import (
     Acknowledge,
     Approve,
     BreakGlass,
+    Choose,
     Command,
     Declare,
     Escalate,
@@ -84,6 +86,8 @@ def _carry_out(book: Book, command: Command, rules: Rules, now: datetime) -> tup
             return raised(book, command, rules, now)
         case Repin():
             return repin(book, command, rules, now)
+        case Choose():
+            return choose(book, command, rules, now)
         case Approve():
             return approve(book, command, rules, now)
         case Reject():

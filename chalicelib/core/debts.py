@@ -95,6 +95,7 @@ def _debt(book: Book, incident_id: str, step: Step, record: StepRecord, because:
         failed_at=incident.failed_at,
         confirmed_at=incident.confirmed_at,
         declared_by=incident.declared_by,
+        choices=incident.choices,
         steps={step.id: replace(record, state=StepState.PENDING, call=None, look_at=None, asked_at=None)},
     )
     debt = Debt(kind="step", what=step.title, incident=incident_id, since=now, because=because, case=case)
@@ -102,4 +103,4 @@ def _debt(book: Book, incident_id: str, step: Step, record: StepRecord, because:
 
 
 def _plan(incident: Incident, rules: Rules) -> Plan:
-    return rules.plan_of(incident.plan, incident.scenario)
+    return rules.plan_of(incident.plan, incident.scenario, incident.chosen)

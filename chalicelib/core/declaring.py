@@ -13,16 +13,18 @@ from datetime import datetime
 
 from chalicelib.core.answering import IllegalCommandError, open_incident, with_note
 from chalicelib.core.book import Book, Incident, covers
+from chalicelib.core.choices import chosen
 from chalicelib.core.happened import Declare, Raise
-from chalicelib.core.incidents import moved, opened, put
+from chalicelib.core.incidents import confirmed, opened, put
 from chalicelib.core.plan import Rules
-from chalicelib.core.states import Event, IncidentState
+from chalicelib.core.states import IncidentState
 from chalicelib.policy.scenarios import ScopeKind
 
 
 def declare(book: Book, command: Declare, rules: Rules, now: datetime) -> tuple[Book, str]:
     """An incident that no alarm opened, or a suspicion confirmed."""
     _allowed(book, command.scenario, command.scope, rules)
+    _zone(command.scenario, command.scope, rules)
     because = f"declared by {command.said.who}{with_note(command.said.note)}"
     there = book.incident_at(command.scope)
     if there is None:
@@ -37,14 +39,24 @@ def declare(book: Book, command: Declare, rules: Rules, now: datetime) -> tuple[
             now=now,
         )
         opened_id = list(book.incidents)[-1]
-        return book, f"incident {opened_id} is open"
+        return _with_choices(book, opened_id, command, f"incident {opened_id} is open", rules, now)
     if there.scenario == command.scenario and there.state is IncidentState.SUSPECTING:
         book = put(book, replace(there, declared_by=command.said.by))
-        return moved(book, there.id, Event.CONFIRMED, because, now), f"incident {there.id} is confirmed"
+        book = confirmed(book, there.id, because, now)
+        return _with_choices(book, there.id, command, f"incident {there.id} is confirmed", rules, now)
     raise IllegalCommandError(
         f"incident {there.id!r} ({there.scenario}, {there.state}) is open at scope {there.scope!r}; "
-        "allowed: approve, reject, escalate, acknowledge, abort, resolve, raise"
+        "allowed: choose, approve, reject, escalate, acknowledge, abort, resolve, raise"
     )
+
+
+def _with_choices(
+    book: Book, incident_id: str, command: Declare, text: str, rules: Rules, now: datetime
+) -> tuple[Book, str]:
+    if not command.choices:
+        return book, text
+    book, because = chosen(book, incident_id, command.choices, command.said, rules, now)
+    return book, f"{text}; {because}"
 
 
 def raised(book: Book, command: Raise, rules: Rules, now: datetime) -> tuple[Book, str]:
@@ -65,9 +77,14 @@ def raised(book: Book, command: Raise, rules: Rules, now: datetime) -> tuple[Boo
         )
     if scenario.scope is not ScopeKind.PLATFORM and not covers(scope, lesser.scope):
         raise IllegalCommandError(f"scope {scope!r} does not cover {lesser.scope!r}, which is {lesser.id!r}'s")
+    _zone(command.scenario, scope, rules)
     above = book.incident_at(scope)
     if above is not None and above.id != lesser.id:
-        raise IllegalCommandError(f"incident {above.id!r} ({above.scenario}) is open at scope {above.scope!r} already")
+        same = above.scenario == command.scenario and above.state is IncidentState.SUSPECTING
+        hint = f"; declare {above.scenario} of {above.scope} to confirm it" if same else ""
+        raise IllegalCommandError(
+            f"incident {above.id!r} ({above.scenario}) is open at scope {above.scope!r} already{hint}"
+        )
     book = opened(
         book,
         scenario=command.scenario,
@@ -114,4 +131,17 @@ def _allowed(book: Book, scenario: str, scope: str, rules: Rules) -> None:
     if scope != book.serving:
         raise IllegalCommandError(
             f"{scope!r} does not serve, {book.serving!r} does: its failover would lead into it; allowed: {book.serving}"
+        )
+
+
+def _zone(scenario: str, scope: str, rules: Rules) -> None:
+    """A zone is named by its path, and policy must know it, or nobody could say by which id AWS knows it."""
+    platform = rules.policy.platform
+    if rules.policy.scenario(scenario).scope is not ScopeKind.ZONE:
+        return
+    known = [f"{platform.regions.primary}/{z.name}" for z in platform.zones.zones] if platform.zones else []
+    if scope not in known:
+        raise IllegalCommandError(
+            f"{scenario} is about a zone; {scope!r} is none that platform.yaml knows, "
+            f"allowed: {', '.join(known) or 'none'}"
         )

@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from chalicelib.core import findings
 from chalicelib.core.answers import Asked, HeldBack
 from chalicelib.core.book import Book, Finding, Incident, NoticeRecord, StepRecord, StepState
+from chalicelib.core.bounds import wanting
+from chalicelib.core.evidence import rule_of
 from chalicelib.core.gates import Ask, Pass, Refuse, Wanted, judge
 from chalicelib.core.message import Message
 from chalicelib.core.notices import Owed, outstanding
@@ -21,6 +23,7 @@ from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Plan, Rules, Step
 from chalicelib.core.states import IncidentState
 from chalicelib.core.switch import LookAtSwitch, look_due, next_look_at
+from chalicelib.core.waiting import Goes, Waits, weighed
 from chalicelib.core.wording import message
 
 
@@ -103,7 +106,7 @@ def due(book: Book, *, rules: Rules, now: datetime) -> tuple[Work | Held, ...]:
         if debt.case:
             step, record = next(iter(debt.case.steps.items()))
             its = rules.of(debt.case.policy)
-            plan = its.plan_of(debt.case.plan, debt.case.scenario)
+            plan = its.plan_of(debt.case.plan, debt.case.scenario, debt.case.chosen)
             found += _step(book, debt.case, plan.step(step), record, its, now, debt=True)
     found += look_due(book, rules, now)
     return tuple(found)
@@ -122,13 +125,18 @@ def wake_at(book: Book, *, rules: Rules, now: datetime) -> datetime | None:
     for incident in book.incidents.values():
         its = rules.of(incident.policy)
         if incident.state is IncidentState.SUSPECTING or not incident.moved:
-            rule = next((r for r in its.policy.signals.rules if r.scenario == incident.scenario), None)
+            rule = rule_of(incident.scenario, incident.scope, its.policy)
             if rule and incident.bad_since:
                 times.append(incident.bad_since + rule.hold)
+                match weighed(book, incident, rule, its.policy, now):
+                    case Waits(until=until):
+                        times.append(until)
+                    case Goes():
+                        pass
             if rule and incident.good_since:
                 times.append(incident.good_since + rule.clear_after)
         if incident.state in _RUNNING:
-            plan = its.plan_of(incident.plan, incident.scenario)
+            plan = its.plan_of(incident.plan, incident.scenario, incident.chosen)
             times += [
                 record.look_at
                 for step in plan.steps
@@ -166,7 +174,7 @@ def _telling(about: str, owed: Owed, worded: Message) -> Tell:
 
 
 def _steps(book: Book, incident: Incident, rules: Rules, now: datetime) -> Iterator[Work | Held]:
-    plan = rules.plan_of(incident.plan, incident.scenario)
+    plan = rules.plan_of(incident.plan, incident.scenario, incident.chosen)
     for step in plan.steps:
         record = incident.step(step.id)
         if record.state is StepState.LEFT:
@@ -189,6 +197,10 @@ def _step(
     debt: bool = False,
 ) -> Iterator[Work | Held]:
     if record.rejected_by:
+        return
+    if because := wanting(incident, step, rules):
+        asked = Asked(incident=incident.id, step=step.id, because=because)
+        yield Held(incident=incident.id, step=step.id, because=because, answer=asked)
         return
     if record.look_at is None or record.look_at <= now or record.state is StepState.ACTING:
         if record.state in (StepState.PENDING, StepState.ACTING) or record.look_at is not None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from chalicelib.core import evidence, findings, readiness
+from chalicelib.core import evidence, findings, readiness, waiting
 from chalicelib.core.answers import (
     AlarmsAsked,
     Answer,
@@ -27,15 +27,17 @@ from chalicelib.core.answers import (
     Withdrawn,
     fold_answer,
 )
-from chalicelib.core.book import Book, Incident, StepState, Watermark, covers
+from chalicelib.core.book import Book, Incident, StepState, Watermark
 from chalicelib.core.commands import fold_command
 from chalicelib.core.debts import left_at_the_end, overdue, paid
+from chalicelib.core.elsewhere import MarkerSeen, heeded
 from chalicelib.core.happened import (
     Abort,
     Acknowledge,
     AlarmState,
     Approve,
     BreakGlass,
+    Choose,
     Command,
     Declare,
     Escalate,
@@ -52,7 +54,7 @@ from chalicelib.core.happened import (
     Status,
     Tick,
 )
-from chalicelib.core.incidents import moved, note, opened, paged, put, put_step, settle
+from chalicelib.core.incidents import confirmed, moved, note, opened, paged, put, put_step, settle
 from chalicelib.core.notices import owed
 from chalicelib.core.plan import Rules
 from chalicelib.core.sending import lapsed, under_way
@@ -61,7 +63,7 @@ from chalicelib.core.switch import SwitchSeen, seen
 from chalicelib.policy.scenarios import ScopeKind
 from chalicelib.policy.signals import Rule
 
-Happened = Signal | Command | ReadinessJudged | Answer | SwitchSeen | Tick
+Happened = Signal | Command | ReadinessJudged | Answer | SwitchSeen | MarkerSeen | Tick
 
 
 def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book:
@@ -71,6 +73,7 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             book = _fold_signal(book, happened, rules, now)
         case (
             Declare()
+            | Choose()
             | Approve()
             | Reject()
             | BreakGlass()
@@ -106,6 +109,8 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             book = seen(book, happened, rules, now)
         case ReadinessJudged():
             book = readiness.judged(book, happened, rules, now)
+        case MarkerSeen():
+            book = heeded(book, happened, now)
         case Tick():
             book = readiness.aged(findings.lapse(_lapse(book, rules, now), rules, now), rules, now)
         case _:
@@ -177,7 +182,7 @@ def _cleared(book: Book, incident: Incident, because: str, rules: Rules, now: da
     """The suspicion was false; what it had swallowed or kept from opening below it is an incident of its own again."""
     book = moved(book, incident.id, Event.CLEARED, because, now)
     for rule in rules.policy.signals.rules:
-        below = rule.scope != incident.scope and covers(incident.scope, rule.scope)
+        below = rule.scope != incident.scope and incident.holds(rule.scope)
         if below and book.incident_at(rule.scope) is None:
             book = _open(book, rule, because, rules, now)
     return book
@@ -231,28 +236,34 @@ def _weigh(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
     good_since = (incident.good_since or now) if good else None
     bad_since = (incident.bad_since or now) if len(evidence.steady(found)) >= rule.quorum else None
     if incident.state is IncidentState.SUSPECTING and bad_since is None and len(ill) >= rule.quorum:
-        book = _held_by_flapping(book, incident, found, now)
+        said = f"held, since observers change their mind: {evidence.sentence(found)}"
+        book = _held(book, incident, "flapping", said, now)
         incident = book.incidents[incident_id]
     if (good_since, bad_since) != (incident.good_since, incident.bad_since):
         book = put(book, replace(incident, good_since=good_since, bad_since=bad_since))
     if incident.state is IncidentState.SUSPECTING and bad_since and now - bad_since >= rule.hold:
-        return moved(book, incident_id, Event.CONFIRMED, evidence.sentence(found), now)
+        match waiting.weighed(book, book.incidents[incident_id], rule, policy, now):
+            case waiting.Waits(because=because):
+                return _held(book, book.incidents[incident_id], "waiting", because, now)
+            case waiting.Goes(because=because):
+                return confirmed(book, incident_id, "; ".join(filter(None, (evidence.sentence(found), because))), now)
     if good_since and now - good_since >= rule.clear_after and not incident.moved:
         return _cleared(book, incident, evidence.sentence(found), rules, now)
     return book
 
 
-def _held_by_flapping(book: Book, incident: Incident, found: tuple[evidence.Observation, ...], now: datetime) -> Book:
-    """Says so, each time another set of observers flaps."""
-    because = f"held, since observers change their mind: {evidence.sentence(found)}"
+def _held(book: Book, incident: Incident, kind: str, because: str, now: datetime) -> Book:
+    """Says why a suspicion is not confirmed, each time that is another reason."""
     if incident.because == because:
         return book
-    return note(put(book, replace(incident, because=because)), incident.id, "flapping", because, now)
+    return note(put(book, replace(incident, because=because)), incident.id, kind, because, now)
 
 
 def _deadlines(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
     """A step past its deadline is told once, and pages the next rung."""
-    for step in rules.plan_of(book.incidents[incident_id].plan, book.incidents[incident_id].scenario).steps:
+    for step in rules.plan_of(
+        book.incidents[incident_id].plan, book.incidents[incident_id].scenario, book.incidents[incident_id].chosen
+    ).steps:
         record = book.incidents[incident_id].step(step.id)
         over = record.state is StepState.DONE or record.first_done_at or step.best_effort
         if record.started_at is None or over or record.late_at:

@@ -13,13 +13,14 @@ from datetime import datetime
 from typing import Final, Literal
 
 from chalicelib.core import evidence, loss
-from chalicelib.core.approvals import asked_for
+from chalicelib.core.approvals import asked_for, stands
 from chalicelib.core.book import Book, Incident, StepRecord, StepState, covers
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules, Step
 from chalicelib.core.readiness import lowered
 from chalicelib.core.states import IncidentState
 from chalicelib.policy.platform import Mode
+from chalicelib.policy.scenarios import ScopeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,13 @@ def pause_switch(_: Wanted, book: Book, __: Rules, ___: datetime) -> Verdict:
     return Pass("not paused")
 
 
+def nobody_else(_: Wanted, book: Book, __: Rules, ___: datetime) -> Verdict:
+    """While nobody could say whether another engine acts from outside, a person must. What acts is a pause."""
+    if book.yielded is not None and book.yielded.incident is None:
+        return Ask(f"whether somebody else acts for the platform from outside is not known: {book.yielded.because}")
+    return Pass("nobody else acts")
+
+
 def mode(work: Wanted, book: Book, _: Rules, __: datetime) -> Verdict:
     """`observe` calls nothing, `approve` asks for everything."""
     if book.mode is Mode.OBSERVE:
@@ -97,6 +105,31 @@ def rejection(work: Wanted, _: Book, __: Rules, ___: datetime) -> Verdict:
     return Pass("nobody rejected it")
 
 
+def zones_left(work: Wanted, book: Book, rules: Rules, __: datetime) -> Verdict:
+    """What leaves a zone asks while another one fails too, if fewer would be left than carry the platform. What is away
+    already stays away, or its traffic would go back to where nobody answers.
+    """
+    zones, policy = rules.policy.platform.zones, rules.policy
+    if zones is None or policy.scenario(work.incident.scenario).scope is not ScopeKind.ZONE:
+        return Pass("leaves no zone")
+    if work.record.first_done_at or work.step.action == "zone-returned":
+        return Pass("the zone is left already")
+    ill = [
+        f"{i.scope} ({i.state})"
+        for i in book.incidents.values()
+        if i.id != work.incident.id
+        and i.state is not IncidentState.CLOSING
+        and policy.scenario(i.scenario).scope is ScopeKind.ZONE
+    ]
+    left = len(zones.zones) - 1 - len(ill)
+    if ill and left < zones.needed:
+        return Ask(
+            f"{', '.join(ill)} fails too: without {work.incident.scope} as well {left} of {len(zones.zones)} zones "
+            f"would be left, and {zones.needed} carry the platform; if the region is failing, declare that instead"
+        )
+    return Pass(f"{left} of {len(zones.zones)} zones are left")
+
+
 def block_window(work: Wanted, book: Book, _: Rules, now: datetime) -> Verdict:
     """After a failover nothing moves by itself until the window ends or a person acknowledges: wherever, when a region
     did; else only where something was moved, so that an application put back does not hold up a region's failover.
@@ -120,7 +153,7 @@ def fence_verdict(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
 
 def fenced(incident: Incident, rules: Rules) -> Literal["Fenced", "SelfFenced"] | None:
     """The proof that the old primary takes no writes; None is Unknown, whatever the reason."""
-    for step in rules.plan_of(incident.plan, incident.scenario).steps:
+    for step in rules.plan_of(incident.plan, incident.scenario, incident.chosen).steps:
         if step.action == "fence-primary" and incident.step(step.id).state is StepState.DONE:
             match incident.step(step.id).facts.get("fenced"):
                 case "Fenced":
@@ -161,7 +194,8 @@ def approval(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
     """What policy says needs a person asks."""
     automation = rules.policy.scenario(work.incident.scenario).automatic
     if automation == "no":
-        return Ask(f"policy allows nothing automatic for {work.incident.scenario}")
+        why = f": {work.step.asks_because}" if work.step.asks_because else ""
+        return Ask(f"policy allows nothing automatic for {work.incident.scenario}{why}")
     if not work.step.automatic or work.step.people > 1:
         return Ask(work.step.asks_because or "policy says that a person decides this step")
     return Pass("policy allows it without a person")
@@ -177,11 +211,11 @@ def claimed(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
     """What takes a step back waits while another open incident does that very thing."""
     if work.step.undoes is None:
         return Pass("it takes nothing back")
-    undone = rules.plan_of(work.incident.plan, work.incident.scenario).step(work.step.undoes)
+    undone = rules.plan_of(work.incident.plan, work.incident.scenario, work.incident.chosen).step(work.step.undoes)
     for other in book.incidents.values():
         if other.state is IncidentState.CLOSING or other.confirmed_at is None:
             continue
-        its = rules.of(other.policy).plan_of(other.plan, other.scenario)
+        its = rules.of(other.policy).plan_of(other.plan, other.scenario, other.chosen)
         if any(s.action == undone.action for s in its.steps):
             return Refuse(f"incident {other.id} is open, and {undone.action} is a step of its plan")
     return Pass(f"no open incident wants {undone.action}")
@@ -193,7 +227,7 @@ def order(work: Wanted, _: Book, rules: Rules, now: datetime) -> Verdict:
         record = work.incident.step(need)
         if record.state is not StepState.DONE or record.done_at is None:
             return Refuse(f"it needs {need}, which is {record.state}: {record.because}")
-        fresh_for = rules.plan_of(work.incident.plan, work.incident.scenario).step(need).fresh_for
+        fresh_for = rules.plan_of(work.incident.plan, work.incident.scenario, work.incident.chosen).step(need).fresh_for
         if fresh_for and now - record.done_at > fresh_for:
             age = rules.policy.real(now - record.done_at)
             return Refuse(f"{need} was verified {age} ago, allowed are {rules.policy.real(fresh_for)}; again first")
@@ -202,9 +236,11 @@ def order(work: Wanted, _: Book, rules: Rules, now: datetime) -> Verdict:
 
 GATES: Final[tuple[Gate, ...]] = (
     pause_switch,
+    nobody_else,
     mode,
     confirmed,
     rejection,
+    zones_left,
     block_window,
     fence_verdict,
     data_loss_budget,
@@ -215,7 +251,7 @@ GATES: Final[tuple[Gate, ...]] = (
 """In the order in which a refusal is told."""
 
 
-DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, mode, claimed, approval)
+DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, nobody_else, mode, claimed, approval)
 """For what is still owed after its incident: no block window stands against it, and its evidence was judged before."""
 
 
@@ -238,7 +274,7 @@ def judge(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
         return Ask(asked_for(work.step, work.record, work.incident.plan, now, why))
     if given.plan != work.incident.plan:
         return Ask(f"the approval by {given.by} was for plan {given.plan}, this is {work.incident.plan}")
-    if now >= given.expires_at:
+    if not stands(given, work.call, now):
         return Ask(f"the approval by {given.by} expired at {given.expires_at:%H:%M:%S} UTC; " + "; ".join(asks))
     yes = "the glass was broken" if given.glass else "approved"
     accepted = "; ".join(dict.fromkeys(asks))

@@ -8,7 +8,8 @@ a time or an id here: whoever reads the event knows them, or the event cannot be
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -80,12 +81,25 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declare:
-    """Open an incident that no alarm has opened, or confirm one that is only suspected."""
+    """Open an incident that no alarm has opened, or confirm one that is only suspected; `choices` as with `Choose`."""
 
     said: Said
     scenario: str
     scope: str
+    choices: Mapping[str, str] = field(default_factory=dict)
     verb: Literal["declare"] = "declare"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choose:
+    """Give the incident's steps what only a person can say, by the names of its runbook: a restore point, a list of
+    what is restored, a revision. What was approved for another choice must be approved again.
+    """
+
+    said: Said
+    incident: str
+    choices: Mapping[str, str]
+    verb: Literal["choose"] = "choose"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +236,7 @@ Command = (
     Declare
     | Raise
     | Repin
+    | Choose
     | Approve
     | Reject
     | BreakGlass

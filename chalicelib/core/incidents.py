@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
-from chalicelib.core.book import Block, Book, Entry, Incident, Paging, StepRecord, StepState, case_of, covers
+from chalicelib.core.book import Block, Book, Entry, Incident, Paging, StepRecord, StepState, case_of
 from chalicelib.core.plan import Rules, plan
 from chalicelib.core.states import Event, IncidentState, move
 
@@ -68,11 +68,7 @@ def opened(
     policy = rules.policy
     incident_id = _fresh_id(book, f"{scope.replace('/', '.')}-{scenario}-{now:%Y%m%dT%H%M%S}")
     state = IncidentState.RESPONDING if declared_by else IncidentState.SUSPECTING
-    smaller = [
-        i
-        for i in book.incidents.values()
-        if (i.id in takes_over or covers(scope, i.scope)) and i.state is not IncidentState.CLOSING
-    ]
+    rule = next((r for r in policy.signals.rules if (r.scenario, r.scope) == (scenario, scope)), None)
     incident = Incident(
         id=incident_id,
         scenario=scenario,
@@ -87,13 +83,31 @@ def opened(
         confirmed_at=now if declared_by else None,
         declared_by=declared_by,
         bad_since=now,
-        absorbed=tuple(i.id for i in smaller),
         alarms_asked_at=now,
+        speaks_for=rule.speaks_for if rule else (),
+        awaits=tuple(r.scope for r in policy.signals.awaited(rule)) if rule else (),
     )
     book = note(put(book, incident), incident_id, "opened", because, now)
+    return _absorbing(book, incident_id, takes_over, now)
+
+
+def confirmed(book: Book, incident_id: str, because: str, now: datetime) -> Book:
+    """The suspicion is no more one: it takes over what it had left alone while it might have been all of it."""
+    return _absorbing(moved(book, incident_id, Event.CONFIRMED, because, now), incident_id, (), now)
+
+
+def _absorbing(book: Book, incident_id: str, named: tuple[str, ...], now: datetime) -> Book:
+    """Those named, and what is open and belongs to this incident, are taken over by it."""
+    incident = book.incidents[incident_id]
+    smaller = [
+        i.id
+        for i in book.incidents.values()
+        if i.id != incident_id and i.state is not IncidentState.CLOSING and (i.id in named or incident.holds(i.scope))
+    ]
+    book = put(book, replace(incident, absorbed=(*incident.absorbed, *smaller)))
     for other in smaller:
-        book = moved(book, other.id, Event.ABSORBED, f"taken over by {incident_id}", now)
-        book = note(book, incident_id, "absorbed", f"incident {other.id} belongs to this one now", now)
+        book = moved(book, other, Event.ABSORBED, f"taken over by {incident_id}", now)
+        book = note(book, incident_id, "absorbed", f"incident {other} belongs to this one now", now)
     return book
 
 
@@ -152,7 +166,7 @@ def settle(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
     incident = book.incidents[incident_id]
     if incident.state not in (IncidentState.RESPONDING, IncidentState.ASKING, IncidentState.STALLING):
         return book
-    steps = rules.plan_of(incident.plan, incident.scenario).steps
+    steps = rules.plan_of(incident.plan, incident.scenario, incident.chosen).steps
     records = {s.id: incident.step(s.id) for s in steps}
     wanted = [s for s in steps if not s.best_effort]
     if all(records[s.id].state is StepState.DONE for s in wanted):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
 
-System = Literal["aws", "kubernetes", "postgres", "channel"]
+System = Literal["aws", "kubernetes", "postgres", "cloudflare", "channel"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,7 @@ class Call:
     aws: `service` and `operation` are boto3's (`rds`, `promote_read_replica`), `params` its keyword arguments.
     kubernetes: `service` is the cluster's name, `operation` is `create|patch|delete <apiVersion> <plural>`,
     `params` holds `namespace`, `name`, `body`.
+    cloudflare: `service` is the zone, `operation` is `create|patch dns_records`, `params` holds `record` and `body`.
     postgres: `service` is the host, `operation` names the statement, `params` its arguments.
     """
 

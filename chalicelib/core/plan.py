@@ -1,7 +1,8 @@
 """From a runbook and the service table to ordered steps.
 
 Rules. A plan is data, made from policy alone: the same policy gives the same plan, and `Plan.hash` is its structure
-(steps, targets, order, who decides), so that an approval binds to what was seen and not to names or progress.
+(steps, targets, order, who decides), so that an approval binds to what was seen and not to names or progress. What a
+person chose is a target: another choice is another plan, and what was approved for the former counts no more.
 Steps that are not connected by `needs` are independent. Never look at an incident's progress here.
 """
 
@@ -9,18 +10,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from types import MappingProxyType
+from typing import Final
 
 from chalicelib.policy import Policy
 from chalicelib.policy.runbooks import RunbookStep
 from chalicelib.policy.services import Service
 
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+CHOSEN: Final = re.compile(r"\{choice\.([a-z][a-z0-9_]*)\}")
+"""Where a choice stands in a step's `with`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One step of a plan. Durations are policy's, already divided by the speed."""
+    """One step of a plan. Durations are policy's, already divided by the speed. `takes` names the choices that its
+    parameters hold, `missing` those of them that nobody has made: until then it cannot be looked at.
+    """
 
     id: str
     title: str
@@ -37,6 +47,8 @@ class Step:
     fresh_for: timedelta | None = None
     announces: str | None = None
     best_effort: bool = False
+    takes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     undoes: str | None = None
     unless: str | None = None
 
@@ -70,23 +82,24 @@ class PlanError(Exception):
     """A runbook that gives no plan; the text says which step and what it leans on."""
 
 
-def plan(scenario: str, *, policy: Policy) -> Plan:
-    """The plan of a scenario; PlanError when its runbook is missing, names unknown steps or goes in a circle."""
+def plan(scenario: str, *, policy: Policy, choices: Mapping[str, str] = NOTHING) -> Plan:
+    """The plan of a scenario with what was chosen, by name; PlanError when its runbook is missing, names unknown steps
+    or goes in a circle.
+    """
     runbook = policy.runbook(scenario)
     if runbook is None:
         known = ", ".join(r.scenario for r in policy.runbooks.runbooks)
         raise PlanError(f"scenario {scenario!r} has no runbook in runbooks.yaml; there are: {known}")
-    steps = [step for row in runbook.steps for step in _expand(row, policy)]
+    steps = [step for row in runbook.steps for step in _expand(row, policy, choices)]
     ordered = _in_order(scenario, [s for s in steps if s.undoes is None])
     undos = _undos(scenario, ordered, [s for s in steps if s.undoes is not None])
-    return Plan(
-        scenario=scenario, title=runbook.title, steps=ordered, hash=_hash(scenario, ordered, undos), undos=undos
-    )
+    hashed = _hash(scenario, ordered, undos, choices)
+    return Plan(scenario=scenario, title=runbook.title, steps=ordered, hash=hashed, undos=undos)
 
 
-def _expand(row: RunbookStep, policy: Policy) -> list[Step]:
+def _expand(row: RunbookStep, policy: Policy, choices: Mapping[str, str]) -> list[Step]:
     if row.for_each is None:
-        return [_step(row, None, policy, previous=None)]
+        return [_step(row, None, policy, choices, previous=None)]
     services = [
         s for s in policy.services.in_order() if s.kind == "workload" and (row.for_each == "workloads" or s.tier == 1)
     ]
@@ -94,11 +107,13 @@ def _expand(row: RunbookStep, policy: Policy) -> list[Step]:
     services.sort(key=lambda s: (policy.services.rto(s), s.order))
     steps: list[Step] = []
     for service in services:
-        steps.append(_step(row, service, policy, previous=steps[-1].id if steps and row.previous else None))
+        steps.append(_step(row, service, policy, choices, previous=steps[-1].id if steps and row.previous else None))
     return steps
 
 
-def _step(row: RunbookStep, service: Service | None, policy: Policy, *, previous: str | None) -> Step:
+def _step(
+    row: RunbookStep, service: Service | None, policy: Policy, choices: Mapping[str, str], *, previous: str | None
+) -> Step:
     def fill(text: str) -> str:
         if service is None:
             return text
@@ -109,11 +124,13 @@ def _step(row: RunbookStep, service: Service | None, policy: Policy, *, previous
         needs += [fill(n) for n in row.needs_if_database]
     if previous:
         needs.append(previous)
+    written = {k: fill(str(v)) for k, v in row.with_.items()}
+    takes = tuple(dict.fromkeys(name for text in written.values() for name in CHOSEN.findall(text)))
     return Step(
         id=fill(row.id),
         title=fill(row.title),
         action=row.action,
-        params={k: fill(str(v)) for k, v in row.with_.items()},
+        params={k: CHOSEN.sub(lambda found: choices.get(found[1], found[0]), text) for k, text in written.items()},
         needs=tuple(needs),
         service=service.name if service else None,
         automatic=row.automatic,
@@ -125,6 +142,8 @@ def _step(row: RunbookStep, service: Service | None, policy: Policy, *, previous
         fresh_for=row.fresh_for,
         announces=row.announces,
         best_effort=row.best_effort,
+        takes=takes,
+        missing=tuple(name for name in takes if name not in choices),
         undoes=row.undoes,
         unless=row.unless,
     )
@@ -164,10 +183,11 @@ def _undos(scenario: str, steps: tuple[Step, ...], undos: list[Step]) -> tuple[S
     return tuple(undos)
 
 
-def _hash(scenario: str, steps: tuple[Step, ...], undos: tuple[Step, ...]) -> str:
-    # A plan without undos keeps the hash that older books know it by.
+def _hash(scenario: str, steps: tuple[Step, ...], undos: tuple[Step, ...], choices: Mapping[str, str]) -> str:
+    # A plan without choices and without undos keeps the hash that older books know it by.
     structure = [
         scenario,
+        *([dict(choices)] if choices else []),
         *(
             [s.id, s.action, dict(s.params), list(s.needs), s.automatic, s.reversible, s.best_effort, s.people]
             for s in steps
@@ -199,11 +219,11 @@ class Rules:
         kept = self.policies.get(digest, today)
         return self if kept is self.policy else replace(self, policy=kept, today=today)
 
-    def plan_of(self, plan_hash: str, scenario: str) -> Plan:
-        """The plan with that hash; KeyError when it was neither loaded nor is what policy gives today."""
+    def plan_of(self, plan_hash: str, scenario: str, choices: Mapping[str, str] = NOTHING) -> Plan:
+        """The plan with that hash; KeyError when it was neither loaded nor is what policy gives today by `choices`."""
         if plan_hash in self.plans:
             return self.plans[plan_hash]
-        today = plan(scenario, policy=self.policy)
+        today = plan(scenario, policy=self.policy, choices=choices)
         if today.hash != plan_hash:
             raise KeyError(f"plan {plan_hash!r} of {scenario!r} is not loaded, and policy gives {today.hash!r} today")
         return today

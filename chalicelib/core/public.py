@@ -104,7 +104,7 @@ def _components(rules: Rules) -> tuple[str, ...]:
 
 
 def _touched(component: str, incident: Incident, rules: Rules) -> bool:
-    plan = rules.plan_of(incident.plan, incident.scenario)
+    plan = rules.plan_of(incident.plan, incident.scenario, incident.chosen)
     named = {s.service for s in plan.steps if s.service}
     services = {s.name for s in rules.policy.services.services if s.component == component}
     return not named or bool(named & services) or any(s.kind == "database" for s in map(rules.policy.service, services))

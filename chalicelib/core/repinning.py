@@ -14,9 +14,10 @@ from datetime import datetime
 
 from chalicelib.core.answering import IllegalCommandError, open_case, with_note
 from chalicelib.core.book import Book, Incident, StepRecord, StepState, case_of
+from chalicelib.core.choices import kept
 from chalicelib.core.happened import Repin
 from chalicelib.core.incidents import note, put
-from chalicelib.core.plan import Plan, PlanError, Rules, plan
+from chalicelib.core.plan import Plan, PlanError, Rules, Step, plan
 
 _KEPT = (StepState.PENDING, StepState.ACTING, StepState.LEFT)
 """The states that a step keeps: not begun, perhaps called, a debt of its own."""
@@ -32,16 +33,19 @@ def repin(book: Book, command: Repin, rules: Rules, now: datetime) -> tuple[Book
         raise IllegalCommandError(
             f"{case.id!r} follows policy {digest!r}, which is what is deployed; deploy the corrected policy first"
         )
-    wanted = _plan_today(case, rules)
+    held, unheld = kept(case, rules.policy, now)
+    case_held = replace(case, choices=held)
+    wanted = _plan_today(case_held, rules)
     if owed and (gone := [s for s in case.steps if s not in {w.id for w in wanted.steps}]):
         raise IllegalCommandError(f"plan {wanted.hash!r} has no step {gone[0]!r}, which is what {case.id!r} owes")
-    fresh = _again(case, wanted, now, only=frozenset(case.steps) if owed else None)
+    fresh = _again(case_held, wanted, now, only=frozenset(case.steps) if owed else None)
     book = put(book, replace(fresh, policy=digest, plan=wanted.hash))
     changed = f"policy {case.policy} → {digest}, plan {case.plan} → {wanted.hash}"
     if case.plan == wanted.hash:
         changed = f"policy {case.policy} → {digest}, the plan is the same ({case.plan})"
     lost = [s for s in case.steps if s not in fresh.steps]
     gone_text = f"; no longer in the plan: {', '.join(lost)}" if lost else ""
+    gone_text += f"; no longer chosen: {'; '.join(unheld)}" if unheld else ""
     text = f"re-pinned by {said.who}{with_note(said.note)}: {changed}{gone_text}; every step is looked at again"
     return note(book, case.id, "repinned", text, now), f"{case.id} follows policy {digest}, plan {wanted.hash}"
 
@@ -62,7 +66,7 @@ def adrift(book: Book, name: str, why: str, digest: str, now: datetime) -> Book:
 
 def _plan_today(case: Incident, rules: Rules) -> Plan:
     try:
-        return plan(case.scenario, policy=rules.policy)
+        return plan(case.scenario, policy=rules.policy, choices=case.chosen)
     except PlanError as error:
         raise IllegalCommandError(f"today's policy gives no plan: {error}; {case.id!r} follows its own") from error
 
@@ -70,11 +74,16 @@ def _plan_today(case: Incident, rules: Rules) -> Plan:
 def _again(case: Incident, wanted: Plan, now: datetime, *, only: frozenset[str] | None) -> Incident:
     """What is known of the steps that the plan has, each to be looked at again."""
     steps = {
-        s.id: _looked_at_again(case.steps[s.id], now)
+        s.id: _looked_at_again(_of_choice(case.steps[s.id], s), now)
         for s in wanted.steps
         if s.id in case.steps and (only is None or s.id in only)
     }
     return replace(case, steps=steps)
+
+
+def _of_choice(record: StepRecord, step: Step) -> StepRecord:
+    """What was found out by a choice that counts no more counts no more either."""
+    return replace(record, facts={}) if step.missing else record
 
 
 def _looked_at_again(record: StepRecord, now: datetime) -> StepRecord:

@@ -43,7 +43,7 @@ class ServiceClock:
 def clocks(incident: Incident, rules: Rules, now: datetime) -> tuple[ServiceClock, ...]:
     """One clock a service that the plan brings back, in recovery order."""
     rules = rules.of(incident.policy)
-    plan = rules.plan_of(incident.plan, incident.scenario)
+    plan = rules.plan_of(incident.plan, incident.scenario, incident.chosen)
     services = rules.policy.services
     moved = _first_done(incident, "traffic") if any(s.id == "traffic" for s in plan.steps) else None
     needs_traffic = any(s.id == "traffic" for s in plan.steps)
@@ -93,7 +93,7 @@ class DataLoss:
 
 def data_loss(incident: Incident, rules: Rules) -> DataLoss | None:
     """The loss of the incident's promotion; None when its plan promotes nothing."""
-    plan, policy = rules.plan_of(incident.plan, incident.scenario), rules.policy
+    plan, policy = rules.plan_of(incident.plan, incident.scenario, incident.chosen), rules.policy
     step = next((s for s in plan.steps if s.action == "promote-replica"), None)
     if step is None:
         return None

@@ -138,7 +138,7 @@ def _throws(incident: Incident, rules: Rules) -> bool:
     """Whether a step of it has called to throw the switch, or may have, and has not seen it thrown yet."""
     if incident.state is IncidentState.CLOSING:
         return False
-    steps = rules.of(incident.policy).plan_of(incident.plan, incident.scenario).steps
+    steps = rules.of(incident.policy).plan_of(incident.plan, incident.scenario, incident.chosen).steps
     records = [incident.step(s.id) for s in steps if s.action == _ACTION]
     return any(r.calls and r.state is not StepState.DONE for r in records)
 

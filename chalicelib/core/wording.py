@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from chalicelib.core.book import Book, Incident, NoticeState, StepState
+from chalicelib.core.bounds import wanting
 from chalicelib.core.message import Message
 from chalicelib.core.notices import Owed
 from chalicelib.core.plan import Rules, Step
@@ -46,17 +47,27 @@ def message(book: Book, incident: Incident, owed: Owed, rules: Rules, at: dateti
 
 def asks(incident: Incident, rules: Rules) -> tuple[tuple[str, str, str], ...]:
     """What a person must answer now: (step id, what it will do, why it asks)."""
-    plan = rules.plan_of(incident.plan, incident.scenario)
+    plan = rules.plan_of(incident.plan, incident.scenario, incident.chosen)
     return tuple(
         (s.id, record.call.sentence() if record.call else s.title, record.because)
         for s in plan.steps
-        if (record := incident.step(s.id)).state is StepState.ASKING
+        if (record := incident.step(s.id)).state is StepState.ASKING and not wanting(incident, s, rules)
+    )
+
+
+def unchosen(incident: Incident, rules: Rules) -> tuple[str, ...]:
+    """What a person must choose now: the step, what is wanted, and what to type."""
+    plan = rules.plan_of(incident.plan, incident.scenario, incident.chosen)
+    return tuple(
+        f"{s.title}: {why}"
+        for s in plan.steps
+        if incident.step(s.id).state is StepState.ASKING and (why := wanting(incident, s, rules))
     )
 
 
 def progress(incident: Incident, rules: Rules) -> str:
     """`12 of 37 steps done; under way: restore-redis, promote`."""
-    plan = rules.plan_of(incident.plan, incident.scenario)
+    plan = rules.plan_of(incident.plan, incident.scenario, incident.chosen)
     done = [s for s in plan.steps if incident.step(s.id).state is StepState.DONE]
     running = [s.id for s in plan.steps if incident.step(s.id).state not in (StepState.DONE, StepState.PENDING)]
     return f"{len(done)} of {len(plan.steps)} steps done" + (f"; under way: {', '.join(running)}" if running else "")
@@ -79,7 +90,7 @@ def _external(incident: Incident, rules: Rules) -> tuple[str, tuple[str, ...]]:
 def _internal(book: Book, incident: Incident, owed: Owed, rules: Rules, at: datetime) -> tuple[str, tuple[str, ...]]:
     name = rules.policy.scenario(incident.scenario).display
     where = f"{name} at {incident.scope}"
-    plan = rules.plan_of(incident.plan, incident.scenario)
+    plan = rules.plan_of(incident.plan, incident.scenario, incident.chosen)
     match owed.event:
         case NoticeEvent.INCIDENT_DETECTED:
             return f"{where}: detected", (f"{incident.because}.", f"Incident {incident.id}, mode {book.mode}.")
@@ -99,7 +110,8 @@ def _internal(book: Book, incident: Incident, owed: Owed, rules: Rules, at: date
                 *_left(book, incident, at),
             )
         case NoticeEvent.APPROVAL_NEEDED:
-            return f"{where}: a person must answer", (f"{progress(incident, rules)}.",)
+            wanted = (f"{text}." for text in unchosen(incident, rules))
+            return f"{where}: a person must answer", (f"{progress(incident, rules)}.", *wanted)
         case NoticeEvent.STEP_LATE | NoticeEvent.STEP_STUCK:
             word = "late" if owed.event is NoticeEvent.STEP_LATE else "stuck"
             step = _step(plan.steps, owed.about)

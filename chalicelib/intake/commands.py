@@ -12,6 +12,8 @@ provided that it holds the `at` it was said at, by which the two are told apart.
 clock of the invocation would make two of a retry, and Lambda's request id two of what a client sent again after a
 timeout (an `approve` without a step, taken in twice, would also approve what asks next).
 
+What is chosen is an object of texts, `"choices": {"as_of": "2026-11-26T03:00:00Z"}`; by which names, the runbook says.
+
 The verbs and their fields are those of `core.happened`, read from its types.
 """
 
@@ -20,7 +22,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING as NO_DEFAULT
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from hashlib import sha256
@@ -35,6 +37,10 @@ BY_MAX: Final = 128
 ID_MAX: Final = 128
 NOTE_MAX: Final = 1000
 FIELD_MAX: Final = 256
+CHOICES: Final = "choices"
+CHOICES_MAX: Final = 16
+CHOICE_MAX: Final = 4096
+"""A list of prefixes may be long; the book stays under its 200 KB all the same."""
 WHO: Final = (identity.FIELD, "by")
 """The fields that say who says it, the proof before the claim."""
 
@@ -42,6 +48,7 @@ _HELP: Final = {
     "declare": "Open an incident that no alarm has opened, or confirm one that is only suspected.",
     "raise": "Say that it is worse: an incident of `scenario` takes over, at `scope` or the one that it implies.",
     "repin": "Let the incident, or the debt, follow the policy deployed now; what was approved must be approved again.",
+    "choose": "Say what the incident's steps are to take: `choices` by its runbook's names; what was approved is void.",
     "approve": "Allow a step that asks, or without `step` all that ask now, of the plan whose hash you have seen.",
     "reject": "Refuse a step that asks; the incident stays there until somebody approves it, aborts or resolves.",
     "break-glass": "Allow a step alone that two people must approve; it pages everyone, and is reviewed afterwards.",
@@ -85,14 +92,19 @@ def _verb(kind: type[Any]) -> tuple[str, Verb]:
     return name, Verb(
         name=name,
         help=_HELP[name],
-        required=(*(n for n, f in own.items() if f.default is NO_DEFAULT), *explained),
+        required=(*(n for n, f in own.items() if _must_be(f)), *explained),
         optional=(
-            *(n for n, f in own.items() if f.default is not NO_DEFAULT),
+            *(n for n, f in own.items() if not _must_be(f)),
             *(n for n in ("note", "id", "at") if n not in explained),
             *WHO,
         ),
         allowed={n: tuple(m.value for m in Mode) for n in own if n == "mode"},
     )
+
+
+def _must_be(own: Field[Any]) -> bool:
+    """Whether a field has no default of either kind."""
+    return own.default is NO_DEFAULT and own.default_factory is NO_DEFAULT
 
 
 _KINDS: Final[Mapping[str, type[Any]]] = {_verb(kind)[0]: kind for kind in get_args(Command)}
@@ -117,11 +129,17 @@ def parse_command(payload: object, *, now: datetime) -> Command:
     faults = [*_unknown(verb, given), *(f"{n} is missing" for n in verb.required if n not in given)]
     texts: dict[str, str] = {}
     for name in (*verb.required, *verb.optional):
-        if name in given and name != identity.FIELD:
+        if name in given and name not in (identity.FIELD, CHOICES):
             try:
                 texts[name] = _text(name, given[name], verb)
             except CannotReadError as error:
                 faults.append(str(error))
+    choices: dict[str, str] = {}
+    if CHOICES in given and CHOICES in (*verb.required, *verb.optional):
+        try:
+            choices = _choices(given[CHOICES])
+        except CannotReadError as error:
+            faults.append(str(error))
     if not any(name in given for name in WHO):
         faults.append(
             f"{' and '.join(WHO)} are both missing: sign the command (drctl does), "
@@ -145,6 +163,8 @@ def parse_command(payload: object, *, now: datetime) -> Command:
         id=texts.pop("id", "") or _derived(given, verb), by=texts.pop("by", ""), at=at, note=texts.pop("note", "")
     )
     own: dict[str, Any] = {n: Mode(text) if n in verb.allowed else text for n, text in texts.items()}
+    if choices:
+        own[CHOICES] = choices
     return cast("Command", _KINDS[verb.name](said=said, **own))
 
 
@@ -189,6 +209,25 @@ def _text(name: str, value: object, verb: Verb) -> str:
     if allowed and value not in allowed:
         raise CannotReadError(f"{name} is {found(value)}{_guess(value, allowed)}, allowed: {', '.join(allowed)}")
     return value
+
+
+def _choices(value: object) -> dict[str, str]:
+    example = '{"as_of": "2026-11-26T03:00:00Z"}'
+    if not isinstance(value, Mapping) or not value:
+        raise CannotReadError(f"{CHOICES} is {found(value)}, expected an object of texts like {example}")
+    if len(value) > CHOICES_MAX:
+        raise CannotReadError(f"{CHOICES} holds {len(value)} choices, allowed: {CHOICES_MAX}")
+    read: dict[str, str] = {}
+    for name, chosen in value.items():
+        if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= FIELD_MAX:
+            raise CannotReadError(clean(f"{CHOICES} has the name {found(name)}, expected one of the runbook's"))
+        text = chosen.strip() if isinstance(chosen, str) else ""
+        if not text or len(text) > CHOICE_MAX or not text.isprintable():
+            raise CannotReadError(
+                f"{CHOICES}.{name} is {found(chosen)}, expected 1 to {CHOICE_MAX} printable characters"
+            )
+        read[name] = text
+    return read
 
 
 def _derived(given: Mapping[str, Any], verb: Verb) -> str:

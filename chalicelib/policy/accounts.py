@@ -30,7 +30,7 @@ RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/([!-~]
 ROLE: Final = re.compile(r"arn:(?P<partition>[a-z-]+):iam::(?P<account>\d{12}):role(?P<path>/(?:.+/)?)(?P<name>[^/]+)")
 EXTERNAL_ID: Final = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 _NAMED_BY: Final[Mapping[str, tuple[str, ...]]] = {
-    "rds": ("DBInstanceIdentifier",),
+    "rds": ("DBInstanceIdentifier", "SourceIdentifier"),
     "eks": ("name", "clusterName"),
     "secretsmanager": ("SecretId",),
 }
@@ -75,7 +75,7 @@ def named_by(arn: str) -> tuple[str, str, str]:
     service, region, resource = parts[2], parts[3], parts[5]
     match service:
         case "rds":
-            name = resource.removeprefix("db:")
+            name = resource.removeprefix("db:") if resource.startswith("db:") else ""
         case "eks":
             # `cluster/<name>`, `nodegroup/<cluster>/<group>/<id>`
             name = resource.split("/")[1]
@@ -94,7 +94,17 @@ def _held(platform: Platform) -> Mapping[tuple[str, str, str], str | None]:
     }
     found |= {("eks", row.region, row.name): row.account for row in (clusters.primary, clusters.standby)}
     found["secretsmanager", secret.region, secret.name] = secret.account
+    if own := platform.primary_secret:
+        found["secretsmanager", own.region, own.name] = own.account
     # EC2 there is asked for the fence, whose ACLs are of the VPC's owner: with a shared VPC not the database's. In an
     # account that is not the cluster's it knows none of its instances, and then no volume is released.
+    # What is restored beside the primary database is in its account, with the groups that it is given.
+    found["rds", database.primary.region, ""] = database.primary.account
     found["ec2", database.primary.region, ""] = platform.fence.account or database.primary.account
+    # Of events RDS knows no resource, so their right is the region's.
+    found["rds", database.primary.region, ""] = database.primary.account
+    # A zonal shift is named by its own id once it stands: all of them are the cluster's account's, by whose resources'
+    # ARNs they are granted.
+    for service in ("arc-zonal-shift", "elasticloadbalancing", "autoscaling"):
+        found[service, clusters.primary.region, ""] = clusters.primary.account
     return found

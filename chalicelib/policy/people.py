@@ -21,8 +21,10 @@ Principal = Annotated[
     str,
     Field(
         pattern=r"^arn:aws[a-z-]*:(sts::[0-9]{12}:(assumed-role/[A-Za-z0-9_+=,.@*-]+/[A-Za-z0-9_+=,.@-]+"
-        r"|federated-user/[A-Za-z0-9_+=,.@-]+)|iam::[0-9]{12}:user/([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]+)$",
-        description="an ARN as STS gives it; `*` may stand in the name of an assumed role, never in the session's",
+        r"|federated-user/[A-Za-z0-9_+=,.@-]+)|iam::[0-9]{12}:user/([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]+)$"
+        r"|^kubernetes:[a-z0-9-]+:[A-Za-z0-9_+=,.@#/-]+$",
+        description="an ARN as STS gives it (`*` may stand in the name of an assumed role, never in the session's), or "
+        "`kubernetes:<cluster>:<name>`, as the tertiary cluster's API server knows the person when AWS is gone",
     ),
 ]
 
@@ -33,6 +35,7 @@ class Saying(StrEnum):
     DECLARE = "declare"
     RAISE = "raise"
     REPIN = "repin"
+    CHOOSE = "choose"
     APPROVE = "approve"
     REJECT = "reject"
     BREAK_GLASS = "break-glass"

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from chalicelib.policy.accounts import Account, AccountId
 from chalicelib.policy.base import Duration, Name, Row
+from chalicelib.policy.outage import Outage
 
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-gov)?-[a-z]+-\d$")]
 SecurityGroup = Annotated[str, Field(pattern=r"^sg-[0-9a-f]+$")]
@@ -105,13 +106,31 @@ class Fence(Row):
 
 
 class ApplicationSecret(Row):
-    """The secret in the standby region by which the applications find their database."""
+    """The secret by which the applications find their database."""
 
     region: Region
     name: str
     host_key: str = "host"
     port_key: str = "port"
     account: HeldBy = None
+
+
+class Check(Row):
+    """What must hold in the database's content: a read-only query that counts what must not be there.
+
+    `sql` answers one row with one number, which is 0 while all is well. It is asked in a read-only transaction.
+    """
+
+    name: Name
+    finds: str = Field(description="what it counts, as a person reads it: runs whose experiment is not there")
+    sql: Annotated[str, Field(pattern=r"^(?i:select|with)\s[^;]*$")]
+
+
+class Integrity(Row):
+    """How it is known that the database's content is whole: asked by the primary's agent, and of what is restored."""
+
+    every: Duration
+    checks: Annotated[tuple[Check, ...], Field(min_length=1)]
 
 
 class Record(Row):
@@ -174,6 +193,33 @@ class Traffic(Row):
     name_servers: tuple[str, ...] = Field(description="the zone's authoritative name servers, asked after a move")
 
 
+class Zone(Row):
+    """An availability zone. The same name means another place in another account, so AWS is told its id."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z]{2}(-gov)?-[a-z]+-\d[a-z]$")]
+    id: Annotated[str, Field(pattern=r"^[a-z]{2,4}[a-z]?\d-az\d+$")]
+
+
+class Shiftable(Row):
+    """A resource that is opted in to ARC's zonal shift: a load balancer, an EKS cluster or an Auto Scaling group."""
+
+    arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:[a-z-]+:[a-z0-9-]+:\d{12}:\S+$")]
+    display: str
+
+
+class Zones(Row):
+    """The primary region's zones, and what traffic is shifted by."""
+
+    zones: tuple[Zone, ...]
+    needed: Annotated[int, Field(ge=1)] = Field(description="how many zones carry the whole platform")
+    expires_in: Duration = Field(description="after which a shift ends by itself; renewed when half of it is over")
+    shifts: Annotated[tuple[Shiftable, ...], Field(min_length=1)]
+
+    def named(self, name: str) -> Zone | None:
+        """The zone of that name."""
+        return next((z for z in self.zones if z.name == name), None)
+
+
 class Endpoint(Row):
     """Where a region answers at its own address, never the global name."""
 
@@ -230,15 +276,27 @@ class Platform(Row):
     traffic: Traffic
     endpoints: tuple[Endpoint, ...]
     responder: Responder
+    zones: Zones | None = Field(default=None, description="left out, nothing is known of zones and none can be left")
+    primary_secret: ApplicationSecret | None = Field(
+        default=None,
+        description="as application_secret, for the applications in the primary: where a restored one goes",
+    )
+    integrity: Integrity | None = None
     accounts: tuple[Account, ...] = Field(
         default=(), description="the other accounts that may hold parts of the platform, and the roles into them"
     )
 
-    def endpoint(self, region: str) -> Endpoint:
-        """The region's own address; KeyError names the region that has none."""
+    outage: Outage | None = Field(
+        default=None, description="what carries the platform when AWS is gone; left out, nothing outside AWS does"
+    )
+
+    def endpoint(self, region: str) -> Endpoint | Outage:
+        """The region's own address (`url`); KeyError names the region that has none."""
         for endpoint in self.endpoints:
             if endpoint.region == region:
                 return endpoint
+        if self.outage and self.clusters.tertiary and self.clusters.tertiary.region == region:
+            return self.outage
         raise KeyError(f"region {region!r} has no endpoint in platform.yaml")
 
     def cluster(self, place: Literal["primary", "standby", "tertiary"]) -> Cluster:

@@ -12,6 +12,8 @@ Registry = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d+)?
 """A registry, or a path in it, without a scheme and without a tag: `1.dkr.ecr.us-east-1.amazonaws.com/team`."""
 ClassName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 Zone = Annotated[str, Field(pattern=r"^[a-z]{2}(-gov)?-[a-z]+-\d[a-z]$")]
+AnyZone = Annotated[str, Field(pattern=r"^([a-z]{2}(-gov)?-[a-z]+-\d[a-z]|[a-z]+\d*-\d)$")]
+"""AWS's `eu-west-1a`, or Azure's `northeurope-1`."""
 RoleArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$")]
 CertificateArn = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/[0-9a-f-]+$")]
 
@@ -37,7 +39,7 @@ class ZoneChange(Row):
 
     kind: Literal["zone"]
     from_: Zone = Field(alias="from")
-    to: Zone
+    to: AnyZone
 
 
 class Role(Row):
@@ -77,3 +79,8 @@ class Rewrites(Row):
     """All of them. Each is judged by what the backup held, so none sees what another has changed."""
 
     rewrites: tuple[Rewrite, ...]
+    tertiary: tuple[Rewrite, ...] = Field(default=(), description="the same for the tertiary cluster, in another cloud")
+
+    def of(self, place: str) -> tuple[Rewrite, ...]:
+        """Those of a place: `standby` or `tertiary`."""
+        return self.tertiary if place == "tertiary" else self.rewrites

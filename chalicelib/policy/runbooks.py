@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -51,12 +52,49 @@ class RunbookStep(Row):
     )
 
 
+class ChoiceKind(StrEnum):
+    """What a choice is, and so how it is written.
+
+    time: ISO 8601 with a zone. services: names of the service table, by commas. namespaces: those of the services, by
+    commas. prefix: one `bucket/prefix` of what backups.yaml calls restorable. revision: a Git commit, tag or
+    branch. version: the id of one version, as S3 gives it.
+    """
+
+    TIME = "time"
+    SERVICES = "services"
+    NAMESPACES = "namespaces"
+    PREFIX = "prefix"
+    REVISION = "revision"
+    VERSION = "version"
+
+
+class Choice(Row):
+    """What a person chooses before the steps that take it (`{choice.NAME}` in their `with`) can be done."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+    kind: ChoiceKind
+    asks: str = Field(description="what is chosen, as a person reads it: the last moment of good data")
+    reach: Duration | None = Field(default=None, description="time: how far back it may lie")
+    seen_by: Name | None = Field(
+        default=None,
+        description="time: the step whose facts `earliest`, `latest` and `proposed` bound it and say what is proposed",
+    )
+    none: bool = Field(
+        default=False, description="lists and prefix: whether `none` may be chosen; what takes it has no work then"
+    )
+
+
 class Runbook(Row):
-    """The steps of one scenario."""
+    """The steps of one scenario, and what a person chooses for them."""
 
     scenario: Name
     title: str
+    choices: tuple[Choice, ...] = ()
     steps: tuple[RunbookStep, ...]
+
+    def choice(self, name: str) -> Choice | None:
+        """What may be chosen under that name, None where nothing may."""
+        return next((c for c in self.choices if c.name == name), None)
 
 
 class Runbooks(Row):

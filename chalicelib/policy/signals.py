@@ -54,6 +54,7 @@ class Alarm(Row):
     period: Duration
     evaluation_periods: Annotated[int, Field(ge=1)]
     missing: Literal["missing", "breaching", "notBreaching", "ignore"]
+    dimensions: dict[str, str] = Field(default_factory=dict, description="name → value, of the metric that it reads")
     publisher: str
 
 
@@ -103,6 +104,13 @@ class Observer(Row):
     heartbeat: Literal["primary"] | None = None
 
 
+class Waiting(Row):
+    """For incidents of which scenario below its scope a suspicion waits, and how long since the failure began."""
+
+    scenario: Name
+    at_most: Duration
+
+
 class Rule(Row):
     """What makes an incident of a scenario: at least `quorum` observers Bad, for `hold`.
 
@@ -115,6 +123,14 @@ class Rule(Row):
     opens: Annotated[int, Field(ge=1)] = 1
     quorum: Annotated[int, Field(ge=1)] = 1
     hold: Duration
+    speaks_for: tuple[str, ...] = Field(
+        default=(),
+        description="other scopes that such an incident explains: what fails there meanwhile belongs to it",
+    )
+    waits: Waiting | None = Field(
+        default=None,
+        description="before it is confirmed: for an open incident of that scenario below, while all else there is good",
+    )
     clear_after: Duration = Field(description="how long all must be Good before a suspicion is cleared")
 
 
@@ -135,6 +151,13 @@ class Signals(Row):
         default=(), description="topics whose events are believed beside the one that is deployed with the responder"
     )
     ask_alarms_every: Duration = Field(description="how often the states of an open incident's alarms are asked for")
+
+    def awaited(self, rule: Rule) -> tuple[Rule, ...]:
+        """The rules for whose incidents this one's suspicion may wait."""
+        if rule.waits is None:
+            return ()
+        wanted, below = rule.waits.scenario, rule.scope + "/"
+        return tuple(r for r in self.rules if r.scenario == wanted and r.scope.startswith(below))
 
     @property
     def regions(self) -> dict[str, str]:

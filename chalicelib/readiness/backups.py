@@ -38,7 +38,7 @@ class BackupsJudge:
 
     name: ClassVar[str] = "backups"
     actions: ClassVar[frozenset[str]] = frozenset({"velero-restore"})
-    place: ClassVar[Where | None] = None
+    place: ClassVar[Where | None] = "standby"
     reads: ClassVar[tuple[Op, ...]] = (
         *VeleroRestore.reads,
         KubeOp(verb="list", group="velero.io", resource="backups", where="primary"),

@@ -30,7 +30,7 @@ class CapacityJudge:
 
     name: ClassVar[str] = "capacity"
     actions: ClassVar[frozenset[str]] = frozenset({"node-capacity"})
-    place: ClassVar[Where | None] = None
+    place: ClassVar[Where | None] = "standby"
     reads: ClassVar[tuple[Op, ...]] = NodeCapacity.reads
     lowers: ClassVar[bool] = True
     mend: ClassVar[str] = "aws eks describe-nodegroup, then mend what its health names"
@@ -66,7 +66,7 @@ class WarmJudge:
 
     name: ClassVar[str] = "warm"
     actions: ClassVar[frozenset[str]] = frozenset({"node-capacity"})
-    place: ClassVar[Where | None] = None
+    place: ClassVar[Where | None] = "standby"
     reads: ClassVar[tuple[Op, ...]] = NodeCapacity.reads
     lowers: ClassVar[bool] = False
     mend: ClassVar[str] = "aws eks update-nodegroup-config --scaling-config minSize=1,desiredSize=1"

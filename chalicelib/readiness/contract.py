@@ -1,7 +1,7 @@
 """The contract of a judge. `look` reads through a reader that holds what the judge declared; `judge` is pure.
 
 A judge names the actions that it speaks for: what it finds counts for every runbook that has one of them, and for all
-when it names none. One that speaks for a place's cluster counts where a step that is waited for goes there. What it
+when it names none. One that speaks for a place's cluster counts where such a step, waited for, goes there. What it
 cannot look at is NoData with a reason.
 """
 

@@ -78,8 +78,8 @@ class Round:
             if any(_speaks(judge, each) for each in plans if isinstance(each, Plan)):
                 judged[judge.name] = pool.submit(_judge, judge, around(judge.reads))
         for step in (s for p in plans if isinstance(p, Plan) for s in (*p.steps, *p.undos)):
-            if steps.unseen(step, policy) is None and steps.likely(step) not in looks:
-                action = self.actions[step.action]
+            action = self.actions[step.action]
+            if steps.unseen(step, action) is None and steps.likely(step) not in looks:
                 job = around(action.reads)
                 looks[steps.likely(step)] = pool.submit(steps.observed, step, action, job, job.reader)
         until = at + self.within
@@ -122,7 +122,7 @@ class Round:
         checks = [check for name, one in said.items() for check in self._checks(self.judges[name], plan_, one)]
         unseen: list[Unseen] = []
         for step in (*plan_.steps, *plan_.undos):
-            if why := steps.unseen(step, self.policy):
+            if why := steps.unseen(step, self.actions[step.action]):
                 unseen.append(Unseen(subject=step.title, because=why))
                 continue
             # What recovery does not wait for does not lower it either.
@@ -160,11 +160,14 @@ def _judge(judge: Judge, around: Around) -> Sequence[Said]:
 
 
 def _speaks(judge: Judge, plan_: Plan) -> bool:
-    waited = [s for s in plan_.steps if not s.best_effort]
-    if judge.place is not None and not any(_goes(step, judge.place) for step in waited):
-        return False
-    return not judge.actions or any(step.action in judge.actions for step in waited)
+    return any(_of(judge, step) for step in plan_.steps if not step.best_effort) or _for_all(judge)
 
 
-def _goes(step: Step, place: str) -> bool:
-    return step.params.get("cluster") == place
+def _for_all(judge: Judge) -> bool:
+    return judge.place is None and not judge.actions
+
+
+def _of(judge: Judge, step: Step) -> bool:
+    """One step has both: a restore that goes elsewhere says nothing of the backups here."""
+    there = judge.place is None or step.params.get("cluster") == judge.place
+    return there and (not judge.actions or step.action in judge.actions)

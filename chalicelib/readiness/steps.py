@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Final
 
-from chalicelib.actions.contract import Action, Reader, Target
+from chalicelib.actions.contract import Action, CloudflareOp, Reader, Target
 from chalicelib.core.judging import Lacking, Ready, Verdict
 from chalicelib.core.outcome import NoData, Refused
 from chalicelib.core.plan import Step
-from chalicelib.policy import Policy
 from chalicelib.readiness.contract import Around
 
 NAME: Final = "steps"
@@ -26,6 +25,11 @@ NOT_BEFOREHAND: Final[Mapping[str, str]] = {
     "verify-write": "it asks the database for a write, which is taken only after the promotion",
 }
 """Actions whose look means something only after the steps before them, and why."""
+FROM_ELSEWHERE: Final = (
+    "it stands outside AWS, and is asked from an operator's machine only (`drctl respond --offline`), which holds the "
+    "credentials"
+)
+"""What the responder in AWS cannot see, well or ill: never a finding, and never a reason for one."""
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "Forbidden", "UnauthorizedOperation"})
 
 
@@ -58,7 +62,12 @@ def likely(step: Step) -> tuple[str, tuple[tuple[str, str], ...]]:
     return step.action, tuple(sorted(step.params.items()))
 
 
-def unseen(step: Step, policy: Policy) -> str | None:
-    """Why a step cannot be observed beforehand; None when it can."""
-    del policy
-    return NOT_BEFOREHAND.get(step.action)
+def unseen(step: Step, action: Action) -> str | None:
+    """Why a step cannot be observed beforehand, or not from here; None when it can."""
+    if why := NOT_BEFOREHAND.get(step.action):
+        return why
+    if step.params.get("cluster") == "tertiary" or any(isinstance(op, CloudflareOp) for op in action.reads):
+        return FROM_ELSEWHERE
+    if step.missing:
+        return f"it looks where a person chooses on the day ({', '.join(step.missing)})"
+    return None

@@ -164,6 +164,8 @@ def secrets(policy: Policy, account: Account) -> Iterator[Row]:
         (platform.application_secret.region, platform.application_secret.name, "platform.application_secret"),
         (platform.responder.region, platform.database.credentials_secret, "platform.database.credentials_secret"),
     ]
+    if platform.primary_secret:
+        rows.append((platform.primary_secret.region, platform.primary_secret.name, "platform.primary_secret"))
     for i, channel in enumerate(policy.notifications.channels):
         if isinstance(channel, PagerDutyChannel | SlackChannel):
             rows.append((platform.responder.region, channel.secret, f"notifications.channels[{i}].secret"))

@@ -33,7 +33,10 @@ class Words:
         if tertiary := platform.regions.tertiary:
             pairs |= {tertiary.region: azure.name, tertiary.display: azure.display}
             if platform.clusters.tertiary:
-                pairs[platform.clusters.tertiary.name.rpartition("-")[2]] = azure.short
+                short = platform.clusters.tertiary.name.rpartition("-")[2]
+                # A container registry's name in Azure has letters and digits only.
+                plain = platform.name.replace("-", "") + short, new.name.replace("-", "") + azure.short
+                pairs |= {short: azure.short, plain[0]: plain[1]}
         self._pairs: Mapping[str, str] = pairs
         self._any = re.compile("|".join(_whole(word) for word in sorted(pairs, key=len, reverse=True)))
 

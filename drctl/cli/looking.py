@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from chalicelib.core.book import Book, Finding, Incident, StepRecord, StepState
+from chalicelib.core.bounds import proposed
 from chalicelib.core.findings import told
 from chalicelib.core.loss import Loss, Unknown
 from chalicelib.core.plan import Plan, Rules
@@ -20,6 +21,7 @@ from chalicelib.intake import codec
 from chalicelib.policy import Policy
 from chalicelib.policy.base import show_duration
 from chalicelib.store.codec import read_book, read_incident, read_plan, read_policy
+from drctl.cli.copies import keep
 from drctl.cli.places import JsonOption, Place, StageName, StageOption, fail, out, place, show_json
 
 PANEL = "Looking"
@@ -68,6 +70,8 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
     """What is open, in which mode, where the traffic switch stands, who holds the desk, what is owed."""
     where = place(stage)
     book, lock = book_of(where), where.store.read_lock()
+    if stage is not StageName.OFFLINE:
+        keep(where)
     dead = len(where.store.documents("dead"))
     if book is None:
         if json:
@@ -82,6 +86,8 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
                 "mode": book.mode,
                 "serving": book.serving,
                 "paused": book.paused and book.paused.because,
+                "paused_by": book.paused and book.paused.by,
+                "paused_since": book.paused and book.paused.at.isoformat(),
                 "open": [{"incident": i.id, "state": i.state, "because": i.because} for i in book.incidents.values()],
                 "blocks": [b.because for b in book.blocks],
                 "debts": [d.because for d in book.debts],
@@ -94,7 +100,11 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
         return
     platform = where.policy.platform
     out.print(f"[bold]{platform.display_name}[/bold]  stage {stage}, responder in {where.region}")
-    paused = f"  [red]PAUSED[/red] by {book.paused.by}: {book.paused.because}" if book.paused else ""
+    paused = (
+        f"  [red]PAUSED[/red] by {book.paused.by} at {book.paused.at:%H:%M:%S} UTC: {book.paused.because}"
+        if book.paused
+        else ""
+    )
     out.print(f"mode [bold]{book.mode}[/bold], traffic goes to [bold]{book.serving}[/bold]{paused}")
     if book.switch:
         at = f"seen at {book.switch.region}" if book.switch.region else "never seen thrown"
@@ -127,6 +137,7 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
         out.print(f"\n[bold]{incident.id}[/bold]  {incident.severity}, [bold]{incident.state}[/bold]")
         out.print(f"  {incident.because}")
         out.print(f"  {progress(incident, rules)}")
+        print_choices(incident, rules)
         for step_id, record in incident.steps.items():
             if record.state in (StepState.ASKING, StepState.STUCK):
                 out.print(f"  [yellow]{record.state}[/yellow] {step_id}: {record.because}")
@@ -180,6 +191,7 @@ def show(
         f"[bold]{found.id}[/bold]  {found.severity}, [bold]{found.ending or found.state}[/bold], plan {found.plan}"
     )
     out.print(f"{found.because}\n")
+    print_choices(found, rules)
     print_steps(found, rules)
     print_clocks(found, rules, speed)
     print_loss(found, rules)
@@ -195,12 +207,42 @@ def show(
         out.print(f"  [dim]{at:%H:%M:%S}[/dim] {entry['kind']:<12} {entry['text']}", soft_wrap=True)
 
 
+def print_choices(incident: Incident, rules: Rules) -> None:
+    """What was chosen and by whom, and what may still be; nothing where the runbook asks for nothing."""
+    runbook = rules.of(incident.policy).policy.runbook(incident.scenario)
+    for choice in runbook.choices if runbook else ():
+        made = incident.choices.get(choice.name)
+        if made:
+            out.print(
+                f"  [green]chosen[/green] {choice.name}={made.value}  [dim]{made.by}, {made.at:%H:%M:%S} UTC[/dim]"
+            )
+        else:
+            seen = f", proposed is {found}" if (found := proposed(choice, incident)) else ""
+            out.print(f"  [yellow]to be chosen[/yellow] {choice.name} ({choice.kind}): {choice.asks}{seen}")
+
+
+def choices_json(incident: Incident, rules: Rules) -> dict[str, Any]:
+    """Each choice of the runbook by name: what was chosen by whom and when, or None, and what is proposed."""
+    runbook = rules.of(incident.policy).policy.runbook(incident.scenario)
+    return {
+        choice.name: {
+            "kind": choice.kind,
+            "value": made and made.value,
+            "by": made and made.by,
+            "at": made and made.at.isoformat(),
+            "proposed": proposed(choice, incident) or None,
+        }
+        for choice in (runbook.choices if runbook else ())
+        for made in (incident.choices.get(choice.name),)
+    }
+
+
 def print_steps(incident: Incident, rules: Rules) -> None:
     """The steps as a table."""
     table = Table(box=None, pad_edge=False, header_style="bold dim")
     for column in ("step", "state", "took", "because"):
         table.add_column(column, overflow="fold")
-    for step in rules.plan_of(incident.plan, incident.scenario).steps:
+    for step in rules.plan_of(incident.plan, incident.scenario, incident.chosen).steps:
         record = incident.step(step.id)
         took = ""
         if record.started_at and record.first_done_at:
@@ -264,11 +306,12 @@ def incident_json(incident: Incident, rules: Rules, timeline: Sequence[Any]) -> 
         "ending": incident.ending or None,
         "because": incident.because,
         "plan": incident.plan,
+        "choices": choices_json(incident, rules),
         "opened_at": incident.opened_at.isoformat(),
         "ended_at": incident.ended_at and incident.ended_at.isoformat(),
         "steps": {
             s.id: {"state": (r := incident.step(s.id)).state, "because": r.because, "calls": r.calls, **approved(r)}
-            for s in rules.plan_of(incident.plan, incident.scenario).steps
+            for s in rules.plan_of(incident.plan, incident.scenario, incident.chosen).steps
         },
         "services": [
             {

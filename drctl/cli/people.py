@@ -27,7 +27,20 @@ PANEL = "People"
 
 def register(app: typer.Typer) -> None:
     """Adds these commands."""
-    for command in (declare, repin, approve, reject, escalate, acknowledge, abort, resolve, pause, resume, review):
+    for command in (
+        declare,
+        repin,
+        choose,
+        approve,
+        reject,
+        escalate,
+        acknowledge,
+        abort,
+        resolve,
+        pause,
+        resume,
+        review,
+    ):
         app.command(rich_help_panel=PANEL)(command)
     app.command(name="break-glass", rich_help_panel=PANEL)(break_glass)
     app.command(name="raise", rich_help_panel=PANEL)(raise_)
@@ -67,10 +80,49 @@ def declare(
     by: By = "",
     note: Note = "",
     *,
+    choices: Annotated[
+        list[str] | None,
+        typer.Option("--choose", metavar="NAME=VALUE", help="What its steps are to take; may be given several times."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Open an incident that no alarm has opened, or confirm a suspected one."""
-    say(stage, {"command": "declare", "scenario": scenario, "scope": scope}, by=by, note=note, json=json)
+    payload: dict[str, Any] = {"command": "declare", "scenario": scenario, "scope": scope}
+    say(stage, payload | ({"choices": chosen(choices)} if choices else {}), by=by, note=note, json=json)
+
+
+def choose(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[INCIDENT] NAME=VALUE...",
+            help="What is chosen, such as as_of=2026-11-26T03:00:00Z; the incident may be left out when one is open.",
+        ),
+    ],
+    stage: StageOption = StageName.LOCAL,
+    by: By = "",
+    note: Note = "",
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Give an incident's steps what only a person can say; what was approved for another choice is void."""
+    named = words[0] if "=" not in words[0] else None
+    given = chosen(words[1:] if named else words)
+    incident = the_incident(place(stage), named)
+    say(stage, {"command": "choose", "incident": incident, "choices": given}, by=by, note=note, json=json)
+
+
+def chosen(words: list[str]) -> dict[str, str]:
+    """`NAME=VALUE` words by name; ends clearly where one is none, is there twice, or there are none."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name or not value:
+            fail(f"{word!r} is no choice; allowed: NAME=VALUE, such as as_of=2026-11-26T03:00:00Z", 2)
+        if name in found:
+            fail(f"{name!r} is chosen twice: {found[name]!r} and {value!r}", 2)
+        found[name] = value
+    return found or fail("nothing is chosen; allowed: NAME=VALUE, such as as_of=2026-11-26T03:00:00Z", 2)
 
 
 def raise_(

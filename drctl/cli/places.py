@@ -21,6 +21,7 @@ from rich.console import Console
 from chalicelib import names
 from chalicelib.policy import Policy
 from chalicelib.policy.load import PolicyUnreadableError, load
+from chalicelib.store.contract import Store
 from chalicelib.store.dynamodb import DynamoStore
 from drctl import signing
 from drctl.world import people
@@ -36,10 +37,12 @@ class StageName(StrEnum):
 
     LOCAL = "local"
     PROD = "prod"
+    OFFLINE = "offline"
 
 
 StageOption = Annotated[
-    StageName, typer.Option("--stage", help="The local world, or the real thing.", envvar="DR_STAGE")
+    StageName,
+    typer.Option("--stage", help="The local world, the real thing, or the engine on this machine.", envvar="DR_STAGE"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 PoliciesOption = Annotated[
@@ -93,7 +96,7 @@ class Place:
         return boto3.client(service, region_name=region or self.region, config=config, **local)
 
     @cached_property
-    def store(self) -> DynamoStore:
+    def store(self) -> Store:
         """The desk's store, for looking."""
         platform = self.policy.platform
         return DynamoStore(self.client("dynamodb"), table=platform.responder.table, platform=platform.name)
@@ -135,6 +138,10 @@ def place(stage: StageName, folder: Path | None = None) -> Place:
     the shipped one; a local world that is up knows its own.
     """
     folder = folder or Path(os.environ.get("DR_POLICIES") or POLICIES)
+    if stage is StageName.OFFLINE:
+        from drctl.cli.offline import here  # the other stages do without it, and it builds on this module
+
+        return here(folder)
     if stage is StageName.PROD:
         return Place(stage, read_policies(folder), None)
     world = running(ROOT / ".local" / "world.json")

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from rich.padding import Padding
 from rich.table import Table
 
-from chalicelib.actions.contract import AwsOp, Op
+from chalicelib.actions.contract import AwsOp, CloudflareOp, KubeOp, Op
 from chalicelib.actions.registry import ACTIONS
+from chalicelib.actions.versions import where as where_of
 from chalicelib.clients.aws import READ_ONLY
+from chalicelib.core.bounds import WrongChoiceError, allowed, read
 from chalicelib.core.plan import Plan, PlanError, Step
 from chalicelib.core.plan import plan as make_plan
 from chalicelib.policy import Policy
 from chalicelib.policy.base import show_duration
 from chalicelib.policy.lint import ActionFacts
 from chalicelib.policy.lint import lint as find
+from chalicelib.policy.runbooks import Choice
 from chalicelib.policy.scenarios import Automation
 from chalicelib.policy.schema import drift as schema_drift
 from chalicelib.policy.schema import write as write_schemas
+from drctl.cli.people import chosen
 from drctl.cli.places import POLICIES, ROOT, JsonOption, PoliciesOption, fail, out, read_policies, show_json
 from drctl.deployment import generate
 from drctl.deployment.permissions import targets, words
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
-SHORT: Final = 6
+ASKED: Final = frozenset({"person", "verify-write"})
+"""Actions that declare no call and ask all the same: the one asks only, the other calls the database itself."""
+SHORT: Final = 9
 """Steps; the plan of a longer runbook would not be a page any more with what each looks at."""
 
 
@@ -69,12 +77,17 @@ def plan(
     scenario: Annotated[str, typer.Argument(help="A scenario of scenarios.yaml, such as region-failure.")],
     policies: PoliciesOption = POLICIES,
     *,
+    choices: Annotated[
+        list[str] | None,
+        typer.Option("--choose", metavar="NAME=VALUE", help="The plan as it is with this choice."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """The steps of a scenario: order, times, what asks and why, the calls each will make."""
     policy = read_policies(policies)
+    given = _given(scenario, chosen(choices) if choices else {}, policy)
     try:
-        made = make_plan(scenario, policy=policy)
+        made = make_plan(scenario, policy=policy, choices=given)
     except PlanError as error:
         fail(str(error), 2)
     times = schedule(made, policy)
@@ -84,8 +97,14 @@ def plan(
                 "scenario": scenario,
                 "title": made.title,
                 "hash": made.hash,
+                "choices": [_choice_json(c, made) for c in may_choose(scenario, policy)],
                 "steps": [_step_json(s, scenario, policy, times[s.id]) for s in made.steps],
                 "undos": [{"id": s.id, "title": s.title, "undoes": s.undoes, "unless": s.unless} for s in made.undos],
+                "waits": [
+                    {"scope": r.scope, "scenario": r.waits.scenario, "at_most": show_duration(r.waits.at_most)}
+                    for r in policy.signals.rules
+                    if r.scenario == scenario and r.waits
+                ],
             }
         )
         return
@@ -104,15 +123,37 @@ def plan(
             show_duration(step.deadline),
         )
     out.print(table)
-    _section("Asks a person", [(s.id, why_it_asks(s, scenario, policy)) for s in made.steps])
+    for line in confirmed_by(scenario, policy):
+        out.print(line)
+    if wanted := may_choose(scenario, policy):
+        _section("A person chooses", [(c.name, choice_sentence(c, made, policy, given)) for c in wanted])
+        _section("What is typed", typed(scenario, made, policy, given))
+    _section("Asks a person", [(s.id, asked_sentence(s, scenario, policy)) for s in made.steps])
+    if by_hand := [(s.id, s.params["ask"]) for s in made.steps if s.action == "person"]:
+        _section("Done by hand", by_hand)
     title = "Calls that change something[/bold] (each by the one executor, tried once)[bold]"
     _section(title, [(s.id, call) for s in made.steps for call in calls(s, policy)])
     if made.undos:
         _section("Taken back when a person ends it on the way", [(s.id, _undoing(s)) for s in made.undos])
     if made.steps and len(made.steps) <= SHORT:
         _section("Looks at", [(s.id, ", ".join(looks(s))) for s in made.steps])
+    if any(step.action == "record-moved" for step in made.steps):
+        out.print(f"\n[bold]Run it[/bold] without AWS: drctl respond --offline --declare {scenario} --note …")
+        out.print("  approve in another terminal: drctl approve --stage offline   (docs/offline.md)")
     end = max(t[1] for t in times.values())
     out.print(f"\nAbout {show_duration(end)} when every expected time is kept and people answer as policy expects.")
+
+
+def confirmed_by(scenario: str, policy: Policy) -> list[str]:
+    """What has to be so before the plan starts, and whom a suspicion waits for first, one line a rule that waits."""
+    return [
+        f"\n[bold]Before that[/bold]\n  confirmed by {rule.quorum} of {len(rule.observers)} observers bad for "
+        f"{show_duration(rule.hold)}; waits for an {rule.waits.scenario} that is open below {rule.scope}, at most "
+        f"{show_duration(rule.waits.at_most)} since the failure began, and only while all of "
+        f"{', '.join(r.scope for r in policy.signals.awaited(rule))} but that one are good"
+        for rule in policy.signals.rules
+        if rule.scenario == scenario and rule.waits
+    ]
 
 
 def _undoing(step: Step) -> str:
@@ -122,9 +163,69 @@ def _undoing(step: Step) -> str:
 
 def _section(title: str, rows: list[tuple[str, str]]) -> None:
     out.print(f"\n[bold]{title}[/bold]")
-    told = [f"  {step}: {text}" for step, text in rows if text] or ["  nothing"]
-    for line in told:
-        out.print(line)
+    for line in [f"{step}: {text}" for step, text in rows if text] or ["nothing"]:
+        # A line that is too long goes on below itself, not at the edge.
+        out.print(Padding(line, (0, 0, 0, 2), expand=False))
+
+
+def may_choose(scenario: str, policy: Policy) -> tuple[Choice, ...]:
+    """What a person may choose for a scenario's steps."""
+    runbook = policy.runbook(scenario)
+    return runbook.choices if runbook else ()
+
+
+def _given(scenario: str, choices: dict[str, str], policy: Policy) -> dict[str, str]:
+    """The choices as they would be kept; ends clearly where one could not be made."""
+    known = {c.name: c for c in may_choose(scenario, policy)}
+    for name in choices:
+        if name not in known:
+            fail(f"{scenario} has no choice {name!r} in runbooks.yaml; allowed: {', '.join(known) or 'nothing'}", 2)
+    try:
+        return {name: read(known[name], value, None, policy, datetime.now(UTC)) for name, value in choices.items()}
+    except WrongChoiceError as error:
+        fail(str(error), 2)
+
+
+def choice_sentence(choice: Choice, made: Plan, policy: Policy, given: Mapping[str, str]) -> str:
+    """`the last moment of good data; allowed: a time …, at most 30d back, proposed by point; waited for by restore`."""
+    if choice.name in given:
+        return f"{choice.asks}; {given[choice.name]} is chosen"
+    bound = f", at most {policy.real(choice.reach)} back" if choice.reach else ""
+    seen = f"; step {choice.seen_by} proposes one and says the earliest" if choice.seen_by else ""
+    waiting = [s.id for s in made.steps if choice.name in s.missing]
+    waits = f"; waited for by {', '.join(waiting)}" if waiting else ""
+    return f"{choice.asks}; allowed: {allowed(choice, policy, datetime.now(UTC))}{bound}{seen}{waits}"
+
+
+def typed(scenario: str, made: Plan, policy: Policy, given: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The commands that lead through the plan, in order."""
+    scopes = list(dict.fromkeys(r.scope for r in policy.signals.rules if r.scenario == scenario)) or ["SCOPE"]
+    # Never `none` by itself: whoever copies the line would put nothing back.
+    words = {c.name: given.get(c.name, c.name.upper()) for c in may_choose(scenario, policy)}
+    nothing = "; none where nothing of it was lost" if any(c.none for c in may_choose(scenario, policy)) else ""
+    first = next((s.id for s in made.steps if why_it_asks(s, scenario, policy)), "STEP")
+    return [
+        ("confirm", " or ".join(f"drctl declare {scenario} {scope}" for scope in scopes)),
+        ("look", "drctl show, which says what every step found, and proposes"),
+        ("choose", "drctl choose " + " ".join(f"{name}={value}" for name, value in words.items()) + nothing),
+        ("allow", f"drctl approve --step {first}, and so on with each that asks; drctl reject stops one"),
+    ]
+
+
+def asked_sentence(step: Step, scenario: str, policy: Policy) -> str:
+    """Why it asks, and whether there is a way back."""
+    why = why_it_asks(step, scenario, policy)
+    return f"{why}; cannot be undone" if why and not step.reversible and "cannot be undone" not in why else why
+
+
+def _choice_json(choice: Choice, made: Plan) -> dict[str, Any]:
+    return {
+        "name": choice.name,
+        "kind": choice.kind,
+        "asks": choice.asks,
+        "taken_by": [s.id for s in made.steps if choice.name in s.takes],
+        "waited_for_by": [s.id for s in made.steps if choice.name in s.missing],
+    }
 
 
 def looks(step: Step) -> list[str]:
@@ -145,8 +246,11 @@ def schedule(made: Plan, policy: Policy) -> dict[str, tuple[timedelta, timedelta
 
 def why_it_asks(step: Step, scenario: str, policy: Policy) -> str:
     """Why a person is asked before this step, empty when nobody is, as far as policy alone can say."""
+    if not ACTIONS[step.action].calls and step.action not in ASKED:
+        return ""
+    two = "two people: " if step.people > 1 else ""
     if policy.scenario(scenario).automatic is Automation.NO:
-        return f"policy allows nothing automatic for {scenario}"
+        return two + (step.asks_because or f"policy allows nothing automatic for {scenario}")
     return step.asks_because or ("" if step.automatic else "policy says that a person decides this step")
 
 
@@ -154,7 +258,7 @@ def calls(step: Step, policy: Policy) -> list[str]:
     """The calls that the step may make, with their targets, as far as one can say before looking."""
     named = [_named(op, step, policy) for op in ACTIONS[step.action].calls if not (isinstance(op, AwsOp) and op.batch)]
     named += _batches(step, policy)
-    if step.action == "verify-write":
+    if step.action in ("verify-write", "verify-outage-write"):
         database = policy.platform.database
         named.append(
             f"postgres: a row into {database.heartbeat_table} of {database.name}, by the applications' address"
@@ -169,14 +273,22 @@ def _batches(step: Step, policy: Policy) -> list[str]:
         if isinstance(op, AwsOp) and op.batch and not op.operation.startswith(READ_ONLY):
             found.setdefault((op.service, op.batch), []).append(op.operation)
     regions = {row.bucket: row.region for row in policy.backups.restorable}
-    bucket, prefix = step.params.get("bucket", ""), step.params.get("prefix", "")
-    where = f"in {regions.get(bucket, 'no region of policy')}, {bucket}/{prefix}"
+    bucket, prefix = where_of(step.params)
+    chosen_later = "in the bucket's region, the folder that is chosen"
+    where = f"in {regions[bucket]}, {bucket}/{prefix}" if bucket in regions else chosen_later
     return [f"aws: {service} {batch} {where}: {', '.join(made)}" for (service, batch), made in found.items()]
 
 
 def _named(op: Op, step: Step, policy: Policy) -> str:
     # A step is aimed at a cluster by its runbook; an operation says where it goes.
-    primary = step.params.get("cluster", op.where) == "primary"
+    if isinstance(op, CloudflareOp):
+        outage = policy.platform.outage
+        return f"{op.named} in the zone of {policy.platform.traffic.record}" if outage and op.verb != "list" else ""
+    aimed = step.params.get("cluster", op.where)
+    if aimed == "tertiary" and isinstance(op, KubeOp):
+        about = f" for {step.service}" if step.service else ""
+        return f"kubernetes: {op.verb} {op.named}{about} in {policy.platform.cluster('tertiary').name}"
+    primary = aimed == "primary"
     place = policy.platform.regions.primary if primary else policy.platform.regions.standby
     if isinstance(op, AwsOp):
         # A key is used by the bucket that is written to, on our behalf: a right, and no call of ours.

@@ -13,7 +13,7 @@ from rich.table import Table
 from chalicelib.actions.contract import Op
 from chalicelib.actions.reader import LiveReader, Ports
 from chalicelib.clients.aws import AwsClients
-from chalicelib.clients.database import DatabaseClients
+from chalicelib.clients.database import DatabaseClients, checks
 from chalicelib.clients.dns import Dns
 from chalicelib.clients.kubernetes import KubeClients
 from chalicelib.clients.web import Web
@@ -57,7 +57,7 @@ def reading(where: Place) -> Any:
     ports = Ports(
         aws=aws,
         kube=KubeClients(aws, (platform.clusters.standby,), now=lambda: datetime.now(UTC)),
-        database=DatabaseClients(aws, platform.database, platform.responder.region, tls=True),
+        database=DatabaseClients(aws, platform.database, platform.responder.region, tls=True, checks=checks(policy)),
         web=Web({}),
         dns=Dns({}),
     )

@@ -31,9 +31,13 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(demo)
     broken = typer.Typer(help="Break something in the local world.", no_args_is_help=True)
     broken.command(name="region")(break_region)
+    broken.command(name="provider")(break_provider)
     broken.command(name="service")(break_service)
     broken.command(name="pods")(break_pods)
     broken.command(name="node")(break_node)
+    broken.command(name="zone")(break_zone)
+    broken.command(name="data")(break_data)
+    broken.command(name="deletion")(break_deletion)
     broken.command(name="deployment")(break_deployment)
     broken.command(name="configuration")(break_configuration)
     app.add_typer(broken, name="break", rich_help_panel=PANEL)
@@ -85,7 +89,9 @@ def screen(world: Any) -> Panel:
     grid.add_row("speed", f"durations are divided by {policy.speed:g}")
     grid.add_row("", "")
     grid.add_row("let it act", ".venv/bin/drctl set-mode automatic   (it starts in observe, and touches nothing)")
-    grid.add_row("break", f".venv/bin/drctl break region {regions.primary}   (or pods SERVICE, or node)")
+    grid.add_row(
+        "break", f".venv/bin/drctl break region {regions.primary}   (or pods SERVICE, node, zone ZONE, data, deletion)"
+    )
     grid.add_row("watch", ".venv/bin/drctl status      .venv/bin/drctl show")
     grid.add_row("answer", ".venv/bin/drctl approve     .venv/bin/drctl --help")
     grid.add_row("mend", ".venv/bin/drctl mend")
@@ -146,6 +152,12 @@ def break_region(
     )
 
 
+def break_provider(*, json: JsonOption = False) -> None:
+    """All of AWS is gone: every region, every service, and Route 53's name servers."""
+    fault = _control("POST", "/faults", json={"kind": "lose", "silent": True})
+    _broken(fault, "all of AWS answers nobody any more; go on with `drctl respond --offline`", json=json)
+
+
 def break_service(
     service: Annotated[str, typer.Argument(help="By its signing name, such as dynamodb, rds, route53.")],
     *,
@@ -194,6 +206,39 @@ def break_node(
     wanted = {"kind": "node", "node": node, "volume_stuck": volume_stuck}
     made = _control("POST", "/faults", json={k: v for k, v in wanted.items() if v is not None})
     _broken(made, f"node {made['what']}: {made['because']}", json=json)
+
+
+def break_zone(
+    zone: Annotated[str, typer.Argument(help="By its name in platform.yaml, such as eu-west-1b.")],
+    *,
+    database_stuck: Annotated[
+        bool, typer.Option("--database-stuck", help="RDS does not notice that the writer is lost.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """An availability zone of the primary region is down: its nodes, its capacity, and the database's writer there."""
+    made = _control("POST", "/faults", json={"kind": "zone", "zone": zone, "database_stuck": database_stuck})
+    _broken(made, f"zone {made['what']}: {made['because']}", json=json)
+
+
+def break_data(*, json: JsonOption = False) -> None:
+    """Rows of the primary database go wrong, as a bad release would do it."""
+    made = _control("POST", "/faults", json={"kind": "data"})
+    _broken(made, f"the data in {made['what']}: {made['because']}", json=json)
+
+
+def break_deletion(
+    *,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", help="Whose workloads go; the last when left out.")
+    ] = None,
+    folder: Annotated[str | None, typer.Option("--folder", help="bucket/prefix of what goes in S3.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Objects below a prefix in S3 and the workloads of a namespace are deleted."""
+    wanted = {"kind": "deletion", "namespace": namespace, "folder": folder}
+    made = _control("POST", "/faults", json={k: v for k, v in wanted.items() if v is not None})
+    _broken(made, f"{made['what']}: {made['because']}", json=json)
 
 
 def break_deployment(

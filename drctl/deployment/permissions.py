@@ -18,6 +18,7 @@ from botocore import xform_name
 from chalicelib import names
 from chalicelib.actions.contract import Action, AwsOp
 from chalicelib.actions.registry import ACTIONS
+from chalicelib.actions.restored import base_of
 from chalicelib.actions.rights import kube_rights, used
 from chalicelib.policy import Policy
 from chalicelib.policy.accounts import Account, holder, named_by
@@ -76,6 +77,8 @@ def words(policy: Policy) -> dict[str, str]:
         "account": platform.account,
         "replica": platform.database.replica.instance,
         "primary_instance": platform.database.primary.instance,
+        "restored_instances": base_of(policy),
+        "primary_secret": platform.primary_secret.name if platform.primary_secret else "",
         "cluster": standby.name,
         "primary_cluster": platform.clusters.primary.name,
         "node_group": standby.node_group.name if standby.node_group else "",
@@ -100,7 +103,9 @@ def lists(policy: Policy) -> dict[str, tuple[str, ...]]:
     """What a resource of an `AwsOp` may be as a whole, in braces: all of the ARNs of one kind that policy has."""
     rows, states = policy.backups.restorable, policy.backups.terraform_states
     locks = tuple(f"arn:aws:s3:::{row.bucket}/{row.key}.tflock" for row in states if row.lock_file)
+    zones = policy.platform.zones
     return {
+        "{zonal_shifts}": tuple(row.arn for row in zones.shifts) if zones else (),
         "{restorable_buckets}": tuple(f"arn:aws:s3:::{row.bucket}" for row in rows),
         "{restorable_objects}": tuple(
             f"arn:aws:s3:::{row.bucket}/{prefix}*" for row in rows for prefix in row.prefixes

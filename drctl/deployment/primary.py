@@ -146,7 +146,9 @@ def _alarm(alarm: Alarm, policy: Policy) -> dict[str, Any]:
             "AlarmDescription": f"Published by {alarm.publisher}.",
             "Namespace": alarm.namespace,
             "MetricName": alarm.metric,
-            "Dimensions": [{"Name": "HealthCheckId", "Value": {"Ref": "EndpointCheck"}}] if is_check else [],
+            "Dimensions": [{"Name": "HealthCheckId", "Value": {"Ref": "EndpointCheck"}}]
+            if is_check
+            else [{"Name": name, "Value": value} for name, value in alarm.dimensions.items()],
             "Statistic": alarm.statistic,
             "Period": round((alarm.period * policy.speed).total_seconds()),
             "EvaluationPeriods": alarm.evaluation_periods,

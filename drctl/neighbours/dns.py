@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
-from dnslib import QTYPE, RCODE, RR, DNSRecord  # type: ignore[import-untyped]  # it ships no types
+from dnslib import QTYPE, RCODE, RR, DNSError, DNSRecord  # type: ignore[import-untyped]  # it ships no types
 from dnslib.server import DNSLogger, DNSServer  # type: ignore[import-untyped]  # it ships no types
 
 Record = Mapping[str, Any]
@@ -134,6 +134,7 @@ class AuthoritativeDns:
         port: int = 0,
     ) -> None:
         self.authority = Authority(records, statuses, zones=zones)
+        self.silent = False
         silent = DNSLogger("error", prefix=False, logf=lambda _line: None)
         udp = DNSServer(self, address="127.0.0.1", port=port, logger=silent)
         self.port: int = udp.server.server_address[1]
@@ -141,7 +142,9 @@ class AuthoritativeDns:
         self._servers = (udp, tcp)
 
     def resolve(self, request: DNSRecord, _handler: object) -> DNSRecord:
-        """The hook that dnslib calls."""
+        """The hook that dnslib calls; what it raises is logged there, and nothing is sent."""
+        if self.silent:
+            raise DNSError("this name server answers nobody")
         return self.authority.reply(request)
 
     def start(self) -> None:

@@ -27,22 +27,26 @@ CLUSTER = frozenset(
         "cluster_failed_node_count",
         "DegradedApplications",
         "ConfigurationErrors",
+        "ZoneReadyNodesPercent",
+        "IntegrityViolations",
     }
 )
-"""What can only be said of a cluster that is seen."""
+"""What can only be said of a cluster, or a database, that is seen."""
 EVERY_S = 15.0
 """Real seconds between two datapoints of the platform's agents."""
 
 
-def healthy_values(policy: Policy) -> dict[str, list[tuple[str, float]]]:
-    """Namespace → (metric, a value that is on the good side of its alarm's threshold), Route 53's own left out."""
-    found: dict[str, list[tuple[str, float]]] = {}
+def healthy_values(policy: Policy) -> dict[str, list[tuple[str, Mapping[str, str], float]]]:
+    """Namespace → (metric, its dimensions, a value that is on the good side of its alarm's threshold), Route 53's own
+    left out.
+    """
+    found: dict[str, list[tuple[str, Mapping[str, str], float]]] = {}
     for alarm in policy.signals.alarms:
         if alarm.namespace == METRICS_NAMESPACE:
             continue
         step = GOOD[alarm.comparison.replace("OrEqualTo", "")]
         value = alarm.threshold if step < 0 and "OrEqual" not in alarm.comparison else alarm.threshold + step
-        found.setdefault(alarm.namespace, []).append((alarm.metric, max(value, 0.0)))
+        found.setdefault(alarm.namespace, []).append((alarm.metric, alarm.dimensions, max(value, 0.0)))
     return found
 
 
@@ -54,7 +58,8 @@ async def publish_health(
     seen: Callable[[], Mapping[str, float]] = dict,
 ) -> None:
     """The primary's agents publish for as long as their region is up; lost, they say nothing. `seen` is what they see
-    of the cluster, by the metric's name; of everything else they say that it is well.
+    of the cluster, by the metric's name (and its dimensions' values, after a slash); of everything else they say that
+    it is well.
     """
     values = healthy_values(policy)
     while not stop.is_set():
@@ -62,10 +67,12 @@ async def publish_health(
             truth = await asyncio.to_thread(seen)
             for namespace, metrics in values.items():
                 data: list[dict[str, Any]] = [
-                    {"MetricName": name, "Value": truth.get(name, value), "Timestamp": datetime.now(UTC)}
+                    {"MetricName": name, "Value": truth.get(known, value), "Timestamp": datetime.now(UTC)}
                     | {"StorageResolution": 1}
-                    for name, value in metrics
-                    if name in truth or name not in CLUSTER or not truth
+                    | ({"Dimensions": [{"Name": k, "Value": v} for k, v in where.items()]} if where else {})
+                    for name, where, value in metrics
+                    for known in ("/".join((name, *where.values())),)
+                    if known in truth or name not in CLUSTER or not truth
                 ]
                 if not data:
                     continue

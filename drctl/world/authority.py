@@ -73,10 +73,32 @@ def _action(asked: Asked) -> str:
 
 def _rds(asked: Asked, account: str, raw_path: str, body: bytes) -> list[Request]:
     given = dict(parse_qsl(raw_path.partition("?")[2])) | dict(parse_qsl(body.decode("utf-8", "replace")))
+    if asked.operation == "DescribeDBInstanceAutomatedBackups":
+        return [Request(_action(asked))]
+    if asked.operation == "RestoreDBInstanceToPointInTime":
+        return _rds_restore(asked, account, given)
     # To describe all of them is asked of all of them.
     name = given.get("DBInstanceIdentifier") or "*"
     arn = name if name.startswith("arn:") else f"arn:aws:rds:{asked.region}:{account}:db:{name}"
     return [Request(_action(asked), arn)]
+
+
+def _rds_restore(asked: Asked, account: str, given: Mapping[str, str]) -> list[Request]:
+    """Of the source, of what is made, and of the groups that are named; its tags want a right of their own.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonrds.html
+    """
+    kinds = {
+        "SourceDBInstanceIdentifier": "db",
+        "TargetDBInstanceIdentifier": "db",
+        "DBParameterGroupName": "pg",
+        "DBSubnetGroupName": "subgrp",
+    }
+    scope = f"arn:aws:rds:{asked.region}:{account}"
+    found = [Request(_action(asked), f"{scope}:{kind}:{given[name]}") for name, kind in kinds.items() if name in given]
+    if any(name.startswith("Tags.") for name in given):
+        found.append(Request("rds:AddTagsToResource", f"{scope}:db:{given.get('TargetDBInstanceIdentifier', '*')}"))
+    return found
 
 
 def _eks(asked: Asked, account: str, raw_path: str, body: bytes) -> list[Request]:

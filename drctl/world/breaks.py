@@ -1,9 +1,10 @@
-"""What can be broken inside the primary cluster, for `drctl break pods`, `node` and `deployment`, and how that ends."""
+"""What can be broken inside the platform, for `drctl break pods`, `node`, `zone`, `data` …, and how that ends."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from chalicelib.policy import Policy
@@ -11,11 +12,32 @@ from drctl.neighbours.ec2 import Ec2
 from drctl.neighbours.kubernetes.api import KubeApi
 from drctl.neighbours.kubernetes.karpenter import CLAIMS
 from drctl.neighbours.kubernetes.volumes import ATTACHMENTS
+from drctl.neighbours.rds.service import Rds
 from drctl.world import deployments, states
+from drctl.world.folders import Folders
+from drctl.world.rows import SPOILED, Rows
 from drctl.world.workloads import TAG
+from drctl.world.zones import ZoneFailures
 
-KINDS: Final = ("pods", "node", "deployment", "configuration")
-FIELDS: Final = frozenset({"kind", "service", "crash_loop", "node", "volume_stuck", "canary", "secret", "state"})
+KINDS: Final = ("pods", "node", "zone", "deployment", "configuration", "data", "deletion")
+FIELDS: Final = frozenset(
+    {
+        "kind",
+        "service",
+        "crash_loop",
+        "node",
+        "volume_stuck",
+        "zone",
+        "database_stuck",
+        "canary",
+        "secret",
+        "state",
+        "namespace",
+        "folder",
+    }
+)
+TOLD_FOR: Final = timedelta(minutes=3)
+"""How long the audit trail's agent counts a deletion, so that no period of an alarm misses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +53,22 @@ class Break:
 class Breaks:
     """The breaks there are now."""
 
-    def __init__(self, policy: Policy, api: KubeApi, ec2: Ec2, clients: states.Clients | None = None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        api: KubeApi,
+        ec2: Ec2,
+        rds: Rds,
+        clients: states.Clients | None = None,
+        *,
+        rows: Rows | None = None,
+        folders: Folders | None = None,
+    ) -> None:
         """`clients(service, region)` is a boto3 client of the account in which Terraform's states lie."""
         self._policy, self._api, self._ec2, self._clients = policy, api, ec2, clients
+        self._zones = ZoneFailures(policy, api, ec2, rds)
+        self._rows, self._folders = rows, folders
+        self._deleted: list[tuple[datetime, int]] = []
         self._breaks: dict[int, tuple[Break, Callable[[], None]]] = {}
 
     def add(self, number: int, wanted: dict[str, Any]) -> Break:
@@ -41,9 +76,9 @@ class Breaks:
         unknown = set(wanted) - FIELDS
         if unknown:
             raise ValueError(f"a break has {', '.join(sorted(unknown))}, expected are {', '.join(sorted(FIELDS))}")
-        ways = {"pods": self._pods, "node": self._node, "deployment": self._deployment}
-        how = {**ways, "configuration": self._configuration}[wanted["kind"]]
-        made, end = how(number, wanted)
+        ways = {"pods": self._pods, "node": self._node, "data": self._data, "deletion": self._deletion}
+        more = {"zone": self._zone, "deployment": self._deployment, "configuration": self._configuration}
+        made, end = {**ways, **more}[wanted["kind"]](number, wanted)
         self._breaks[number] = (made, end)
         return made
 
@@ -99,6 +134,17 @@ class Breaks:
             self._api.trouble.find_node(name)
 
         return Break(number, "node", name, f"its instance {instance} is stopped, and its volumes stay attached"), end
+
+    def _zone(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
+        zone, stuck = str(wanted.get("zone")), bool(wanted.get("database_stuck"))
+        broken = [made.what for made, _ in self._breaks.values() if made.kind == "zone"]
+        if zone not in self._zones.names or zone in broken:
+            allowed = ", ".join(z for z in self._zones.names if z not in broken)
+            raise ValueError(f"zone is {zone!r}, allowed are {allowed or 'none'}")
+        lost = self._zones.fail(zone, database_stuck=stuck)
+        because = f"its {lost} nodes are silent, and a database's writer there is reached by nobody"
+        because += ", which RDS does not notice" if stuck else ""
+        return Break(number, "zone", zone, because), lambda: self._zones.mend(zone)
 
     def _deployment(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
         canary = bool(wanted.get("canary"))
@@ -174,6 +220,33 @@ class Breaks:
         states.write(row, clients, empty)
         because = "an apply from the wrong folder has overwritten it with an empty one"
         return Break(number, "configuration", f"state {row.name}", because), end
+
+    def _data(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
+        del wanted
+        if self._rows is None:
+            raise ValueError("there is no database here to corrupt")
+        end = self._rows.spoil()
+        because = f"{SPOILED} runs are of an experiment that there never was"
+        return Break(number, "data", self._policy.platform.database.primary.instance, because), end
+
+    def _deletion(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
+        if self._folders is None:
+            raise ValueError("there are no buckets here to delete from")
+        spaces = list(dict.fromkeys(s.namespace or "" for s in self._policy.services.in_order() if s.deployments))
+        namespace = str(wanted.get("namespace") or spaces[-1])
+        folder = str(wanted.get("folder") or self._folders.default)
+        if namespace not in spaces:
+            raise ValueError(f"namespace is {namespace!r}, allowed are {', '.join(spaces)}")
+        count, undelete = self._folders.delete(folder)
+        workloads = self._api.trouble.delete_workloads(namespace)
+        self._deleted.append((datetime.now(UTC), count + workloads))
+        because = f"{count} objects below it and {workloads} in namespace {namespace!r} are deleted"
+        return Break(number, "deletion", folder, because), undelete
+
+    def seen(self) -> dict[str, float]:
+        """DeletedObjects, as the audit trail's agent counts them."""
+        since = datetime.now(UTC) - TOLD_FOR / self._policy.speed
+        return {"DeletedObjects": float(sum(count for at, count in self._deleted if at >= since))}
 
     def _names(self) -> list[str]:
         return [c["status"]["nodeName"] for c in self._api.objects(CLAIMS) if c["status"].get("nodeName")]

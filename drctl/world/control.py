@@ -3,7 +3,7 @@
 GET    /faults            the faults there are now
 POST   /faults            one more: {kind, region?, service?, operation?, times?, seconds?, phase?, silent?} -> it
                           or {kind: "pods", service, crash_loop?}, {kind: "node", node?, volume_stuck?},
-                          {kind: "deployment", service, canary?},
+                          {kind: "zone", zone, database_stuck?}, {kind: "deployment", service, canary?},
                           {kind: "configuration", secret?, state?}: `breaks.py`
 DELETE /faults            all of them
 DELETE /faults/{id}       one of them
@@ -28,18 +28,29 @@ from drctl.world.gate import Gate
 Darken = Callable[[frozenset[str], frozenset[str]], Awaitable[None]]
 
 
-def control(gate: Gate, darken: Darken | None = None, breaks: Breaks | None = None) -> web.Application:
+def control(
+    gate: Gate,
+    darken: Darken | None = None,
+    breaks: Breaks | None = None,
+    *,
+    everywhere: frozenset[str] = frozenset(),
+    gone: Callable[[bool], None] = lambda _: None,
+) -> web.Application:
     """The control app. `darken` is told which regions are wholly lost, and which of them are silent too, whenever
-    that may have changed. `breaks` breaks what is inside a cluster.
+    that may have changed; all of them, `everywhere`, while the provider is `gone`, which is told too. `breaks` breaks
+    what is inside a cluster.
     """
     settable = {field.name for field in fields(Fault)} - {"id"}
 
     async def changed() -> None:
+        whole = any(fault.provider for fault in gate.faults)
+        gone(whole)
         if darken is not None:
             lost = [fault for fault in gate.faults if fault.darkens]
+            all_of = everywhere if whole else frozenset()
             await darken(
-                frozenset(str(fault.darkens) for fault in lost),
-                frozenset(str(fault.darkens) for fault in lost if fault.silent),
+                all_of | frozenset(str(fault.darkens) for fault in lost),
+                all_of | frozenset(str(fault.darkens) for fault in lost if fault.silent),
             )
 
     async def listed(_: web.Request) -> web.Response:

@@ -89,6 +89,12 @@ class Fault:
         whole = self.kind == "lose" and self.service is None and self.operation is None and self.times is None
         return self.region if whole and self.phase == "before" else None
 
+    @property
+    def provider(self) -> bool:
+        """Whether this fault takes all of AWS away, in every region."""
+        whole = self.kind == "lose" and self.phase == "before" and self.times is None
+        return whole and (self.region, self.service, self.operation) == (None, None, None)
+
 
 class Faults:
     """The faults there are now, first come first matched."""

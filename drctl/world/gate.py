@@ -139,6 +139,9 @@ class Gate:
     async def _forward(self, request: web.Request, asked: Asked, body: bytes) -> web.Response | None:
         if self._session is None:
             raise RuntimeError("the gate was asked before it was opened")
+        if self._session.closed:
+            # The world ended while this one was being held back by a fault.
+            return None
         headers = CIMultiDict((k, v) for k, v in request.headers.items() if k.lower() not in HOP_BY_HOP)
         # The path goes on as it came, byte by byte, or the signature over it would no longer hold.
         url = URL(self.upstream(asked) + request.raw_path, encoded=True)

@@ -34,7 +34,8 @@ from drctl.world.authority import Authority
 from drctl.world.breaks import Breaks
 from drctl.world.deploy import client, deploy
 from drctl.world.ministack import WorldError, install
-from drctl.world.platform import ROUTES, LocalPlatform, now
+from drctl.world.outside import Outside
+from drctl.world.platform import ROUTES, LocalPlatform, SharedKubeApi, now
 from drctl.world.supervisor import LOOPBACK, World
 
 Told = Callable[[str], None]
@@ -87,16 +88,19 @@ class LocalWorld:
         self.platform = await asyncio.to_thread(LocalPlatform, self.policy)
         self._left.callback(self.platform.stop)
         primary = self.policy.platform.clusters.primary.name
+        self.outside = self._outside()
         self.world = World(
             self.root,
             speed=self.policy.speed,
             account=self.policy.platform.account,
-            neighbours=self.platform.neighbours(),
+            neighbours=[*self.platform.neighbours(), *(self.outside.neighbours() if self.outside else ())],
             routes=ROUTES,
             local=self.local,
             says={"policies": str(self.policies.resolve())},
             on_dark=self.platform.darken,
-            breaks=Breaks(self.policy, self.platform.clusters[primary], self.platform.ec2, self.platform.client),
+            breaks=self._breaks(primary),
+            everywhere=self._everywhere(),
+            on_gone=self._lose_route53,
         )
         await self._left.enter_async_context(self.world)
         self.platform.ails = self.world.gate.faults.ailing
@@ -107,6 +111,8 @@ class LocalWorld:
         self.dns = self._left.enter_context(
             AuthoritativeDns(lambda: self.records, lambda: self._statuses, zones=[self.policy.platform.traffic.zone])
         )
+        if self.outside:
+            await asyncio.to_thread(self._furnish, self.outside, urls)
         self.told("deploying the responder and the primary region's alarms")
         await asyncio.to_thread(self._seed, urls)
         await self._go_on()
@@ -122,6 +128,8 @@ class LocalWorld:
             platform.database.primary.region, platform.database.primary.instance, platform.account
         ).address
         seeds.secrets(self.clients, policy, host=address.host, port=address.port)
+        self.platform.rows.furnish()
+        self.platform.folders.furnish()
         seeds.mail(self.clients, policy)
         seeds.roles(self.clients, policy)
         ids = seeds.checks(self.clients, policy, self.package.template)
@@ -169,13 +177,38 @@ class LocalWorld:
         rights.let_in(self.clients, policy, roles)
         self.world.gate.authority = Authority(platform.account, rights.principals(self.clients, policy, roles))
 
-    def _elsewhere(self) -> dict[str, str]:
-        """Where the responder finds the zone's name servers, and an ARC cluster's endpoints: those are behind the gate,
-        which knows by the signature which region is asked.
-        """
-        traffic, dns = self.policy.platform.traffic, f"dns://{LOOPBACK}:{self.dns.port}"
-        found = dict.fromkeys(traffic.name_servers, dns)
+    def _everywhere(self) -> frozenset[str]:
         platform = self.policy.platform
+        regions = platform.regions
+        return frozenset({regions.primary, regions.standby, regions.witness, platform.responder.region})
+
+    def _lose_route53(self, gone: bool) -> None:
+        """Its name servers answer whatever region is lost, and nobody when all of AWS is."""
+        self.dns.silent = gone
+
+    def _outside(self) -> Outside | None:
+        """What stands outside AWS, if policy names anything there; its name servers answer from now on."""
+        platform = self.policy.platform
+        if platform.outage is None or platform.clusters.tertiary is None:
+            return None
+        return self._left.enter_context(Outside(self.policy, now, self.platform.engine, make=SharedKubeApi))
+
+    def _furnish(self, outside: Outside, urls: Mapping[str, str]) -> None:
+        outside.furnish(self.platform.store, urls)
+        files = outside.files(self.world.state_path.parent)
+        for path in files:
+            self._left.callback(path.unlink, missing_ok=True)
+        self.world.say(offline=outside.says(urls, files, self._name_servers()))
+
+    def _name_servers(self) -> dict[str, str]:
+        return dict.fromkeys(self.policy.platform.traffic.name_servers, f"dns://{LOOPBACK}:{self.dns.port}")
+
+    def _elsewhere(self) -> dict[str, str]:
+        """Where the responder finds the zone's name servers, at Route 53 and elsewhere, and an ARC cluster's endpoints:
+        those are behind the gate, which knows by the signature which region is asked.
+        """
+        platform, traffic = self.policy.platform, self.policy.platform.traffic
+        found = self._name_servers() | (self.outside.name_servers() if self.outside else {})
         # The responder asks STS who speaks; both ask it for the roles of other accounts, each in its own region.
         for region in (platform.responder.region, platform.regions.primary):
             found[identity.host(region)] = self.world.gate_url
@@ -202,6 +235,18 @@ class LocalWorld:
         if config["Inverted"]:
             for _ in range(config["FailureThreshold"]):
                 self.platform.checks.observe(check, dict.fromkeys(CHECKERS, False), now())
+
+    def _breaks(self, primary: str) -> Breaks:
+        self._broken = Breaks(
+            self.policy,
+            self.platform.clusters[primary],
+            self.platform.ec2,
+            self.platform.rds,
+            self.platform.client,
+            rows=self.platform.rows,
+            folders=self.platform.folders,
+        )
+        return self._broken
 
     async def _go_on(self) -> None:
         """The platform's agents and Route 53's checkers, until the world ends."""
@@ -230,7 +275,11 @@ class LocalWorld:
                     self.platform.client("cloudwatch", region),
                     lambda: region not in self.platform.dark,
                     self._stop,
-                    lambda: sight.seen(self.platform.clusters[primary]),
+                    lambda: {
+                        **sight.seen(self.platform.clusters[primary]),
+                        **self.platform.rows.seen(),
+                        **self._broken.seen(),
+                    },
                 )
             ),
         ]

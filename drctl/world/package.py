@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import shutil
@@ -60,6 +61,7 @@ for path in sys.argv[1:]:
 """In a process of its own: byte code depends on which strings the process has interned before. By hash and unchecked: a
 time would differ from one packaging to the next.
 """
+OURS = ("app.py", "chalicelib/")
 ZIP = "package.zip"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -149,7 +151,8 @@ def _largest(zipped: Path) -> list[str]:
 
 def _repack(raw: Path, to: Path) -> None:
     """Leaves out what the runtime has, and what differs from one packaging to the next: order and times. Puts in the
-    byte code of what a cold start imports, which halves its time: a function cannot keep what it compiles.
+    byte code of what a cold start imports, which halves its time: a function cannot keep what it compiles. Of others'
+    modules the byte code goes alone, which is a quarter of the whole; ours keep their lines for a traceback.
     """
     with tempfile.TemporaryDirectory(dir=to.parent, prefix="unpacked-") as unpacked:
         folder = Path(unpacked)
@@ -189,3 +192,8 @@ def _compile(folder: Path) -> None:
     loaded = [Path(path) for path in done.stdout.split()]
     modules = [str(p.relative_to(folder)) for p in loaded if p.suffix == ".py" and p.is_relative_to(folder)]
     subprocess.run([sys.executable, "-I", "-c", COMPILE, *modules], check=True, cwd=folder)
+    for source in (folder / module for module in modules if not module.startswith(OURS)):
+        # Beside where its source was, and not in __pycache__, is where Python takes byte code without a source from:
+        # https://peps.python.org/pep-3147/#case-4-legacy-pyc-files-and-source-less-imports
+        Path(importlib.util.cache_from_source(source)).rename(source.with_suffix(".pyc"))
+        source.unlink()

@@ -22,8 +22,8 @@ SESSION: Final = "somebody"
 
 
 def arn_of(person: Person) -> str:
-    """The principal that the local STS says the person is: the first of policy's."""
-    return person.principals[0].replace("*", SESSION)
+    """The principal that the local STS says the person is: the first ARN of policy's."""
+    return next(p for p in person.principals if p.startswith("arn:")).replace("*", SESSION)
 
 
 def key_of(person: Person) -> Key:

@@ -46,12 +46,15 @@ from drctl.neighbours.rds.service import Rds
 from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel, Slack
 from drctl.neighbours.sts_token import Identity, Unauthorized, Verifier
-from drctl.world import deployments, nodes, people, seeds, states, workloads
+from drctl.neighbours.zonal_shift import ZonalShifts
+from drctl.world import deployments, nodes, people, seeds, states, workloads, zones
 from drctl.world.ailing import KUBERNETES, SERVICES, Ails, felt
 from drctl.world.deploy import client, make_bucket
 from drctl.world.faults import Fault
+from drctl.world.folders import Folders
 from drctl.world.network import network
 from drctl.world.rights import grant
+from drctl.world.rows import Rows
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
 from drctl.world.supervisor import LOOPBACK, Neighbour
 
@@ -60,6 +63,7 @@ ROUTES: Final[Mapping[str, str]] = {
     "ec2": "aws",
     "eks": "aws",
     "ecr": "aws",
+    "arc-zonal-shift": "aws",
     **{f"route53:{operation}HealthCheck": "aws" for operation in ("Create", "Get", "Update", "Delete")},
     "route53:ListHealthChecks": "aws",
     "route53:GetHealthCheckStatus": "aws",
@@ -68,6 +72,16 @@ ROUTES: Final[Mapping[str, str]] = {
 }
 """What the gate sends to our neighbours instead of MiniStack."""
 STANDBY_NODES: Final = 1
+PRIMARY_SETTINGS: Final[Mapping[str, Any]] = {
+    "multi_az": True,
+    "security_groups": ("sg-database",),
+    "parameter_group": "tuned",
+    "subnet_group": "private",
+    "deletion_protection": True,
+    "copy_tags": True,
+    "backup_retention": 14,
+}
+"""What RDS gives nobody by itself: a restored instance that lacks it is no match for the old one."""
 BACKUPS_THERE: Final = (
     ("daily", timedelta(hours=9), "Completed"),
     ("hourly", timedelta(minutes=95), "Completed"),
@@ -117,11 +131,14 @@ class LocalPlatform:
         speed, platform = policy.speed, policy.platform
         self.engine = PostgresEngine(username=DATABASE_USER, password=DATABASE_PASSWORD, db_name=platform.database.name)
         self.rds = Rds(now, speed, engine=self.engine)
+        self.rows = Rows(policy, lambda: self._configured(platform.regions.primary))
+        self.folders = Folders(policy, self.client)
         self.eks = Eks(now, speed, on_nodes=lambda cluster, nodes: self.clusters[cluster].set_nodes(nodes))
         self.ec2 = network(policy, self.rds)
         self.ecr = Ecr(now)
         workloads.push(policy, self.ecr)
         self.arc = seeds.controls(policy)
+        self.shifts = ZonalShifts(now, speed, on_weights=self._weighed)
         self.checks = HealthCheckers(now, speed, alarm=self._alarm, control=self.arc.is_on)
         self.aws = Aws(
             {
@@ -131,6 +148,7 @@ class LocalPlatform:
                 "ec2": self.ec2,
                 "route53": self.checks,
                 any_endpoint.ARC: self.arc,
+                "arc-zonal-shift": self.shifts,
             },
             # A role's temporary keys are of this account, as an account's own are.
             account=platform.account,
@@ -199,11 +217,16 @@ class LocalPlatform:
         platform, account = self.policy.platform, self.policy.platform.account
         database = platform.database
         primary = self.rds.add(
-            database.primary.region, database.primary.instance, account=account, db_name=database.name, multi_az=True
+            database.primary.region,
+            database.primary.instance,
+            account=account,
+            db_name=database.name,
+            **PRIMARY_SETTINGS,
         )
         self.rds.add(
             database.replica.region, database.replica.instance, source=primary, account=account, db_name=database.name
         )
+        zones.furnish(self.policy, self.shifts, primary)
         authority = base64.b64encode(self.authority.cert_pem.bytes()).decode()
         self._open_buckets()
         states.furnish(self.policy, self.client)
@@ -220,6 +243,9 @@ class LocalPlatform:
             )
             self.clusters[row.name].url = neighbours[f"kubernetes-{row.name}"]
             self._furnish(row, size)
+
+    def _weighed(self, arn: str, weights: Mapping[str, float]) -> None:
+        zones.inside(self.policy, self.clusters)(arn, weights)
 
     def _open_buckets(self) -> None:
         """Velero's buckets in MiniStack, so that its backups can be read as they are read on AWS."""
@@ -316,8 +342,11 @@ class LocalPlatform:
     def _ready(self, region: str, service: str) -> bool:
         row = self.policy.service(service)
         cluster = next(c for c in self._rows() if c.region == region)
-        api = self.clusters[cluster.name]
-        return all(api.ready_deployment(row.namespace or "", name) for name in row.deployments)
+        # One ready pod answers: a Service sends to those that are, however many a Deployment wants
+        # (https://kubernetes.io/docs/concepts/services-networking/service/#endpointslices).
+        there = self.clusters[cluster.name].objects("deployments.apps", row.namespace)
+        ready = {d["metadata"]["name"] for d in there if (d.get("status") or {}).get("readyReplicas", 0) > 0}
+        return ready.issuperset(row.deployments)
 
     def _write(self, region: str, service: str) -> str:
         """A real write with the address that the region's applications are configured with."""
@@ -343,12 +372,13 @@ class LocalPlatform:
         return "ok"
 
     def _configured(self, region: str) -> tuple[str, int]:
-        """The primary region's applications ask their own primary; the standby's what their secret says."""
+        """What the secret of the region's applications says; without one the primary's ask their own database."""
         platform = self.policy.platform
-        if region == platform.regions.primary:
+        if region == platform.regions.primary and platform.primary_secret is None:
             address = self.rds.instance(region, platform.database.primary.instance, platform.account).address
             return address.host, address.port
-        secret = platform.application_secret
+        own = platform.primary_secret if region == platform.regions.primary else None
+        secret = own or platform.application_secret
         held = json.loads(
             self.client("secretsmanager", secret.region).get_secret_value(SecretId=secret.name)["SecretString"]
         )

@@ -46,6 +46,8 @@ def secrets(clients: Clients, policy: Policy, *, host: str, port: int) -> None:
             application.port_key: port,
         },
     }
+    if own := platform.primary_secret:
+        wanted[own.region, own.name] = {**user, own.host_key: host, own.port_key: port}
     for channel in policy.notifications.channels:
         match channel:
             case PagerDutyChannel(secret=name):

@@ -17,6 +17,8 @@ from drctl.neighbours.kubernetes.api import KubeApi
 from drctl.neighbours.kubernetes.karpenter import DISRUPTED
 from drctl.neighbours.kubernetes.objects import Obj
 
+ZONE_METRIC: Final = "ZoneReadyNodesPercent"
+ENOUGH: Final = 2
 CONFIGURATION: Final = "configuration"
 """Argo CD's project of what is configuration and no service."""
 
@@ -34,7 +36,7 @@ def seen(api: KubeApi) -> Mapping[str, float]:
         return {"ClusterHealthy": 0.0}
     apps = api.objects("applications.argoproj.io")
     shares = [_available(d) for d in api.objects("deployments.apps") if d["spec"].get("replicas", 1) > 0]
-    return {
+    return _zones(api) | {
         "ClusterHealthy": 1.0,
         "AvailablePodsPercent": min(shares, default=100.0),
         "cluster_failed_node_count": float(sum(_failed(n) for n in api.objects("nodes"))),
@@ -43,6 +45,23 @@ def seen(api: KubeApi) -> Mapping[str, float]:
             sum(_degraded(a) for a in apps if _project(a) == CONFIGURATION)
             + sum(_not_ready(s) for s in api.objects("externalsecrets.external-secrets.io"))
         ),
+    }
+
+
+def _zones(api: KubeApi) -> dict[str, float]:
+    """`ZoneReadyNodesPercent/us-east-1a`, for every zone that has two nodes or more: one alone that fails is a node's
+    failure, and a zone without nodes is not seen at all.
+    """
+    zones: dict[str, list[bool]] = {}
+    for node in api.objects("nodes"):
+        name = node["metadata"].get("labels", {}).get("topology.kubernetes.io/zone")
+        fresh = nodes.has_taint(node, "node.kubernetes.io/not-ready")
+        if name and not fresh and not nodes.has_taint(node, DISRUPTED):
+            zones.setdefault(name, []).append(nodes.is_ready(node))
+    return {
+        f"{ZONE_METRIC}/{name}": 100.0 * sum(ready) / len(ready)
+        for name, ready in zones.items()
+        if len(ready) >= ENOUGH
     }
 
 

@@ -54,6 +54,7 @@ class World:
     """`routes` maps a service, or `service:Operation`, to a neighbour's name: what the gate sends there.
     `local` is where the world writes its state, `root/.local` unless given; `says` are further lines of it.
     `on_dark` is told which regions are wholly lost, before their AWS is; `breaks` breaks what is inside a cluster.
+    `everywhere` are the regions that are lost with the provider, `on_gone` is told whether it is.
     """
 
     root: Path
@@ -67,6 +68,8 @@ class World:
     says: Mapping[str, object] = field(default_factory=dict)
     on_dark: Callable[[frozenset[str]], None] = lambda _: None
     breaks: Breaks | None = None
+    everywhere: frozenset[str] = frozenset()
+    on_gone: Callable[[bool], None] = lambda _: None
     _left: AsyncExitStack = field(default_factory=AsyncExitStack, init=False)
     _stop: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _waited_for: bool = field(default=False, init=False)
@@ -113,8 +116,10 @@ class World:
             ledger=Ledger(self.state_path.parent / "ledger.jsonl"),
         )
         self.gate_port = await self._serve(self.gate.app(), self.gate_port)
-        self.control_port = await self._serve(control(self.gate, self.darken, self.breaks), self.control_port)
-        self._write_down(urls)
+        speaks = control(self.gate, self.darken, self.breaks, everywhere=self.everywhere, gone=self.on_gone)
+        self.control_port = await self._serve(speaks, self.control_port)
+        self._left.callback(self.state_path.unlink, missing_ok=True)
+        self._write_down()
 
     async def _serve(self, app: web.Application, port: int, tls: ssl.SSLContext | None = None) -> int:
         # Ctrl-C must not wait for a caller that hangs, such as a function in the middle of a slow call.
@@ -143,14 +148,19 @@ class World:
             ) from None
         self._left.callback(lock.close)
 
-    def _write_down(self, urls: Mapping[str, str]) -> None:
+    def say(self, **more: object) -> None:
+        """Further lines of the state, known only once the world is up."""
+        self.says = {**self.says, **more}
+        self._write_down()
+
+    def _write_down(self) -> None:
         state = {
             "pid": os.getpid(),
             "gate": self.gate_url,
             "control": self.control_url,
             "ministack": self.ministack.url,
             "ports": {neighbour.name: neighbour.port for neighbour in self.neighbours},
-            "neighbours": dict(urls),
+            "neighbours": {neighbour.name: neighbour.url for neighbour in self.neighbours},
             "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "speed": self.speed,
             "account": self.account,
@@ -159,7 +169,6 @@ class World:
         temporary = self.state_path.with_suffix(".new")
         temporary.write_text(json.dumps(state, indent=2) + "\n")
         temporary.replace(self.state_path)
-        self._left.callback(self.state_path.unlink, missing_ok=True)
 
     def _catch_signals(self) -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()

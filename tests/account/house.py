@@ -311,6 +311,8 @@ def _secrets_and_mail(policy: Policy) -> None:
             client("ses", region).verify_email_identity(EmailAddress=channel.sender)
     for name in sorted(secrets):
         client("secretsmanager", region).create_secret(Name=name, SecretString="never read")
+    if own := platform.primary_secret:
+        client("secretsmanager", own.region).create_secret(Name=own.name, SecretString="never read")
 
 
 def _table(policy: Policy) -> None:

@@ -17,7 +17,9 @@ DENIED = Refused(code="AccessDenied", because="not for you")
 
 
 def target(step: str = "step", **params: str) -> Target:
-    return Target(step=step, incident="us-east-1-region-failure-20261124T030000", opened_at=AT, at=AT, params=params)
+    """At an incident of the primary's first zone, where an action asks what the incident is about."""
+    name = "us-east-1-region-failure-20261124T030000"
+    return Target(step=step, incident=name, opened_at=AT, at=AT, params=params, scope="us-east-1/us-east-1a")
 
 
 STANDBY: dict[str, Any] = {"cluster": "standby"}

@@ -42,7 +42,7 @@ def primary() -> Primary:
 
 @pytest.fixture
 def breaks(primary: Primary) -> Breaks:
-    return Breaks(POLICY, primary.api, primary.ec2)
+    return Breaks(POLICY, primary.api, primary.ec2, primary.rds)
 
 
 def test_a_bad_commit_to_the_configuration_goes_back_and_is_no_bad_deployment(primary: Primary, breaks: Breaks) -> None:

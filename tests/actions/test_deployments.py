@@ -27,7 +27,7 @@ def primary() -> Primary:
 
 @pytest.fixture
 def breaks(primary: Primary) -> Breaks:
-    return Breaks(POLICY, primary.api, primary.ec2)
+    return Breaks(POLICY, primary.api, primary.ec2, primary.rds)
 
 
 def app(primary: Primary, name: str) -> Obj:
@@ -111,7 +111,7 @@ def test_a_bad_canary_is_aborted_and_its_application_is_left_alone(primary: Prim
 
 def test_a_canary_that_waits_at_its_pause_is_left_alone(primary: Primary) -> None:
     primary.api.workloads.pull = lambda _: None
-    breaks = Breaks(POLICY, primary.api, primary.ec2)
+    breaks = Breaks(POLICY, primary.api, primary.ec2, primary.rds)
     breaks.add(1, {"kind": "deployment", "service": "ml-service", "canary": True})
     primary.move(LATE)
     found = primary.look("canary-aborted")

@@ -29,7 +29,10 @@ from drctl.neighbours.kubernetes.kinds import by_key
 from drctl.neighbours.kubernetes.rbac import User
 from drctl.neighbours.kubernetes.transport import ModelTransport
 from drctl.neighbours.kubernetes.velero.store import BackupStore
-from drctl.world import deployments, nodes, sight, workloads
+from drctl.neighbours.rds.engine import InMemoryEngine
+from drctl.neighbours.rds.service import Rds
+from drctl.neighbours.zonal_shift import ZonalShifts
+from drctl.world import deployments, nodes, sight, workloads, zones
 from tests.actions import failures
 from tests.actions.stage import AT, POLICY, target
 from tests.actions.test_life import InProcess
@@ -64,7 +67,14 @@ class Primary:
         seed(self.api, workloads.objects(POLICY))
         deployments.furnish(POLICY, self.api, AT)
         self.move(60)
-        clients = InProcess(Aws({"eks": eks, "ec2": self.ec2}, clock=lambda: self.now))
+        self.rds = Rds(lambda: self.now, engine=InMemoryEngine(lambda: self.now))
+        side = POLICY.platform.database.primary
+        self.writer = self.rds.add(side.region, side.instance, account=account, multi_az=True)
+        inside = zones.inside(POLICY, {ROW.name: self.api})
+        self.shifts = ZonalShifts(lambda: self.now, on_weights=inside)
+        zones.furnish(POLICY, self.shifts, self.writer)
+        served = {"eks": eks, "ec2": self.ec2, "rds": self.rds, "arc-zonal-shift": self.shifts}
+        clients = InProcess(Aws(served, clock=lambda: self.now))
         kube = KubeClients(clients, (ROW,), now=lambda: self.now, transport=lambda _: ModelTransport(self.api))
         database = DatabaseClients(clients, POLICY.platform.database, ROW.region, tls=False)
         self.ports = Ports(aws=clients, kube=kube, database=database, web=Web({}), dns=Dns({}))
@@ -73,8 +83,8 @@ class Primary:
     def move(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
 
-    def look(self, name: str, policy: Policy = POLICY) -> Next:
-        action, aim = ACTIONS[name], replace(target(cluster="primary"), at=self.now)
+    def look(self, name: str, policy: Policy = POLICY, *, scope: str = "") -> Next:
+        action, aim = ACTIONS[name], replace(target(cluster="primary"), at=self.now, scope=scope)
         return action.next(aim, policy, action.observe(aim, policy, LiveReader(self.ports, action.reads)), self.now)
 
     def node_of(self, app: str) -> str:
@@ -86,7 +96,8 @@ class Primary:
         self.api.trouble.lose_node(node)
 
     def seen(self) -> Mapping[str, float]:
-        return sight.seen(self.api)
+        """Of the cluster as a whole."""
+        return {name: value for name, value in sight.seen(self.api).items() if "/" not in name}
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 
 from chalicelib.bootstrap import WallClock
 from chalicelib.core.book import Incident, StepState
+from chalicelib.core.elsewhere import Absent
 from chalicelib.core.happened import Approve, Command, Declare, Said
 from chalicelib.core.outcome import Made
 from chalicelib.desk import Desk
@@ -55,6 +56,9 @@ class Hands:
 
     def switch(self, *given: Any) -> Any:
         return self.executor.switch(*given)
+
+    def somebody_else(self, *_: Any) -> Absent:
+        return Absent(because="nobody else is there")
 
     def tell(self, *_: Any) -> Made:
         return Made(because="taken")

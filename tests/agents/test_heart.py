@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.agents.heart import Heart, Written
+from chalicelib.agents.heart import Asked, Heart, Written
 from chalicelib.core.outcome import Act, Call, Done, Doubtful, Made, Next, NoData, Outcome, Refused, Stuck
 from chalicelib.policy.load import load
 from chalicelib.store.beat import Beat, Value, Who, millis
@@ -99,6 +99,8 @@ class Stage:
     beats: Kept = field(default_factory=Kept)
     acls: Acls = field(default_factory=Acls)
     third: bool = True
+    counts: dict[str, Asked] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
     written: Written = field(default_factory=lambda: [[7, millis(AT)]])
 
     def __post_init__(self) -> None:
@@ -109,7 +111,12 @@ class Stage:
             write=lambda: self.written,
             hands=self.acls,
             third_answers=lambda: self.third,
+            check=self.check,
         )
+
+    def check(self, name: str) -> Asked:
+        self.asked.append(name)
+        return self.counts.get(name, [[0]])
 
     def beat(self, after: timedelta = timedelta()) -> Mapping[str, str]:
         self.clock.at += after
@@ -189,3 +196,55 @@ def test_it_beats_as_often_as_policy_says_until_its_time_is_over() -> None:
     stage = Stage()
     stage.heart.beat_until(AT + timedelta(seconds=55))
     assert stage.clock.at == AT + timedelta(seconds=50)
+
+
+CHECKS = [c.name for c in POLICY.platform.integrity.checks] if POLICY.platform.integrity else []
+MINUTE = timedelta(minutes=1)
+
+
+def test_it_says_when_every_check_last_found_the_database_whole() -> None:
+    stage = Stage()
+    stage.beat()
+    assert stage.beats.read("integrity").moment("good_at") == AT
+    stage.beat(MINUTE)
+    assert stage.beats.read("integrity").moment("good_at") == AT + MINUTE
+    assert stage.beats.read("integrity").number("bad_at") == 0
+
+
+def test_the_checks_are_asked_once_a_minute_and_not_at_every_beat() -> None:
+    stage = Stage()
+    for _ in range(6):
+        stage.beat(EVERY)
+    assert stage.asked == CHECKS
+    stage.beat(EVERY)
+    assert stage.asked == CHECKS * 2
+
+
+def test_the_first_bad_moment_is_kept_with_what_was_found_until_it_is_whole_again() -> None:
+    stage = Stage()
+    stage.beat()
+    stage.counts[CHECKS[0]] = [[12]]
+    stage.beat(MINUTE)
+    stage.counts[CHECKS[0]] = [[99]]
+    stage.beat(MINUTE)
+    found = stage.beats.read("integrity")
+    assert (found.moment("good_at"), found.moment("bad_at")) == (AT, AT + MINUTE)
+    assert found.text("because").startswith(f"{CHECKS[0]} found 12 runs")
+    assert found.moment("at") == AT + 2 * MINUTE
+    stage.counts.clear()
+    stage.beat(MINUTE)
+    found = stage.beats.read("integrity")
+    assert (found.moment("good_at"), found.number("bad_at")) == (AT + 3 * MINUTE, 0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [NoData(because="silent"), Refused(code="42P01", because="no such table"), [["many"]], [], [[None]]],
+)
+def test_a_check_that_is_not_answered_says_nothing_good_or_bad(answer: Asked) -> None:
+    stage = Stage()
+    stage.beat()
+    stage.counts[CHECKS[-1]] = answer
+    assert stage.beat(MINUTE)["lease"] == "renewed"
+    found = stage.beats.read("integrity")
+    assert (found.moment("good_at"), found.number("bad_at")) == (AT, 0)

@@ -108,7 +108,13 @@ class Sight:
 class Told:
     signals: list[Signal] = field(default_factory=list)
 
-    def watch(self, *answers: bool | None, before: AlarmState | None = None, seconds: float = 120) -> list[AlarmState]:
+    def watch(
+        self,
+        *answers: bool | None,
+        before: AlarmState | None = None,
+        seconds: float = 120,
+        at_latest: float | None = None,
+    ) -> list[AlarmState]:
         sight = Sight(list(answers))
         lookout = Lookout(
             clock=Clock(),
@@ -117,7 +123,8 @@ class Told:
             told=lambda: {sight.source: before} if before else {},
             tell=self.signals.append,
         )
-        lookout.watch(EVERY, AT + timedelta(seconds=seconds))
+        latest = None if at_latest is None else AT + timedelta(seconds=at_latest)
+        lookout.watch(EVERY, AT + timedelta(seconds=seconds), at_latest=latest)
         return [s.state for s in self.signals]
 
 
@@ -130,6 +137,21 @@ def test_a_change_is_told_once_as_of_when_it_began() -> None:
 
 def test_fewer_in_a_row_than_policy_says_are_no_change() -> None:
     assert Told().watch(True, False, False, True, False, True, before=AlarmState.OK) == []
+
+
+@pytest.mark.parametrize(("at_latest", "said"), [(60, [AlarmState.ALARM]), (15, []), (None, [])])
+def test_a_change_that_began_in_a_watch_is_followed_to_its_end(at_latest: float | None, said: list[AlarmState]) -> None:
+    """The next watch begins to count anew, so one that has time for a single look would never see three."""
+    assert Told().watch(False, before=AlarmState.OK, seconds=5, at_latest=at_latest) == said
+
+
+def test_a_watch_that_sees_no_change_is_not_made_longer() -> None:
+    sight = Sight([True])
+    clock = Clock()
+    told = {sight.source: AlarmState.OK}
+    lookout = Lookout(clock=clock, policy=POLICY, sights=[sight], told=lambda: told, tell=lambda _: None)
+    lookout.watch(EVERY, AT + timedelta(seconds=20), at_latest=AT + timedelta(seconds=50))
+    assert clock.now() <= AT + timedelta(seconds=20)
 
 
 def test_there_and_back_inside_one_watch_are_two_changes() -> None:

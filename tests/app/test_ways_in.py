@@ -15,6 +15,7 @@ from chalicelib import ways_in
 from chalicelib.aside import Start
 from chalicelib.bootstrap import Responder, WallClock
 from chalicelib.clients.web import HttpAnswer
+from chalicelib.core.elsewhere import Absent
 from chalicelib.core.happened import AlarmState, Signal, SignalKind, Unreadable
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Made, NoData, Refused, Wait
@@ -54,6 +55,9 @@ class Hands:
 
     def switch(self, policy: Policy) -> Found:  # noqa: ARG002  # the port's signature
         return Stands(region="us-east-1", because="the switch is in OK")
+
+    def somebody_else(self, *_: Any) -> Absent:
+        return Absent(because="nobody else is there")
 
     def make(self, *_: Any) -> Made:
         raise AssertionError("nothing is to be made here")
@@ -255,6 +259,9 @@ class Switch(Hands):
     def switch(self, policy: Policy) -> Found:  # noqa: ARG002  # the port's signature
         self.asked += 1
         return self.stands
+
+    def somebody_else(self, *_: Any) -> Absent:
+        return Absent(because="nobody else is there")
 
     def tell(self, message: Message, _: StatusPage) -> Made:
         self.messages.append(message)

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier, Event
+from pathlib import Path
 from typing import Any, Final
 
-from chalicelib.store.contract import Busy, Saved, Superseded
+from chalicelib.store.contract import Busy, Saved, Store, Superseded
 from chalicelib.store.dynamodb import DynamoStore
+from drctl.offline.store import SqliteStore
 from tests.contract import stands
 
 WORKERS: Final = 50
@@ -39,9 +41,16 @@ def key(n: int) -> str:
     return f"signal/{n:03d}"
 
 
+def opened(where: str, table: str) -> Store:
+    """A store as this process opens it: a URL is a DynamoDB's, anything else is a file."""
+    if where.startswith("http"):
+        return DynamoStore(stands.client(where), table=table, platform=PLATFORM)
+    return SqliteStore(Path(where), platform=PLATFORM)
+
+
 def work(url: str, table: str, number: int, together: Barrier, over: Event, answers: Queue[Worked]) -> None:
     """Runs in its own process. Each key is put by four workers, at about the same time."""
-    store = DynamoStore(stands.client(url), table=table, platform=PLATFORM)
+    store = opened(url, table)
     worked = Worked(number)
     together.wait(60)
     for n in range(number % 12, KEYS, 12):
@@ -63,7 +72,7 @@ def work(url: str, table: str, number: int, together: Barrier, over: Event, answ
     answers.put(worked)
 
 
-def visit(store: DynamoStore, me: str, worked: Worked, lease: timedelta) -> bool:
+def visit(store: Store, me: str, worked: Worked, lease: timedelta) -> bool:
     """One visit to the desk, in the protocol's order; False when somebody else had it, or took it."""
     now = datetime.now(UTC)
     claimed = store.claim(me, now=now, until=now + lease)

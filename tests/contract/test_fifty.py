@@ -1,4 +1,4 @@
-"""Fifty real processes at one desk at once, on two independent DynamoDBs."""
+"""Fifty real processes at one desk at once, on two independent DynamoDBs and on one file."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from typing import Final, Literal
 
 import pytest
 
-from chalicelib.store.dynamodb import DynamoStore
 from tests.contract import fifty, stands
-from tests.contract.fifty import KEYS, PLATFORM, WORKERS, Worked, key, work
+from tests.contract.fifty import KEYS, WORKERS, Worked, key, work
 
 _WITHIN: Final = 90.0
 
 
-@pytest.mark.parametrize("kind", ["ministack", "dynalite"])
+@pytest.mark.parametrize("kind", ["ministack", "dynalite", "sqlite"])
 def test_fifty_processes_at_once_lose_no_event_and_no_save(
-    kind: Literal["ministack", "dynalite"], request: pytest.FixtureRequest
+    kind: Literal["ministack", "dynalite", "sqlite"], request: pytest.FixtureRequest
 ) -> None:
-    url: str = request.getfixturevalue(kind)
-    table = stands.table(stands.client(url), "fifty")
+    if kind == "sqlite":
+        url, table = str(request.getfixturevalue("tmp_path") / "fifty.db"), ""
+    else:
+        url = request.getfixturevalue(kind)
+        table = stands.table(stands.client(url), "fifty")
     answers = _at_once(url, table)
-    store = DynamoStore(stands.client(url), table=table, platform=PLATFORM)
+    store = fifty.opened(url, table)
     last = Worked(WORKERS)
     # The next tick: it takes in what was put after the last of the fifty had looked.
     while not fifty.visit(store, "tick", last, fifty._LONG):

@@ -1,4 +1,5 @@
-"""What the desk asks of a store, tried on every store there is: in memory, and in DynamoDB on three stand-ins.
+"""What the desk asks of a store, tried on every store there is: in memory, in a SQLite file, and in
+DynamoDB on three stand-ins.
 
 The conditions are DynamoDB's: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html
 """
@@ -16,17 +17,18 @@ from moto import mock_aws
 from chalicelib.store.contract import Busy, Claimed, Saved, Store, StoredBook, StoreUnavailableError, Superseded
 from chalicelib.store.dynamodb import DynamoStore
 from chalicelib.store.memory import MemoryStore
+from drctl.offline.store import SqliteStore
 from tests.contract import stands
 
 NOW: Final = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 LEASE: Final = timedelta(seconds=60)
 UNTIL: Final = NOW + LEASE
-Kind = Literal["memory", "moto", "ministack", "dynalite"]
+Kind = Literal["memory", "sqlite", "moto", "ministack", "dynalite"]
 Opened = Callable[[str], Store]
 _numbers = itertools.count()
 
 
-@pytest.fixture(params=["memory", "moto", "ministack", "dynalite"])
+@pytest.fixture(params=["memory", "sqlite", "moto", "ministack", "dynalite"])
 def kind(request: pytest.FixtureRequest) -> Kind:
     name: Kind = request.param
     return name
@@ -38,6 +40,10 @@ def opened(kind: Kind, request: pytest.FixtureRequest) -> Iterator[Opened]:
     if kind == "memory":
         shelves: dict[str, MemoryStore] = {}
         yield lambda platform: shelves.setdefault(platform, MemoryStore())
+        return
+    if kind == "sqlite":
+        file = request.getfixturevalue("tmp_path") / "store.db"
+        yield lambda platform: SqliteStore(file, platform=platform)
         return
     if kind == "moto":
         with mock_aws():

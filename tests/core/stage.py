@@ -106,7 +106,7 @@ def said(name: str, seconds: float = 0, *, by: str = "ana", note: str = "") -> S
 
 
 def arn_of(name: str) -> str:
-    return next(p.principals[0] for p in POLICY.people.people if p.name == name)
+    return next(a for p in POLICY.people.people if p.name == name for a in p.principals if a.startswith("arn:"))
 
 
 def take(book: Book, *happened: Happened, seconds: float = 0, rules: Rules = RULES) -> Book:
@@ -159,7 +159,7 @@ def done(seconds: float = 0, **facts: str | float) -> StepRecord:
 def all_done_but(book: Book, *left: str, seconds: float = 10) -> Book:
     """Every step of the only incident done, those named excepted."""
     incident = only(book)
-    for step in RULES.plan_of(incident.plan, incident.scenario).steps:
+    for step in RULES.plan_of(incident.plan, incident.scenario, incident.chosen).steps:
         if step.id not in left:
             book = with_step(book, step.id, done(seconds))
     return book

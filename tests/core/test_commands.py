@@ -68,7 +68,7 @@ def test_declaring_what_is_suspected_confirms_it() -> None:
 
 
 def test_declaring_what_is_open_already_is_refused_with_what_is_allowed() -> None:
-    with pytest.raises(IllegalCommandError, match="allowed: approve, reject"):
+    with pytest.raises(IllegalCommandError, match="allowed: choose, approve, reject"):
         take(confirmed(), Declare(said=said("d", 20), scenario=REGION, scope=PRIMARY), seconds=20)
 
 

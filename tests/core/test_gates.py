@@ -59,9 +59,11 @@ def said(verdict: Verdict, kind: type[Verdict], *parts: str) -> None:
 def test_the_gates_stand_in_the_order_in_which_a_refusal_is_told() -> None:
     assert [g.__name__ for g in GATES] == [
         "pause_switch",
+        "nobody_else",
         "mode",
         "confirmed",
         "rejection",
+        "zones_left",
         "block_window",
         "fence_verdict",
         "data_loss_budget",
@@ -238,7 +240,7 @@ def test_a_scenario_without_automation_asks_for_everything() -> None:
     book = declared("provider-outage", "neurectomy")
     step = plan_of("provider-outage").steps[0]
     work = Wanted(incident=only(book), step=replace(step, automatic=True), record=wants(10), call=call())
-    said(gates.approval(work, book, RULES, at(20)), Ask, "nothing automatic for provider-outage")
+    said(gates.approval(work, book, RULES, at(20)), Ask, "automatic for provider-outage: leaving a provider is")
 
 
 def test_a_step_waits_for_what_it_needs() -> None:
@@ -309,6 +311,21 @@ def test_an_approval_meets_every_ask_and_the_sentence_names_who_accepted_what() 
 def test_an_approval_ends_at_the_moment_it_expires(seconds: float, kind: type[Verdict]) -> None:
     book = ready()
     said(judge(wanted(book, approval=YES), book, RULES, at(seconds)), kind)
+
+
+def test_an_approval_that_was_acted_on_stands_for_what_the_step_still_calls() -> None:
+    book = ready()
+    work = replace(wanted(book, approval=replace(YES, begun_at=at(20))), call=call(reversible=True))
+    said(judge(work, book, RULES, at(4000)), Pass, "approved by ana at 03:00:15 UTC")
+    other = replace(work.record, approval=replace(YES, begun_at=at(20), plan="0" * 16))
+    said(judge(replace(work, record=other), book, RULES, at(4000)), Ask, "was for plan")
+
+
+def test_what_cannot_be_undone_is_asked_for_again_however_far_the_step_is() -> None:
+    book = ready()
+    work = wanted(book, approval=replace(YES, begun_at=at(20)))
+    said(judge(work, book, RULES, at(1814)), Pass)
+    said(judge(work, book, RULES, at(1815)), Ask, "the approval by ana expired at 03:30:15 UTC")
 
 
 def test_an_approval_of_another_plan_counts_for_nothing() -> None:

@@ -64,6 +64,9 @@ VOICES: dict[str, Callable[[AlarmState, float], Signal]] = {
     "database": lambda state, s: alarm("DatabaseConnectivity", state, s),
     "pods": lambda state, s: alarm("PodAvailability", state, s),
     "nodes": lambda state, s: alarm("NodeReadiness", state, s),
+    "zone-a": lambda state, s: alarm("ZoneHealth-a", state, s),
+    "zone-b": lambda state, s: alarm("ZoneHealth-b", state, s),
+    "zone-c": lambda state, s: alarm("ZoneHealth-c", state, s),
     "elsewhere": lambda state, s: alarm(ROUTE53, state, s, region="eu-west-1"),
 }
 REGION_VOICES: Final = {"route53": ("route53",), "standby-probe": ("probe",), "cluster": ("cluster", "database")}
@@ -81,6 +84,7 @@ class Incidents(RuleBasedStateMachine):
         self.signals: list[Signal] = []
         self.commands: list[Command] = []
         self.confirmed: set[str] = set()
+        self.acted: set[tuple[str, str, str, datetime]] = set()
         self.world = LittleWorld(before_call=self.check_call, before_message=self.check_message)
         self.worker = Worker(self.world, empty(), RULES)
 
@@ -134,13 +138,18 @@ class Incidents(RuleBasedStateMachine):
         assert not any(covers(b.scope, incident.scope) and b.until > now for b in book.blocks)
         given = record.approval
         yes = given is not None and given.plan == incident.plan and now < given.expires_at
+        if given is not None and record.call is not None:
+            # Once it was acted on, a yes stands for what can be undone; each is known by when it was given.
+            known = (incident.id, step.id, given.plan, given.at)
+            yes = yes or (known in self.acted and given.plan == incident.plan and record.call.reversible)
+            self.acted |= {known} if yes else set()
         automatic = POLICY.scenario(incident.scenario).automatic
         if step.action == "promote-replica" or not step.automatic or book.mode is Mode.APPROVE or automatic == "no":
             assert yes, f"{step.id} needs a person's yes"
             assert given is not None
             assert len(set(given.arns)) >= (1 if given.glass else step.people), f"{step.id} needs proven people"
         assert record.rejected_by is None
-        plan = RULES.plan_of(incident.plan, incident.scenario)
+        plan = RULES.plan_of(incident.plan, incident.scenario, incident.chosen)
         for need in step.needs:
             leaned = incident.step(need)
             assert leaned.state is StepState.DONE
@@ -327,7 +336,7 @@ class Incidents(RuleBasedStateMachine):
     def no_two_open_incidents_are_about_the_same_place(self) -> None:
         opened = [i for i in self.book.incidents.values() if i.state is not IncidentState.CLOSING]
         for one in opened:
-            assert not any(covers(one.scope, other.scope) for other in opened if other is not one)
+            assert not any(one.holds(other.scope) for other in opened if other is not one)
 
     @invariant()
     def only_enough_bad_observers_or_a_person_confirm_a_region_failure(self) -> None:

@@ -18,6 +18,7 @@ from chalicelib.core.happened import (
     Acknowledge,
     Approve,
     BreakGlass,
+    Choose,
     Command,
     Declare,
     Escalate,
@@ -95,6 +96,7 @@ def every(who: Said) -> dict[Saying, Command]:
         Review(said=who, debt="d"),
         Raise(said=who, incident="i", scenario=REGION),
         Repin(said=who, incident="i"),
+        Choose(said=who, incident="i", choices={"as_of": "2026-01-01T00:00:00Z"}),
         Escalate(said=who, incident="i"),
         Acknowledge(said=who, incident="i"),
         Acknowledge(said=who),
@@ -170,7 +172,7 @@ def asked(rules: Rules = RULES) -> Book:
 
 def all_done_promote(book: Book, rules: Rules) -> Book:
     incident = only(book)
-    for step in rules.plan_of(incident.plan, incident.scenario).steps:
+    for step in rules.plan_of(incident.plan, incident.scenario, incident.chosen).steps:
         if step.id != "promote":
             book = with_step(book, step.id, done(10))
     return book
@@ -265,21 +267,21 @@ def test_a_rejection_takes_the_first_yes_back() -> None:
 
 def test_a_step_that_only_people_do_also_waits_for_the_second() -> None:
     book = declared("provider-outage", "neurectomy", rules=RULES)
-    step = RULES.plan_of(only(book).plan, "provider-outage").step("declare")
+    step = RULES.plan_of(only(book).plan, "provider-outage").step("leave")
 
     def look(book: Book, seconds: float) -> Book:
         approved_by = aim(step, only(book), at(seconds)).approved_by
         said_ = Done(because=f"{approved_by} say so") if approved_by else Wait(because="decide", again_in=step.expected)
-        looked = Looked(incident=only(book).id, step="declare", next=said_)
+        looked = Looked(incident=only(book).id, step="leave", next=said_)
         return take(book, looked, seconds=seconds, rules=RULES)
 
     book = look(book, 1)
-    assert only(book).step("declare").because == "0 of 2 people have approved it; decide"
+    assert only(book).step("leave").because == "0 of 2 people have approved it; decide"
     book = look(take(book, approve(book, "yes", 20), seconds=20, rules=RULES), 21)
-    assert only(book).step("declare").because == "1 of 2 people have approved it (ana); another person must; decide"
-    assert only(book).step("declare").state is StepState.ASKING
+    assert only(book).step("leave").because == "1 of 2 people have approved it (ana); another person must; decide"
+    assert only(book).step("leave").state is StepState.ASKING
     book = look(take(book, approve(book, "yes2", 30, by="bob"), seconds=30, rules=RULES), 31)
-    assert only(book).step("declare").because == "ana and bob say so"
+    assert only(book).step("leave").because == "ana and bob say so"
 
 
 def test_two_people_are_asked_even_where_policy_would_let_it_pass() -> None:

@@ -61,13 +61,13 @@ def test_the_same_scenario_is_not_graver() -> None:
 
 
 def test_a_scope_that_does_not_cover_the_lesser_one_is_refused() -> None:
-    book = declared("az-failure", f"{STANDBY}/{STANDBY}a", rules=RULES)
+    book = declared("node-failure", f"{STANDBY}/cluster", rules=RULES)
     with pytest.raises(IllegalCommandError, match="does not cover"):
         raised(book, REGION, scope=PRIMARY)
 
 
 def test_a_region_that_does_not_serve_cannot_be_failed_over() -> None:
-    book = declared("az-failure", f"{STANDBY}/{STANDBY}a", rules=RULES)
+    book = declared("node-failure", f"{STANDBY}/cluster", rules=RULES)
     with pytest.raises(IllegalCommandError, match="does not serve"):
         raised(book, REGION)
 
@@ -83,3 +83,11 @@ def test_an_incident_that_is_over_cannot_be_raised() -> None:
     again = Raise(said=said("again", 61), incident=lesser.id, scenario=OUTAGE)
     with pytest.raises(IllegalCommandError, match="closing already"):
         take(book, again, seconds=61, rules=RULES)
+
+
+def test_a_zone_is_declared_by_the_path_of_one_that_policy_knows() -> None:
+    for scope in (PRIMARY, f"{PRIMARY}/{PRIMARY}z", f"{PRIMARY}/cluster", f"{STANDBY}/{STANDBY}a"):
+        with pytest.raises(IllegalCommandError, match=f"allowed: {PRIMARY}/{PRIMARY}a, {PRIMARY}/{PRIMARY}b"):
+            declared("az-failure", scope, rules=RULES)
+    book = declared("az-failure", f"{PRIMARY}/{PRIMARY}c", rules=RULES)
+    assert [i.scope for i in book.incidents.values()] == [f"{PRIMARY}/{PRIMARY}c"]

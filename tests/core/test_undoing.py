@@ -114,6 +114,19 @@ def test_it_waits_for_an_incident_that_follows_a_newer_policy_than_it_does_itsel
     assert [w.because for w in held] == [f"incident {opened.id} is open, and fence-primary is a step of its plan"]
 
 
+def test_it_does_not_wait_for_an_incident_whose_plan_is_another_by_what_was_chosen() -> None:
+    """That plan is not loaded, and policy gives it only with the choices."""
+    book = ended(with_steps(fence=StepState.DONE))
+    choices = {"as_of": "2026-11-23T02:00:00Z", "namespaces": "none", "folder": "none"}
+    declare = Declare(said=said("bad"), scenario="data-corruption", scope=f"{STANDBY}/database", choices=choices)
+    bare = Rules(POLICY)
+    book = take(book, declare, seconds=111, rules=bare)
+    assert any(i.chosen == choices for i in book.incidents.values())
+    (owes,) = (d.case.id for d in book.debts if d.case)
+    book = take(book, Looked(incident=owes, step="reopen", next=WANTED), seconds=112, rules=bare)
+    assert [w.step.id for w in due(book, rules=bare, now=at(113)) if isinstance(w, Do)] == ["reopen"]
+
+
 def _without_cache(raw: dict[str, Any]) -> None:
     services = raw["services"]["services"]
     services[:] = [s for s in services if s["name"] != "redis"]

@@ -33,7 +33,7 @@ class DeploymentStory(Story):
         super().__init__(*stops, breaks=self._push, mode=mode, answers=False)
 
     def _push(self, platform: Platform) -> None:
-        breaks = Breaks(platform.policy, primary(platform), platform.ec2)
+        breaks = Breaks(platform.policy, primary(platform), platform.ec2, platform.rds)
         breaks.add(1, {"kind": "deployment", "service": self.service, "canary": self.canary})
         self._made.append(breaks)
 
@@ -102,4 +102,4 @@ class ConfigurationStory(Story):
 
 
 def _misconfigure(platform: Platform) -> None:
-    Breaks(platform.policy, primary(platform), platform.ec2).add(1, {"kind": "configuration"})
+    Breaks(platform.policy, primary(platform), platform.ec2, platform.rds).add(1, {"kind": "configuration"})

@@ -29,8 +29,8 @@ ASKS: Final = "approval-needed/"
 """It lapses when the question is answered before anybody knows that this channel took it too."""
 _BY_TIME: Final = re.compile(r".*: (.* is late|paging .*|a person must answer)")
 WRITES: Final = re.compile(
-    r"rds\.(Promote|Modify|Reboot|Delete|Create)|eks\.Update|PutMetricData|PutObject|PutSecretValue"
-    r"|route53-recovery-cluster\.Update"
+    r"rds\.(Promote|Restore|Modify|Reboot|Delete|Create)|eks\.Update|PutMetricData|PutObject|PutSecretValue"
+    r"|route53-recovery-cluster\.Update|arc-zonal-shift\.(Start|Update|Cancel)"
     r"|kubernetes (POST|PATCH|PUT|DELETE)|postgres write"
 )
 
@@ -72,7 +72,10 @@ def ending(platform: Platform) -> dict[str, Any]:
         "effects": effects(platform),
         "serving": platform.serving(),
         "databases": _databases(platform),
-        "secrets": {name: json.loads(s.versions[s.current]) for (_, name), s in platform.secrets.secrets.items()},
+        "secrets": {
+            f"{region}/{name}": json.loads(s.versions[s.current])
+            for (region, name), s in platform.secrets.secrets.items()
+        },
         "clusters": {name: _cluster(platform, name) for name in platform.clusters},
         "nodes": {name: platform.eks.nodes(name) for name in platform.clusters},
         "page": _page(platform),
@@ -114,6 +117,8 @@ def _databases(platform: Platform) -> dict[str, Any]:
     sides = (platform.policy.platform.database.primary, platform.policy.platform.database.replica)
     own = platform.policy.platform.account
     kept = {s.instance: platform.rds.instance(s.region, s.instance, s.account or own) for s in sides}
+    beside = [i for i in platform.rds.instances() if i.identifier not in kept]
+    kept |= {i.identifier: i for i in beside}
     return {name: (i.status, i.source is None) for name, i in kept.items()}
 
 
@@ -131,7 +136,8 @@ def _cluster(platform: Platform, name: str) -> dict[str, Any]:
 
 
 def _service(restore: Mapping[str, Any]) -> str:
-    return str(restore["metadata"]["labels"]["dr-responder/service"])
+    labels = restore["metadata"]["labels"]
+    return str(labels.get("dr-responder/service") or labels["dr-responder/step"])
 
 
 def _page(platform: Platform) -> dict[str, Any]:

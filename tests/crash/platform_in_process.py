@@ -23,7 +23,7 @@ from chalicelib import names
 from chalicelib.actions.reader import Ports
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.rights import PLACES, kube_rights
-from chalicelib.agents.build import FenceHands, writer
+from chalicelib.agents.build import FenceHands, checker, writer
 from chalicelib.agents.heart import Heart
 from chalicelib.bootstrap import Responder, channels, others
 from chalicelib.channels.contract import Channel
@@ -64,9 +64,10 @@ from drctl.neighbours.slack import Channel as SlackRoom
 from drctl.neighbours.slack import Slack
 from drctl.neighbours.sts import Sts
 from drctl.neighbours.sts_token import Unauthorized, Verifier
-from drctl.world import deployments, nodes, people, workloads
+from drctl.neighbours.zonal_shift import ZonalShifts
+from drctl.world import deployments, nodes, people, workloads, zones
 from drctl.world.network import network
-from drctl.world.platform import BACKUPS_THERE, STANDBY_NODES
+from drctl.world.platform import BACKUPS_THERE, PRIMARY_SETTINGS, STANDBY_NODES
 from drctl.world.rights import grant
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
 from tests.crash.assume import AssumeRole
@@ -120,6 +121,8 @@ class Platform:
         self.deployed = policy
         """What workers go by; `policy` is what the platform really is like."""
         self.clock = Clock(START)
+        self.untaken = 0  # of how many requests, from now on, no cluster takes the token
+        self._tokens: dict[str, tuple[datetime, datetime]] = {}
         self.outside = Outside(self.clock, stops)
         self.dark: frozenset[str] = frozenset()
         self.cut_off = False
@@ -144,9 +147,11 @@ class Platform:
         self.items = Items(platform.responder.table)
         self.ecr = Ecr(now)
         workloads.push(self.policy, self.ecr)
+        self.shifts = ZonalShifts(now, speed, on_weights=self._weighed)
         self.aws = Aws(
             {
                 "ec2": self.ec2,
+                "arc-zonal-shift": self.shifts,
                 "sts": self.assumed,
                 "dynamodb": self.items,
                 "rds": self.rds,
@@ -162,13 +167,16 @@ class Platform:
             clock=now,
         )
         self.sts = Sts(people.keys(self.policy), clock=now)
-        self._backups = BackupStore(*(b for r in self.policy.backups.replication for b in (r.source, r.destination)))
+        self.backups = BackupStore(*(b for r in self.policy.backups.replication for b in (r.source, r.destination)))
         self.clusters = {c.name: self._cluster(c) for c in self._rows()}
         self.services = {e.region: self._services(e.region) for e in platform.endpoints}
         self._furnish()
         self.heart = self._heart()
         # Route 53 looks at the switch all the time, not only when somebody asks who serves.
         self.clock.every = self.traffic.watch
+
+    def _weighed(self, arn: str, weights: Mapping[str, float]) -> None:
+        zones.inside(self.policy, self.clusters)(arn, weights)
 
     def responder(self) -> Responder:
         """A new worker's own: nothing in it was there before, and all it holds is gone with it."""
@@ -186,7 +194,7 @@ class Platform:
             kube=KubeClients(aws, rows, now=self.clock.now, transport=self._to_cluster),
             database=cast("DatabaseClients", OutsideDatabase(InMemoryClients(self.engine), self.outside)),
             web=Web({}, OutsideTransport("http", httpx2.MockTransport(self._web), self.outside)),
-            dns=Dns({}, self._name_server),
+            dns=Dns({}, self.name_server),
         )
         hands = Executor(ports=ports, actions=ACTIONS, channels=self._channels(ports))
         tools = Tools(store=store, hands=hands, policy=policy, clock=self.clock, side_by_side=SIDE_BY_SIDE)
@@ -212,6 +220,7 @@ class Platform:
             write=writer(ports, side.region, side.instance),
             hands=FenceHands(self.policy, ports),
             third_answers=lambda: not self.cut_off,
+            check=checker(ports, side.region, side.instance),
         )
 
     def beat(self) -> None:
@@ -252,7 +261,7 @@ class Platform:
             self.clock.now,
             self.policy.speed,
             name=row.name,
-            location=self._backups,
+            location=self.backups,
             bucket=replication.source if is_primary else replication.destination,
             authenticate=partial(self._known, row),
         )
@@ -275,7 +284,10 @@ class Platform:
         account, database = platform.account, platform.database
         sides = database.primary, database.replica
         held = [side.account or account for side in sides]
-        primary = self.rds.add(sides[0].region, sides[0].instance, account=held[0], db_name=database.name)
+        primary = self.rds.add(
+            sides[0].region, sides[0].instance, account=held[0], db_name=database.name, **PRIMARY_SETTINGS
+        )
+        zones.furnish(self.policy, self.shifts, primary)
         self.rds.add(sides[1].region, sides[1].instance, source=primary, account=held[1], db_name=database.name)
         self._secrets(primary.address.host, primary.address.port)
         for row in self._rows():
@@ -318,10 +330,14 @@ class Platform:
 
     def _known(self, row: Cluster, token: str) -> User | None:
         """Whom the cluster takes a token for: STS is asked, as EKS does, and its access entries."""
+        if self.untaken:
+            self.untaken -= 1
+            return None
+        # botocore signs with the machine's time. A token is used as soon as it is signed, and ages with the time here.
+        signed_at, came_at = self._tokens.setdefault(token, (datetime.now(UTC), self.clock.now()))
         verifier = Verifier(
             row.name,
-            # botocore signs with the machine's time, whatever time it is here.
-            clock=lambda: datetime.now(UTC),
+            clock=lambda: signed_at + (self.clock.now() - came_at),
             fetch=self._sts,
             hosts=[f"sts.{row.region}.amazonaws.com"],
         )
@@ -348,6 +364,8 @@ class Platform:
         application = platform.application_secret
         where = {application.host_key: host, application.port_key: port}
         self.secrets.add(application.region, application.name, {**user, **where})
+        if own := platform.primary_secret:
+            self.secrets.add(own.region, own.name, {**user, own.host_key: host, own.port_key: port})
         self.secrets.add(region, platform.database.credentials_secret, user)
         for channel in self.policy.notifications.channels:
             if isinstance(channel, PagerDutyChannel):
@@ -365,7 +383,7 @@ class Platform:
                 )
         return built
 
-    def _name_server(self, host: str, port: int, query: bytes, over_tcp: bool) -> bytes:
+    def name_server(self, host: str, port: int, query: bytes, over_tcp: bool) -> bytes:
         return self.outside.call(
             "dns", lambda: self.traffic.name_server(host, port, query, over_tcp), lambda: TimeoutError("it was lost")
         )
@@ -405,11 +423,12 @@ class Platform:
 
     def _configured(self, region: str) -> tuple[str, int]:
         platform = self.policy.platform
-        if region == platform.regions.primary:
+        if region == platform.regions.primary and platform.primary_secret is None:
             side = platform.database.primary
             address = self.rds.instance(region, side.instance, side.account or platform.account).address
             return address.host, address.port
-        secret = platform.application_secret
+        own = platform.primary_secret if region == platform.regions.primary else None
+        secret = own or platform.application_secret
         held = self.secrets.value(secret.region, secret.name)
         return str(held[secret.host_key]), int(held[secret.port_key])
 

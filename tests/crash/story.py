@@ -21,7 +21,9 @@ from chalicelib.core.happened import AlarmState, Signal, SignalKind
 from chalicelib.hearing import Unheard, heard
 from chalicelib.intake.probe import from_heartbeat, from_probe
 from chalicelib.policy import Policy
+from chalicelib.policy.people import Person
 from chalicelib.store.contract import StoreUnavailableError
+from drctl.neighbours.pagerduty import Alert
 from drctl.signing import signed
 from drctl.world.people import credentials_of
 from tests.crash.outside import Crash, Stop
@@ -96,6 +98,11 @@ class Story:
         self.alarm(ALARM_AT, _route53())
         self.alarm(SILENT_AT, from_heartbeat("primary", healthy=False, changed_at=SILENT_AT, reason="silent"))
 
+    def answering(self, alert: Alert) -> Person:
+        """Who answers a page."""
+        del alert
+        return PERSON
+
     def deploy(self, policy: Policy) -> None:
         """The responder is deployed with another policy: every worker is a new one."""
         self.platform.deployed = policy
@@ -134,7 +141,9 @@ class Story:
 
         self._until_taken(when, "alarm", work)
 
-    def _deliver(self, when: datetime, function: str, payload: Mapping[str, Any], name: str) -> None:
+    def _deliver(
+        self, when: datetime, function: str, payload: Mapping[str, Any], name: str, person: Person = PERSON
+    ) -> None:
         """A command as its function receives it, signed when it is sent. Its sender does not wait: what became of it is
         read in the book. When STS did not answer it is said again.
         """
@@ -142,7 +151,7 @@ class Story:
         def work(responder: Responder) -> None:
             now = self.platform.clock.now()
             whole = signed(
-                {"id": name, "by": PERSON.name, **payload}, POLICY, credentials=credentials_of(PERSON), now=now
+                {"id": name, "by": person.name, **payload}, POLICY, credentials=credentials_of(person), now=now
             )
             said = heard(responder, whole)
             if isinstance(said, Unheard):
@@ -190,8 +199,9 @@ class Story:
             for ask in said.get("asks", ()):
                 if found := _ASK.match(ask):
                     wanted = {"command": "approve", "plan": incident.plan, "note": self.note}
-                    # One yes a page: a page that rings again for the same step gets another.
-                    self._say(f"approve-{alert.dedup_key}"[:120], {**wanted, **found.groupdict()})
+                    # One yes a page and step: a page that rings again for the same step gets another.
+                    who, name = self.answering(alert), f"approve-{found['step']}-{alert.dedup_key}"
+                    self._say(name[:120], {**wanted, **found.groupdict()}, who)
         clock.at(clock.now() + timedelta(seconds=1), self._read)
 
     def _beat(self) -> None:
@@ -199,10 +209,10 @@ class Story:
         clock = self.platform.clock
         clock.at(clock.now() + self.platform.policy.signals.heartbeats.every, self._beat)
 
-    def _say(self, name: str, payload: Mapping[str, Any]) -> None:
+    def _say(self, name: str, payload: Mapping[str, Any], person: Person = PERSON) -> None:
         if name not in self._sent:
             self._sent.add(name)
-            self._deliver(self.platform.clock.now(), "command", payload, name)
+            self._deliver(self.platform.clock.now(), "command", payload, name, person)
 
 
 def _until(responder: Responder) -> datetime:

@@ -11,10 +11,25 @@ import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from tests.crash.ending import ending, untrue
 from tests.crash.outside import Stop, When
+from tests.crash.platform_in_process import Platform
 from tests.crash.story import Story
+
+
+class Telling(Protocol):
+    """A story that can be swept: what it tells lies in a platform whose calls are counted."""
+
+    platform: Platform
+
+    def tell(self) -> Any: ...
+
+
+def alike(story: Telling) -> tuple[list[str], Any]:
+    """What does not hold at the end of a story, and its ending."""
+    return untrue(story.platform, faults=1), ending(story.platform)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +45,14 @@ def sweep(
     wanted: Callable[[int, str], Iterable[When]],
     expected: object,
     folder: Path,
-    story: Callable[[], Story] = Story,
+    story: Callable[[], Telling] = Story,
+    judged: Callable[[Any], tuple[list[str], Any]] = alike,
 ) -> list[Told]:
     """Tells a story for each fault that is `wanted` at a call (number, kind); `expected` is the ending of all."""
     telling = _Sweep(story(), wanted, folder)
     try:
         telling.story.tell()
-        wrong = _wrong(telling, expected) if telling.child else ""
+        wrong = _wrong(judged(telling.story), expected) if telling.child else ""
     except BaseException:
         if telling.child is None:
             raise
@@ -48,7 +64,7 @@ def sweep(
 
 
 class _Sweep:
-    def __init__(self, story: Story, wanted: Callable[[int, str], Iterable[When]], folder: Path) -> None:
+    def __init__(self, story: Telling, wanted: Callable[[int, str], Iterable[When]], folder: Path) -> None:
         self.story = story
         self.child: Path | None = None
         self._wanted = wanted
@@ -87,10 +103,9 @@ class _Sweep:
         return self._folder / f"{stop.call}-{stop.when}.txt"
 
 
-def _wrong(telling: _Sweep, expected: object) -> str:
-    platform = telling.story.platform
-    found = untrue(platform, faults=1)
-    if (ended := ending(platform)) != expected:
+def _wrong(judged: tuple[list[str], Any], expected: object) -> str:
+    found, ended = judged
+    if ended != expected:
         found += _differences("", expected, ended)
     return "\n".join(found)
 

@@ -52,6 +52,20 @@ def test_everything_that_is_declared_is_allowed_and_says_by_which_binding(platfo
         assert rights.sentence(tuple(found.values())) == f"all {len(found)} declared rights are there"
 
 
+def test_a_token_that_is_not_taken_any_more_is_signed_anew(platform: Platform) -> None:
+    kube = platform.responder().ports.kube
+    where = {"namespace": "velero", "name": None, "label": None}
+    assert kubernetes.look(kube, STANDBY, RESTORES, **where) == []
+    platform.untaken = 1
+    before = len(platform.outside.calls)
+    assert kubernetes.look(kube, STANDBY, RESTORES, **where) == []
+    assert platform.outside.calls[before:].count("kubernetes GET restores") == 2
+    platform.untaken = 2
+    refused = kubernetes.look(kube, STANDBY, RESTORES, **where)
+    assert isinstance(refused, Refused)
+    assert refused.code == "Unauthorized"
+
+
 def test_what_nobody_declared_is_forbidden_in_the_server_s_words(platform: Platform) -> None:
     account, function = POLICY.platform.account, names.function(POLICY, "tick")
     user = f"arn:aws:sts::{account}:assumed-role/{function}/{function}"

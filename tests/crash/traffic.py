@@ -11,6 +11,7 @@ from chalicelib.policy import Policy
 from chalicelib.policy.platform import ArcSwitch, MetricSwitch, ObjectSwitch
 from drctl.deployment.primary import endpoint_check
 from drctl.deployment.resources import resources
+from drctl.neighbours.cloudflare import Cloudflare
 from drctl.neighbours.dns import Authority, answer
 from drctl.neighbours.healthchecks import HealthCheckers
 from drctl.world.seeds import controls
@@ -36,6 +37,7 @@ class Traffic:
     ) -> None:
         self.policy = policy
         self.silent: set[str] = set()
+        self.outside: Cloudflare | None = None
         self.stale: set[str] = set()
         self.arc = controls(policy)
         self._clock, self._s3, self._dark = clock, s3, dark
@@ -85,7 +87,18 @@ class Traffic:
         """One of the zone's name servers, as chalicelib/clients/dns.py sends to it."""
         if host in self.silent:
             raise TimeoutError
+        outage = self.policy.platform.outage
+        if outage is not None and host in outage.cloudflare.servers:
+            return self._at_cloudflare().wire(query)
         return (self._stale if host in self.stale else self._authority).wire(query)
+
+    def _at_cloudflare(self) -> Authority:
+        """The zone there as it is on a good day, until somebody has said what it holds."""
+        outage, zone = self.policy.platform.outage, self.policy.platform.traffic.zone
+        if outage is None or self.outside is None:
+            return Authority(list, dict, zones=[zone])
+        there, named = self.outside, outage.cloudflare.zone
+        return Authority(lambda: there.record_sets(named), dict, zones=[zone])
 
     def _records(self, ids: dict[str, str]) -> list[dict[str, Any]]:
         traffic, regions = self.policy.platform.traffic, self.policy.platform.regions

@@ -84,11 +84,25 @@ def test_what_is_declared_is_granted_there_looks_to_one_role_and_changes_to_the_
     assert looks == {
         ("rds:DescribeDBInstances", f"{west.format('rds')}:db:neurectomy-pg-west"),
         ("rds:DescribeDBInstances", f"{east.format('rds')}:db:neurectomy-pg"),
+        ("rds:DescribeEvents", "*"),
+        ("rds:DescribeDBInstances", f"{east.format('rds')}:db:neurectomy-pg-at-*"),
+        ("rds:DescribeDBInstanceAutomatedBackups", "*"),
         ("ec2:DescribeInstances", "*"),
         ("ec2:DescribeNetworkAcls", "*"),
         ("secretsmanager:GetSecretValue", secret),
     }
+    restored = ("db:neurectomy-pg", "db:neurectomy-pg-at-*", "og:*", "pg:*", "subgrp:*")
     assert changes == {
+        ("rds:RebootDBInstance", f"{east.format('rds')}:db:neurectomy-pg"),
+        *(
+            (f"rds:{action}", f"{east.format('rds')}:{resource}")
+            for action in ("RestoreDBInstanceToPointInTime", "AddTagsToResource")
+            for resource in restored
+        ),
+        *(
+            ("rds:ModifyDBInstance", f"{east.format('rds')}:{resource}")
+            for resource in ("db:neurectomy-pg-at-*", "pg:*")
+        ),
         ("rds:PromoteReadReplica", f"{west.format('rds')}:db:neurectomy-pg-west"),
         ("ec2:CreateNetworkAclEntry", f"{east.format('ec2')}:network-acl/*"),
         ("ec2:DeleteNetworkAclEntry", f"{east.format('ec2')}:network-acl/*"),
@@ -100,7 +114,11 @@ def test_one_role_has_both_where_policy_names_one(policy: Policy) -> None:
     found = accounts.template(policy, account(policy, "shared"))["Resources"]
     assert list(found) == ["Reads"]
     held = {a for a, _ in granted(inline(found["Reads"]["Properties"]))}
-    assert held == {"eks:DescribeCluster", "eks:DescribeNodegroup", "eks:UpdateNodegroupConfig"}
+    shifts = {f"arc-zonal-shift:{verb}ZonalShift" for verb in ("Start", "Update", "Cancel")}
+    assert held == {
+        *("eks:DescribeCluster", "eks:DescribeNodegroup", "eks:UpdateNodegroupConfig"),
+        *("arc-zonal-shift:GetManagedResource", *shifts),
+    }
 
 
 def test_every_operation_is_granted_in_the_account_in_which_its_call_is_made(policy: Policy) -> None:

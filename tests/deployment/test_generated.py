@@ -32,8 +32,10 @@ KNOWS_NO_RESOURCE = {
     "cloudwatch:PutMetricData",
     "ec2:DescribeInstances",
     "ec2:DescribeNetworkAcls",
+    "rds:DescribeEvents",
+    "rds:DescribeDBInstanceAutomatedBackups",
 }
-"""By CloudWatch's and EC2's pages of the service authorization reference."""
+"""By CloudWatch's, EC2's and RDS's pages of the service authorization reference."""
 
 
 def statements(function: str) -> list[dict[str, Any]]:
@@ -82,11 +84,11 @@ def test_everything_that_actions_declare_is_granted_and_nothing_that_nobody_decl
     }
     kind = POLICY.platform.traffic.switch.kind
     declared = {
-        allowed
+        granted_as
         for action in used(POLICY)
         for op in (*action.reads, *action.calls)
         if isinstance(op, AwsOp) and op.switch in (None, kind)
-        for allowed in op.iam or (iam_action(op.service, op.operation),)
+        for granted_as in (op.iam or (iam_action(op.service, op.operation),))
     }
     others = {(op.iam or (iam_action(op.service, op.operation),))[0] for op in (*STORE, *COMMON)}
     channels = {"ses:SendEmail", "secretsmanager:GetSecretValue", "cloudwatch:DescribeAlarms"}
@@ -94,11 +96,15 @@ def test_everything_that_actions_declare_is_granted_and_nothing_that_nobody_decl
     assert granted == declared | others | channels
 
 
-def test_the_primary_region_is_asked_for_alarms_and_its_cluster_and_fenced_and_terraform_s_locks_and_no_more() -> None:
+def test_the_primary_region_is_asked_for_what_its_cases_need_and_fenced_and_no_more() -> None:
     there = {a for s in statements("tick") for r in s["Resource"] for a in s["Action"] if ":us-east-1:" in r}
     terraform = {f"dynamodb:{verb}Item" for verb in ("Get", "Put", "Delete")} | {"kms:Decrypt", "kms:GenerateDataKey"}
     acl = {"ec2:CreateNetworkAclEntry", "ec2:DeleteNetworkAclEntry"}
-    assert there == {"cloudwatch:DescribeAlarms", "eks:DescribeCluster"} | acl | terraform
+    zone = {f"arc-zonal-shift:{verb}ZonalShift" for verb in ("Start", "Update", "Cancel")}
+    zone |= {"arc-zonal-shift:GetManagedResource", "rds:DescribeDBInstances", "rds:RebootDBInstance"}
+    restored = {"rds:AddTagsToResource", "rds:ModifyDBInstance", "rds:RestoreDBInstanceToPointInTime"}
+    restored |= {"secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"}
+    assert there == {"cloudwatch:DescribeAlarms", "eks:DescribeCluster"} | acl | terraform | zone | restored
 
 
 def test_of_terraform_s_bucket_only_the_state_is_written_and_only_its_lock_is_deleted() -> None:
@@ -108,6 +114,13 @@ def test_of_terraform_s_bucket_only_the_state_is_written_and_only_its_lock_is_de
     assert by_action["s3:DeleteObject"] == [f"{state}.tflock"]
     assert by_action["s3:GetObjectVersionTagging"] == [state]
     assert "s3:DeleteObjectVersion" not in by_action
+
+
+def test_the_old_database_is_never_modified_and_nothing_of_rds_is_deleted() -> None:
+    made = [s for s in statements("tick") if any(a.startswith("rds:") for a in s["Action"])]
+    assert not [a for s in made for a in s["Action"] if "Delete" in a]
+    modified = [r for s in made if "rds:ModifyDBInstance" in s["Action"] for r in s["Resource"]]
+    assert sorted(r.split(":", 5)[-1] for r in modified) == ["db:neurectomy-pg-at-*", "pg:*"]
 
 
 @pytest.mark.parametrize("name", ["heart", "witness"])
@@ -164,6 +177,9 @@ def test_the_package_is_small_and_holds_what_it_needs(made: Package) -> None:
     assert {"app.py", "policies/platform.yaml"} <= set(held)
     assert not [n for n in held if n.startswith(("boto3/", "botocore/", "drctl/", "tests/"))]
     assert any(n.startswith("chalicelib/__pycache__/desk.") for n in held)
+    assert "chalicelib/desk.py" in held
+    assert "pydantic/main.pyc" in held
+    assert "pydantic/main.py" not in held
 
 
 def test_the_template_names_the_zip_that_stands_beside_it(made: Package) -> None:

@@ -8,14 +8,14 @@ import sys
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import pytest
 import yaml
 from pydantic import ValidationError
 
 from chalicelib import names
-from chalicelib.actions.contract import Action, KubeOp, Op
+from chalicelib.actions.contract import Action, KubeOp, Op, Where
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.rights import PLACES, kube_rights, reading_rights
 from chalicelib.policy import Policy
@@ -54,6 +54,9 @@ def granted(objects: list[dict[str, Any]]) -> set[tuple[str, str, str, str]]:
     }
 
 
+TERTIARY: Final[Where] = "tertiary"
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_the_manifests_grant_what_is_declared_and_nothing_else(place: Any) -> None:
     made = rbac.manifests(POLICY, place)
@@ -72,7 +75,7 @@ def test_every_declared_operation_is_among_the_rights_of_its_cluster() -> None:
         for op in (*action.reads, *action.calls)
         if isinstance(op, KubeOp)
     }
-    there = {(place, r.group, r.resource, r.verb) for place in PLACES for r in kube_rights(POLICY, place)}
+    there = {(place, r.group, r.resource, r.verb) for place in (*PLACES, TERTIARY) for r in kube_rights(POLICY, place)}
     assert declared <= there
 
 
@@ -157,17 +160,26 @@ class Fencing:
 WITH_FENCING: dict[str, Action] = {**ACTIONS, Fencing.name: Fencing()}
 
 
-PLAIN = POLICY.model_copy(update={"backups": POLICY.backups.model_copy(update={"terraform_states": ()})})
-"""Without Terraform's states, whose bucket is no one that is put back by prefixes."""
+def plain() -> Policy:
+    """The shipped policy, less the runbooks that put objects in S3 back, and less Terraform's states, whose bucket is
+    none that is put back by prefixes.
+    """
+    kept = [r for r in POLICY.runbooks.runbooks if not any(s.action.startswith("s3-") for s in r.steps)]
+    runbooks = POLICY.runbooks.model_copy(update={"runbooks": tuple(kept)})
+    backups = POLICY.backups.model_copy(update={"terraform_states": ()})
+    return POLICY.model_copy(update={"runbooks": runbooks, "backups": backups})
 
 
-def using(action: str, **with_: str) -> Policy:
-    """The shipped policy, with a runbook that has one step more."""
-    first, *others = PLAIN.runbooks.runbooks
+PLAIN = plain()
+
+
+def using(action: str, of: Policy = POLICY, **with_: str) -> Policy:
+    """The shipped policy, or another, with a runbook that has one step more."""
+    first, *others = of.runbooks.runbooks
     row = {"id": "one-more", "title": "One more", "action": action, "with": with_, "automatic": True}
     step = RunbookStep.model_validate({**row, "reversible": True, "expected": "1s", "deadline": "1m"})
     runbooks = (first.model_copy(update={"steps": (*first.steps, step)}), *others)
-    return PLAIN.model_copy(update={"runbooks": PLAIN.runbooks.model_copy(update={"runbooks": runbooks})})
+    return of.model_copy(update={"runbooks": of.runbooks.model_copy(update={"runbooks": runbooks})})
 
 
 FENCED = using(Fencing.name)
@@ -185,7 +197,7 @@ def test_what_is_done_in_the_primary_is_granted_there_with_a_stack_of_its_own() 
 
 
 def test_nothing_is_granted_for_an_action_that_no_runbook_names() -> None:
-    assert not [op for op in declared(POLICY) if op.service == "s3" and "restorable" in op.resources[0]]
+    assert not [op for op in declared(PLAIN) if op.service == "s3" and "restorable" in op.resources[0]]
     assert declared(POLICY, WITH_FENCING) == declared(POLICY)
     assert kube_rights(POLICY, "primary", WITH_FENCING) == kube_rights(POLICY, "primary")
     granted_now = actions(document(PLAIN, "tick"))
@@ -199,7 +211,7 @@ def statements(policy: Policy, action: str) -> list[list[str]]:
 
 
 def test_a_step_that_counts_may_read_the_buckets_of_policy_and_change_nothing_in_them() -> None:
-    policy = using("s3-count", bucket="neurectomy-mlflow-us-east-1", prefix="artifacts/")
+    policy = using("s3-count", PLAIN, bucket="neurectomy-mlflow-us-east-1", prefix="artifacts/")
     buckets = sorted(f"arn:aws:s3:::{row.bucket}" for row in POLICY.backups.restorable)
     assert statements(policy, "s3:ListBucketVersions") == [buckets]
     assert statements(policy, "s3:GetBucketVersioning") == [buckets]
@@ -208,7 +220,7 @@ def test_a_step_that_counts_may_read_the_buckets_of_policy_and_change_nothing_in
 
 
 def test_a_step_that_restores_may_change_what_lies_below_the_prefixes_of_policy_and_use_its_keys() -> None:
-    policy = using("s3-restore", bucket="neurectomy-mlflow-us-east-1", prefix="artifacts/")
+    policy = using("s3-restore", PLAIN, bucket="neurectomy-mlflow-us-east-1", prefix="artifacts/")
     below = ["arn:aws:s3:::neurectomy-backups-us-east-1/" + p for p in ("backups/*", "kopia/*", "restores/*")]
     below.append("arn:aws:s3:::neurectomy-mlflow-us-east-1/artifacts/*")
     for action in ("s3:DeleteObjectVersion", "s3:DeleteObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"):
@@ -224,9 +236,9 @@ def test_a_step_that_restores_may_change_what_lies_below_the_prefixes_of_policy_
 
 
 def test_a_policy_without_such_buckets_grants_no_statement_without_a_resource() -> None:
-    none = POLICY.backups.model_copy(update={"restorable": ()})
-    policy = using("s3-restore").model_copy(update={"backups": none})
-    assert document(policy, "tick") == document(POLICY, "tick")
+    none = PLAIN.backups.model_copy(update={"restorable": ()})
+    policy = using("s3-restore", PLAIN).model_copy(update={"backups": none})
+    assert document(policy, "tick") == document(PLAIN, "tick")
 
 
 def test_functions_are_in_no_network_unless_policy_names_one() -> None:

@@ -43,7 +43,9 @@ SIGNALS = st.builds(
 
 
 def commands() -> st.SearchStrategy[Any]:
-    plain = {"said": SAID, "scenario": TEXT, "scope": TEXT, "incident": TEXT, "plan": TEXT, "step": TEXT}
+    texts = ("scenario", "scope", "incident", "plan", "step")
+    plain: dict[str, st.SearchStrategy[Any]] = {"said": SAID, **dict.fromkeys(texts, TEXT)}
+    plain["choices"] = st.dictionaries(TEXT, TEXT, max_size=3)
     return st.one_of(
         *(
             st.builds(kind, **{n: s for n, s in plain.items() if n in kind.__dataclass_fields__})

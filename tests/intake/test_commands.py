@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from chalicelib.core.happened import Approve, Command, Said, SetMode
+from chalicelib.core.happened import Approve, Command, Declare, Said, SetMode
 from chalicelib.intake.commands import WHO, CommandError, describe, parse_command, unreadable
 from chalicelib.policy.platform import Mode
 
@@ -22,6 +22,7 @@ FULL: dict[str, Any] = {
     "mode": "approve",
     "by": "ana",
     "identity": "https://sts.us-west-2.amazonaws.com/?Action=GetCallerIdentity",
+    "choices": {"as_of": "2026-03-04T03:00:00Z", "services": "mlflow"},
     "debt": "inc-1/promote/060000",
     "note": "I saw it",
     "id": "0b5e",
@@ -66,6 +67,41 @@ def test_who_says_it_stands_in_an_identity_or_is_claimed(verb: str) -> None:
     assert "identity and by are both missing: sign the command" in refusal(bare)
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("as_of=03:00", "choices is 'as_of=03:00', expected an object of texts like {"),
+        ({}, "choices is an object of 0, expected an object of texts"),
+        ([["as_of", "now"]], "choices is a list of 1"),
+        ({"as_of": 3}, "choices.as_of is 3, expected 1 to 4096 printable characters"),
+        ({"as_of": " "}, "choices.as_of is ' '"),
+        ({"as_of": "x" * 4097}, "expected 1 to 4096"),
+        ({"a\nb": "x"}, "choices has the name"),
+        ({3: "x"}, "choices has the name 3"),
+        ({f"c{n}": "x" for n in range(17)}, "choices holds 17 choices, allowed: 16"),
+    ],
+)
+def test_choices_that_are_no_texts_by_name_are_refused(given: object, says: str) -> None:
+    assert says in refusal(payload("choose", choices=given))
+    assert says in refusal(payload("declare", choices=given))
+
+
+def test_what_is_chosen_is_read_without_the_space_around_it() -> None:
+    command = parse_command(payload("choose", choices={"as_of": " 2026-03-04T03:00:00Z "}), now=NOW)
+    assert command == parse_command(payload("choose", choices={"as_of": "2026-03-04T03:00:00Z"}), now=NOW)
+
+
+def test_a_declaration_needs_no_choice() -> None:
+    command = parse_command(payload("declare", choices=None), now=NOW)
+    assert isinstance(command, Declare)
+    assert command.choices == {}
+    assert "choices" in describe()["choose"].required
+
+
+def test_a_choice_is_no_field_of_another_verb() -> None:
+    assert "there is no field 'choices'" in refusal(payload("approve", choices={"as_of": "x"}))
+
+
 def test_a_broken_glass_is_explained() -> None:
     text = refusal(payload("break-glass", note=None))
     assert "note is missing" in text
@@ -90,7 +126,7 @@ def test_a_field_of_another_verb_is_refused_with_those_of_this_one(verb: str) ->
 
 
 def test_every_command_of_the_core_is_described_and_has_a_sentence() -> None:
-    assert len(describe()) == len(get_args(Command)) == 15
+    assert len(describe()) == len(get_args(Command)) == 16
     for verb in describe().values():
         assert verb.help.endswith(".")
         assert verb.optional[-2:] == WHO

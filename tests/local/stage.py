@@ -181,6 +181,11 @@ class Stage:
         """The closed incident of this scope, except suspicions that cleared: a busy machine may make one by itself."""
         return next((i for i in self.closed(scope) if i.ending != "cleared"), None)
 
+    def seen_of(self, scope: str) -> list[list[Mapping[str, Any]]]:
+        """The timelines of a scope's incidents, the closed ones first."""
+        now = [i for i in self.open() if i.scope == scope]
+        return [self.timeline(i.id) for i in (*self.closed(scope), *now)]
+
     def step(self, step: str) -> StepState | None:
         """Its state in the only open incident, None while there is none."""
         found = self.open()

@@ -61,7 +61,8 @@ def failover(stage: Stage, breaks: Callable[[Stage], None]) -> Incident:
                     yes = {"incident": incident.id, "step": step, "plan": incident.plan, "note": "accepted"}
                     assert stage.say("approve", id=f"approve-{asked}", **yes)["ok"]
         time.sleep(0.5)
-    pytest.fail(str([(s, r.state, r.because) for i in stage.open() for s, r in i.steps.items()]))
+    told = [f"{entry['at']} {entry['kind']}: {entry['text']}" for i in stage.seen_of(stage.primary) for entry in i]
+    pytest.fail("\n".join(told) or "nothing was opened")
 
 
 @pytest.mark.parametrize("breaks", [dark, slow, failing], ids=lambda f: f.__name__)

@@ -93,3 +93,12 @@ def test_the_server_moves_traffic_as_soon_as_the_switch_is_thrown() -> None:
     assert [str(r.rdata) for r in before.rr] == ["192.0.2.1"]
     assert [str(r.rdata) for r in after.rr] == ["192.0.2.2"]
     assert (after.header.aa, after.header.ra, after.rr[0].ttl) == (1, 0, 60)
+
+
+def test_a_silent_server_sends_nothing_and_answers_again_afterwards() -> None:
+    with AuthoritativeDns(lambda: [PRIMARY], dict, zones=["neurectomy.io"]) as server:
+        server.silent = True
+        with pytest.raises(TimeoutError):
+            DNSRecord.question(NAME, "A").send("127.0.0.1", server.port, timeout=0.3)
+        server.silent = False
+        assert [str(r.rdata) for r in ask(server, NAME).rr] == ["192.0.2.1"]

@@ -330,12 +330,85 @@ def test_a_restore_is_a_new_instance_with_what_was_there_then(world: World) -> N
     world.east.restore_db_instance_to_point_in_time(
         SourceDBInstanceIdentifier="pg", TargetDBInstanceIdentifier="pg-then", RestoreTime=at
     )
-    world.clock.advance(18)
+    world.clock.advance(16)
+    # Its first backup; it takes connections already.
+    assert world.rds.instance(EAST, "pg-then").status == "backing-up"
+    world.clock.advance(2)
     then = world.rds.instance(EAST, "pg-then")
     assert (then.status, then.source, then.db_name) == ("available", None, "neurectomy")
     rows = world.engine.run(then.address.host, then.address.port, "heartbeats")
     assert [source for source, _ in rows] == ["1"]
     assert world.beats("pg") == ["1", "2"]
+
+
+def test_refuses_a_restore_into_groups_that_are_not_there(world: World) -> None:
+    names = {"SourceDBInstanceIdentifier": "pg", "TargetDBInstanceIdentifier": "new", "UseLatestRestorableTime": True}
+    call = world.east.restore_db_instance_to_point_in_time
+    assert refused(call, **names, DBParameterGroupName="ours") == "DBParameterGroupNotFound"
+    assert refused(call, **names, DBSubnetGroupName="ours") == "DBSubnetGroupNotFoundFault"
+    assert refused(call, **names, BackupRetentionPeriod=36) == "InvalidParameterValue"
+
+
+def test_refuses_a_restore_to_what_is_no_longer_retained(world: World) -> None:
+    world.clock.advance(7 * 86_400 / 10 + 100)
+    names = {"SourceDBInstanceIdentifier": "pg", "TargetDBInstanceIdentifier": "new"}
+    at = world.instance("pg").created_at
+    call = world.east.restore_db_instance_to_point_in_time
+    assert refused(call, **names, RestoreTime=at + timedelta(seconds=600)) == "InvalidParameterValue"
+
+
+def test_refuses_to_describe_backups_that_are_not_there(world: World) -> None:
+    assert refused(world.east.describe_db_instance_automated_backups, DBInstanceIdentifier="no") == (
+        "DBInstanceAutomatedBackupNotFound"
+    )
+    # A replica has none of its own.
+    assert world.west.describe_db_instance_automated_backups()["DBInstanceAutomatedBackups"] == []
+
+
+def test_backups_say_between_which_moments_they_restore(world: World) -> None:
+    (found,) = world.east.describe_db_instance_automated_backups(DbiResourceId=world.instance("pg").resource_id)[
+        "DBInstanceAutomatedBackups"
+    ]
+    assert found["RestoreWindow"]["EarliestTime"] == world.instance("pg").created_at
+    assert found["RestoreWindow"]["LatestTime"] == world.shown("pg")["LatestRestorableTime"]
+    assert found["Status"] == "active"
+
+
+def test_a_restored_instance_has_defaults_where_nothing_is_named(world: World) -> None:
+    pg = world.instance("pg")
+    pg.parameter_group, pg.subnet_group, pg.security_groups = "ours", "ours", ("sg-ours",)
+    pg.multi_az = pg.deletion_protection = pg.copy_tags = True
+    pg.backup_retention, pg.tags = 14, {"a": "b"}
+    names = {"SourceDBInstanceIdentifier": "pg", "UseLatestRestorableTime": True}
+    made = world.east.restore_db_instance_to_point_in_time(**names, TargetDBInstanceIdentifier="new")["DBInstance"]
+    assert made["DBParameterGroups"][0]["DBParameterGroupName"] == "default.postgres18"
+    assert made["DBSubnetGroup"]["DBSubnetGroupName"] == "default"
+    assert [g["VpcSecurityGroupId"] for g in made["VpcSecurityGroups"]] == ["sg-default"]
+    assert (made["MultiAZ"], made["DeletionProtection"], made["CopyTagsToSnapshot"]) == (False, False, False)
+    # The retention is the source's: RDS "uses the existing setting".
+    assert (made["BackupRetentionPeriod"], made["TagList"]) == (14, [])
+    wanted = {"DBParameterGroupName": "ours", "DBSubnetGroupName": "ours", "VpcSecurityGroupIds": ["sg-ours"]}
+    made = world.east.restore_db_instance_to_point_in_time(
+        **names, **wanted, TargetDBInstanceIdentifier="like-it", MultiAZ=True
+    )["DBInstance"]
+    assert made["DBParameterGroups"][0]["DBParameterGroupName"] == "ours"
+    assert made["DBSubnetGroup"]["DBSubnetGroupName"] == "ours"
+    assert ([g["VpcSecurityGroupId"] for g in made["VpcSecurityGroups"]], made["MultiAZ"]) == (["sg-ours"], True)
+
+
+def test_a_restore_is_as_whole_as_its_moment(world: World) -> None:
+    whole = world.clock()
+    world.clock.advance(60)
+    world.engine.spoil(world.instance("pg").resource_id, "rows", 3)
+    world.clock.advance(60)
+    assert world.sql("pg", "check", "rows") == [[3]]
+    for name, at, count in (("then", whole, 0), ("since", world.clock() - timedelta(seconds=30), 3)):
+        world.east.restore_db_instance_to_point_in_time(
+            SourceDBInstanceIdentifier="pg", TargetDBInstanceIdentifier=name, RestoreTime=at
+        )
+        world.clock.advance(20)
+        address = world.rds.instance(EAST, name).address
+        assert world.engine.run(address.host, address.port, "check", ["rows"]) == [[count]]
 
 
 def test_the_latest_restorable_time_is_at_most_five_minutes_old(world: World) -> None:

@@ -31,6 +31,11 @@ def spread(broken: Broken) -> Broken:
         held = f"    region: {region}\n    node_group"
         broken.edit("platform", held, f'    region: {region}\n    account: "{SHARED}"\n    node_group')
     broken.edit("platform", "  name: neurectomy/database\n", f'  name: neurectomy/database\n  account: "{DATA}"\n')
+    # A load balancer and a cluster are shifted in the account that holds them.
+    for service in ("elasticloadbalancing", "eks"):
+        broken.edit(
+            "platform", f'"arn:aws:{service}:us-east-1:111122223333:', f'"arn:aws:{service}:us-east-1:{SHARED}:'
+        )
     return broken.edit("platform", "responder:\n", f"{ACCOUNTS}responder:\n")
 
 

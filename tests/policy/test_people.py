@@ -25,7 +25,7 @@ def test_two_people_of_one_name_are_told(broken: Broken) -> None:
 def test_a_principal_that_can_be_two_people_is_told(broken: Broken, principal: str) -> None:
     broken.edit("people", BOB, principal).says(
         "principal-is-one-person",
-        "people.yaml people[1].principals[0]",
+        "people.yaml people[1].principals[1]",
         at=9,
         found=principal,
         allowed="cannot be anybody else's",
@@ -58,8 +58,8 @@ def test_a_step_for_two_people_that_only_one_may_approve_is_told(broken: Broken)
     assert not broken.findings("question-can-be-answered")
     broken.edit("people", f'"{BOB}"]\n    roles: [operator]', f'"{BOB}"]\n    roles: [observer]').says(
         "question-can-be-answered",
-        "runbooks.yaml runbooks[5].steps[1].people",
-        at="people: 2",
+        "runbooks.yaml runbooks[5].steps[3].people",
+        at=broken.line("runbooks.yaml", "# What was written since the chosen moment") + 1,
         found="2",
         allowed="at most 1, those who may approve: ana",
     )
@@ -67,10 +67,10 @@ def test_a_step_for_two_people_that_only_one_may_approve_is_told(broken: Broken)
 
 def test_a_step_for_two_people_that_says_it_is_automatic_is_told(broken: Broken) -> None:
     assert not broken.findings("two-people-are-asked")
-    broken.edit("runbooks", "needs: [point]\n        automatic: false", "needs: [point]\n        automatic: true").says(
+    broken.edit("runbooks", "people: 2\n        automatic: false", "people: 2\n        automatic: true").says(
         "two-people-are-asked",
-        "runbooks.yaml runbooks[5].steps[1].people",
-        at="people: 2",
+        "runbooks.yaml runbooks[5].steps[3].people",
+        at=broken.line("runbooks.yaml", "# What was written since the chosen moment") + 1,
         found="2",
         allowed="1, where automatic is true",
     )
@@ -84,7 +84,7 @@ def test_a_second_person_for_whom_nobody_can_stand_in_is_told(broken: Broken) ->
         at=15,
         found="nobody",
         allowed="a role with break-glass",
-        because="restore needs two people",
+        because="switch needs two people",
         severity="warning",
     )
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from tests.policy.broken import Broken
 
 
@@ -60,7 +62,8 @@ def test_an_action_that_is_not_there_is_told_with_the_one_that_was_meant(broken:
         "runbooks.yaml runbooks[0].steps[7].action",
         at="action: verify-writes",
         found="verify-writes",
-        allowed="one of: application-rolled-back, auto-sync-given-back, canary-aborted, fence-acl, fence-primary",
+        allowed="one of: application-rolled-back, auto-sync-given-back, canary-aborted, database-elsewhere, "
+        "dump-found, dump-restored, fence-acl",
         because="did you mean 'verify-write'?",
     )
 
@@ -86,12 +89,31 @@ def test_a_database_that_is_no_database_of_the_table_is_told(broken: Broken) -> 
     )
 
 
-def test_a_case_of_no_row_of_the_matrix_is_told(broken: Broken) -> None:
-    broken.edit("scenarios", "belongs_to: region-failure", "belongs_to: region-failur").says(
+@pytest.mark.parametrize(("place", "row"), [(7, "data-corruption"), (8, "region-failure")])
+def test_a_case_of_no_row_of_the_matrix_is_told(broken: Broken, place: int, row: str) -> None:
+    broken.edit("scenarios", f"belongs_to: {row}", f"belongs_to: {row}s").says(
         "scenario-belongs-to-a-row",
-        "scenarios.yaml scenarios[7].belongs_to",
-        at="belongs_to: region-failur",
-        found="region-failur",
+        f"scenarios.yaml scenarios[{place}].belongs_to",
+        at=f"belongs_to: {row}s",
+        found=f"{row}s",
         allowed="pod-failure, node-failure",
-        because="did you mean 'region-failure'?",
+        because=f"did you mean '{row}'?",
     )
+
+
+def test_a_database_that_is_restored_without_anywhere_to_put_it_is_told(broken: Broken) -> None:
+    broken.edit("platform", "primary_secret: { region: us-east-1, name: neurectomy/database }\n", "").says(
+        "restored-database-can-be-used",
+        "runbooks.yaml runbooks[5].steps[3].action",
+        at="action: point-restored",
+        found="point-restored",
+        allowed="primary_secret in platform.yaml",
+    )
+
+
+def test_a_restored_database_that_nobody_can_check_is_told(broken: Broken) -> None:
+    text = (broken.folder / "platform.yaml").read_text()
+    start = text.index("integrity:\n")
+    broken.edit("platform", text[start : text.index("# yaml-language-server")], "")
+    found = broken.findings("restored-database-can-be-used")
+    assert [f.found for f in found] == ["integrity-check"]

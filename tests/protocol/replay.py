@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple, cast
 
 from chalicelib.core.book import Incident
+from chalicelib.core.elsewhere import Absent
 from chalicelib.core.happened import Signal
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Call, Made, Next, Outcome
@@ -163,6 +164,10 @@ class Outside:
 
     def switch(self, policy: Policy) -> Found:  # noqa: ARG002  # the port's signature
         raise AssertionError("a visit that does not linger begins nothing beside its rounds")
+
+    def somebody_else(self, _: object) -> Absent:
+        """Nobody acts from outside here; what a marker does is tried in tests/core/test_elsewhere.py."""
+        return Absent(because="nobody else is there")
 
     def make(self, call: Call) -> Outcome:
         return cast("Outcome", self.ask("make", call.params["incident"], call.params["step"]))

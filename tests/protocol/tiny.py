@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from chalicelib.core.book import Incident
+from chalicelib.core.elsewhere import Absent, Heeded
 from chalicelib.core.happened import Abort, AlarmState, Command, Declare, Pause, Said, Signal, SignalKind
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Act, Call, Done, Made, Next, Outcome
@@ -128,6 +129,9 @@ class TinyHands:
 
     def switch(self, policy: Policy) -> Found:  # noqa: ARG002  # the port's signature
         raise AssertionError("a visit that does not linger begins nothing beside its rounds")
+
+    def somebody_else(self, policy: Policy) -> Heeded:  # noqa: ARG002  # the port's signature
+        return Absent(because="nobody else is there")
 
     def make(self, call: Call) -> Outcome:
         self.effects[call.params["incident"], call.params["step"]] += 1

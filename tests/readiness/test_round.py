@@ -219,6 +219,36 @@ def test_while_the_standby_serves_nobody_judges_the_way_there(day: Day) -> None:
     assert "us-west-2 serves" in found.because
 
 
+OUTAGE = next(r.scenario for r in POLICY.runbooks.runbooks if any(s.action == "marker-left" for s in r.steps))
+
+
+def test_what_stands_outside_aws_is_named_as_not_seen_from_here_and_is_no_finding(day: Day) -> None:
+    backups_too_old(day)
+    found = day.runbook(OUTAGE)
+    elsewhere = {u.subject for u in found.unseen if "operator's machine" in u.because}
+    assert {"Tell AWS's side that somebody else acts", "Find the newest copy of the database there"} <= elsewhere
+    assert [row for row in found.rows if row.judge == "steps"] == []
+    # Of the standby's backups and nodes that runbook takes nothing, however ill they are.
+    assert {row.judge for row in found.rows} == {"channels", "break-glass"}
+    assert found.state is not Readiness.NOT_READY
+
+
+@pytest.mark.parametrize("scenario", ["data-corruption", "accidental-deletion"])
+def test_what_waits_for_a_person_s_choice_is_named_with_the_choice(day: Day, scenario: str) -> None:
+    found = day.runbook(scenario)
+    chosen = {u.subject: u.because for u in found.unseen if "a person chooses" in u.because}
+    assert any("as_of" in because for because in chosen.values())
+    assert not chosen.keys() & {row.subject for row in found.rows}
+    assert [(r.subject, r.because) for r in found.rows if r.lowers] == []
+
+
+def test_a_zone_s_runbook_is_looked_at_without_a_zone_that_fails(day: Day) -> None:
+    found = day.runbook("az-failure")
+    looked = {row.subject: row.state for row in found.rows if row.judge == "steps"}
+    assert looked["Shift traffic away from the zone"] == "ready"
+    assert [(r.subject, r.because) for r in found.rows if r.lowers] == []
+
+
 def test_every_runbook_of_policy_has_a_word_and_a_sentence(day: Day) -> None:
     report = day.round()
     assert {r.scenario for r in report.runbooks} == {r.scenario for r in POLICY.runbooks.runbooks}

@@ -64,6 +64,16 @@ REFUSED: Final[Mapping[str, tuple[str, Send, str, str]]] = {
         "AccessDenied",
         f"rds:DeleteDBInstance on resource: arn:aws:rds:{REGION}:{ACCOUNT}:db:neurectomy-pg-west",
     ),
+    "a restore of another database": (
+        "rds",
+        lambda c: c.restore_db_instance_to_point_in_time(
+            SourceDBInstanceIdentifier="neurectomy-pg-west",
+            TargetDBInstanceIdentifier="neurectomy-pg-at-20261126030000",
+            UseLatestRestorableTime=True,
+        ),
+        "AccessDenied",
+        f"rds:RestoreDBInstanceToPointInTime on resource: arn:aws:rds:{REGION}:{ACCOUNT}:db:neurectomy-pg-west",
+    ),
     "another cluster": (
         "eks",
         lambda c: c.describe_cluster(name="neurectomy-use1"),

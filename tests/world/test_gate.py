@@ -226,6 +226,28 @@ async def test_control_sets_lists_and_mends_faults_and_tells_which_regions_are_d
             assert answer.status == 404
 
 
+async def test_a_lost_provider_takes_every_region_and_says_so_and_a_lost_service_does_not() -> None:
+    dark: list[tuple[frozenset[str], frozenset[str]]] = []
+    gone: list[bool] = []
+    everywhere = frozenset({"us-east-1", "us-west-2"})
+
+    async def darken(*told: frozenset[str]) -> None:
+        dark.append((told[0], told[1]))
+
+    async with standing() as setup:
+        app = control(setup.gate, darken, everywhere=everywhere, gone=gone.append)
+        async with TestServer(app) as server, aiohttp.ClientSession() as http:
+            faults = f"http://127.0.0.1:{server.port}/faults"
+            for wanted in ({"kind": "lose", "service": "rds"}, {"kind": "slow", "seconds": 1.0}, {"kind": "lose"}):
+                async with http.post(faults, json=wanted) as answer:
+                    assert answer.status == 201
+            async with http.delete(faults) as answer:
+                assert len(await answer.json()) == 3
+    nothing: frozenset[str] = frozenset()
+    assert gone == [False, False, True, False]
+    assert dark == [(nothing, nothing), (nothing, nothing), (everywhere, everywhere), (nothing, nothing)]
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

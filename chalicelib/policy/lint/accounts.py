@@ -101,3 +101,5 @@ def _parts(policy: Policy) -> Iterator[tuple[Path, str | None]]:
     yield ("database", "replica"), platform.database.replica.account
     yield ("fence",), platform.fence.account
     yield ("application_secret",), platform.application_secret.account
+    if platform.primary_secret:
+        yield ("primary_secret",), platform.primary_secret.account

@@ -111,6 +111,25 @@ def action_is_known(whole: Whole) -> Iterator[Flaw]:
                 )
 
 
+def restored_database_can_be_used(whole: Whole) -> Iterator[Flaw]:
+    """Who restores a database beside the old one has said by what it is checked, and where the applications look."""
+    platform = whole.policy.platform
+    wanted = {
+        "integrity-check": (platform.integrity, "integrity in platform.yaml", "says whether it is whole"),
+        "point-restored": (platform.primary_secret, "primary_secret in platform.yaml", "finds it"),
+    }
+    for i, runbook in enumerate(whole.policy.runbooks.runbooks):
+        for j, row in enumerate(runbook.steps):
+            there, allowed, nobody = wanted.get(row.action, (True, "", ""))
+            if there is None:
+                yield error(
+                    *("runbooks", "runbooks", i, "steps", j, "action"),
+                    allowed=f"{row.action} only beside {allowed}",
+                    found=row.action,
+                    because=f"step {row.id!r} is about a restored database, and without {allowed} nobody {nobody}",
+                )
+
+
 def step_target_is_known(whole: Whole) -> Iterator[Flaw]:
     """What a step is aimed at, a cluster or a service, is there."""
     clusters = whole.policy.platform.clusters

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
+from chalicelib.core.plan import CHOSEN
 from chalicelib.policy.base import show_duration
 from chalicelib.policy.lint.finding import Flaw, Whole, error, one_of, repeats, warning
 
@@ -91,6 +92,8 @@ def restore_step_names_a_restorable_bucket(whole: Whole) -> Iterator[Flaw]:
             if step.action not in ACTIONS:
                 continue
             given, path = step.with_, ("runbooks", "runbooks", i, "steps", j, "with")
+            if CHOSEN.fullmatch(str(given.get("folder", ""))):
+                continue  # a choice of the kind prefix, which is read against the same rows
             bucket, prefix = str(given.get("bucket", "")), str(given.get("prefix", ""))
             if bucket not in rows:
                 yield error(

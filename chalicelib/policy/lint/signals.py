@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from chalicelib.policy import Policy
 from chalicelib.policy.base import show_duration
@@ -11,6 +12,9 @@ from chalicelib.policy.lint.regions import failed_region
 from chalicelib.policy.scenarios import Automation
 from chalicelib.policy.signals import ROUTE53_METRICS, ROUTE53_METRICS_REGION, Observer
 from chalicelib.policy.where import Path
+
+WATCHED: Final = 2
+"""Places of a kind that must be watched, if one of them is to be told from all of them."""
 
 
 def signal_name_is_single(whole: Whole) -> Iterator[Flaw]:
@@ -62,6 +66,37 @@ def rule_scenario_is_known(whole: Whole) -> Iterator[Flaw]:
                 found=rule.scenario,
                 because=f"the rule would open incidents of {rule.scenario!r}, which is no scenario"
                 + meant(rule.scenario, known),
+            )
+
+
+def wait_is_for_somebody(whole: Whole) -> Iterator[Flaw]:
+    """What a rule waits for is watched in two places or more below it: with one, who says that the others are good?"""
+    signals, known = whole.policy.signals, [s.name for s in whole.policy.scenarios.scenarios]
+    for i, rule in enumerate(signals.rules):
+        if rule.waits is None:
+            continue
+        path = ("signals", "rules", i, "waits")
+        if rule.waits.scenario not in known:
+            yield error(
+                *(*path, "scenario"),
+                allowed=one_of(known),
+                found=rule.waits.scenario,
+                because=f"the rule would wait for {rule.waits.scenario!r}, which is no scenario"
+                + meant(rule.waits.scenario, known),
+            )
+        elif len(there := signals.awaited(rule)) < WATCHED:
+            yield error(
+                *(*path, "scenario"),
+                allowed=f"a scenario that rules watch in {WATCHED} places or more below {rule.scope}",
+                found=f"{rule.waits.scenario}, watched in {', '.join(r.scope for r in there) or 'none'}",
+                because=f"a {rule.scenario} waits only while every other place is known to be good, so it never would",
+            )
+        if rule.waits.at_most <= rule.hold:
+            yield error(
+                *(*path, "at_most"),
+                allowed=f"more than {show_duration(rule.hold)}, its hold",
+                found=rule.waits.at_most,
+                because=f"when a {rule.scenario} has held, its wait would be over already",
             )
 
 

@@ -9,7 +9,7 @@ from chalicelib.core.plan import Plan
 from chalicelib.policy.base import show_duration
 from chalicelib.policy.lint.finding import Flaw, Whole, error, note
 from chalicelib.policy.lint.ways import Way, detection, longest
-from chalicelib.policy.scenarios import Automation
+from chalicelib.policy.scenarios import Automation, Scenario
 from chalicelib.policy.services import Service
 from chalicelib.policy.where import Path
 
@@ -20,13 +20,11 @@ PROOF = "verify-write"
 
 
 def rto_can_be_kept(whole: Whole) -> Iterator[Flaw]:
-    """Per scenario and service: detection, answers and steps up to its last one and the switch, against its RTO. What
-    is done on purpose is no failure: its services are up until a person says that the writes stop.
-    """
+    """Per scenario and service: detection, answers and steps up to its last one and the switch, against its RTO."""
     answer = whole.policy.platform.responder.answer_time
     for scenario in whole.policy.scenarios.scenarios:
         plan = whole.plan(scenario.name)
-        if plan is None or scenario.planned:
+        if plan is None or not _tiers_count(scenario):
             continue
         seen, ways = detection(scenario.name, whole.policy), longest(plan, answer)
         for i, service in enumerate(whole.policy.services.services):
@@ -37,6 +35,14 @@ def rto_can_be_kept(whole: Whole) -> Iterator[Flaw]:
             way = seen.then(*slowest.parts)
             path = ("services", "services", i, "tier")
             yield _judged(path, rto, way, f"{service.name!r} in a {scenario.name}", "RTO")
+
+
+def _tiers_count(scenario: Scenario) -> bool:
+    """Whether a tier's RTO is promised in this scenario. It is a promise about failures that the responder recovers."""
+    if scenario.planned:
+        return False  # nothing has failed: the services are up until a person says that the writes stop
+    # Where every step waits for a person no tier's RTO can hold; the matrix's own time does, in the rule below.
+    return scenario.automatic is not Automation.NO
 
 
 def _ends(plan: Plan, service: Service, whole: Whole) -> list[str]:

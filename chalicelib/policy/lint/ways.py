@@ -58,14 +58,16 @@ def detection(scenario: str, policy: Policy) -> Way:
 
     The rule's quorum is reached by the last of its quickest observers: an alarm takes its period times its
     evaluation periods (the health check's own also its interval times failures), a probe its interval times failures,
-    a heartbeat the time after which it is silent.
+    a heartbeat the time after which it is silent. The rule's wait counts whole: it begins
+    before the hold ends.
     """
     ways = []
     for rule in policy.signals.rules:
         times = sorted(t for o in rule.observers if (t := _seen_after(o, policy.signals)) is not None)
         if rule.scenario == scenario and rule.quorum <= len(times):
             seen = Part(f"{rule.quorum} of {len(times)} observers bad after", times[rule.quorum - 1])
-            ways.append(Way((seen, Part("held for", rule.hold))))
+            waits = (Part(f"waiting for an {rule.waits.scenario} at most", rule.waits.at_most),) if rule.waits else ()
+            ways.append(Way((seen, Part("held for", rule.hold), *waits)))
     return max(ways, key=lambda w: w.total, default=Way())
 
 

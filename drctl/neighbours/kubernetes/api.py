@@ -23,6 +23,7 @@ from drctl.neighbours.kubernetes.argocd import ArgoCd
 from drctl.neighbours.kubernetes.asking import Address, Asking, acceptable, address
 from drctl.neighbours.kubernetes.deletes import Deletes
 from drctl.neighbours.kubernetes.external_secrets import ExternalSecrets
+from drctl.neighbours.kubernetes.jobs import Jobs
 from drctl.neighbours.kubernetes.karpenter import Karpenter
 from drctl.neighbours.kubernetes.namespaces import Namespaces
 from drctl.neighbours.kubernetes.nodes import Nodes
@@ -43,7 +44,7 @@ from drctl.neighbours.kubernetes.subresources import Subresources
 from drctl.neighbours.kubernetes.trouble import Trouble
 from drctl.neighbours.kubernetes.velero.backups import Backups, write_files
 from drctl.neighbours.kubernetes.velero.filters import capture
-from drctl.neighbours.kubernetes.velero.locations import Locations
+from drctl.neighbours.kubernetes.velero.locations import Locations, at_first
 from drctl.neighbours.kubernetes.velero.requests import VALID, Deletions, Downloads, signature
 from drctl.neighbours.kubernetes.velero.restores import Restores
 from drctl.neighbours.kubernetes.velero.schedules import Schedules
@@ -72,6 +73,7 @@ class KubeApi:
     `clock` gives aware UTC; `speed` divides every delay. `location` is the object storage, shared with other clusters;
     the BackupStorageLocation `default` points at `prefix` in its first bucket, or in `bucket`. `authenticate` turns a
     bearer token into a user, None for a bad one. `grants` are RBAC rules besides the Role objects in the cluster.
+    `home` is another BackupStorageLocation (its name and spec) in the place of `default`: another cloud's.
     `velero` is "1.18", or "1.16" as recorded. `reachable` is for whoever serves this over a wire: while it is False
     they close the connection without an answer. `url` is where `/_object/` is served: it begins the URL of downloads.
     """
@@ -92,6 +94,7 @@ class KubeApi:
         pods_per_node: int = 8,
         nodes: int = 0,
         url: str = "",
+        home: Mapping[str, Any] | None = None,
     ) -> None:
         self.name = name
         self.reachable = True
@@ -107,6 +110,7 @@ class KubeApi:
         self.karpenter = Karpenter(self.cluster)
         self.argocd = ArgoCd(self.cluster)
         self.external_secrets = ExternalSecrets(self.cluster)
+        self.jobs = self.workloads.jobs = Jobs(self.cluster)
         self.workloads.mounted = self.volumes.mounted
         self.nodes.on_unknown = self.karpenter.gone
         self.trouble = Trouble(self.cluster, self.workloads, self.nodes, self.karpenter)
@@ -118,6 +122,7 @@ class KubeApi:
             self.nodes,
             self.volumes,
             self.karpenter,
+            self.jobs,
             Rollouts(self.cluster),
             self.argocd,
             self.external_secrets,
@@ -135,15 +140,7 @@ class KubeApi:
         self._fault: _Fault | None = None
         self._ledger: deque[dict[str, Any]] = deque(maxlen=LEDGER)
         seed(self, [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n}} for n in _NAMESPACES])
-        spec: Obj = {
-            "provider": "aws",
-            "default": True,
-            "objectStorage": {"bucket": bucket or location.buckets[0], "prefix": prefix},
-        }
-        if read_only:
-            spec["accessMode"] = "ReadOnly"
-        kind = {"apiVersion": "velero.io/v1", "kind": "BackupStorageLocation"}
-        seed(self, [{**kind, "metadata": {"name": "default", "namespace": "velero"}, "spec": spec}])
+        seed(self, [at_first(bucket or location.buckets[0], prefix, read_only=read_only, home=home)])
         self.set_nodes(nodes)
 
     # --- what the world does to it

@@ -68,6 +68,8 @@ class Karpenter:
         self.fleet: Fleet | None = None
         self.zones: tuple[str, ...] = ()
         self.pods_per_node = 8
+        self.away: frozenset[str] = frozenset()
+        """Zones that a zonal shift has left, where nothing is launched."""
         self._asked = False
 
     def begin(
@@ -141,7 +143,7 @@ class Karpenter:
             zone = claim["metadata"]["labels"].get("topology.kubernetes.io/zone", "")
             takes = [p for p in waiting if fits(self._shape(zone), p)][: self.pods_per_node]
             waiting = [p for p in waiting if p not in takes]
-        for zone in self.zones or ("",):
+        for zone in [z for z in self.zones if z not in self.away] or ("",) * (not self.zones):
             fitting = [p for p in waiting if fits(self._shape(zone), p)]
             for _ in range(math.ceil(len(fitting) / self.pods_per_node)):
                 if self._at_limit():

@@ -88,6 +88,7 @@ _NATIVE: Final = (
         short=("pv",),
     ),
     Resource("apps", "v1", "deployments", "Deployment", True, "apps_v1", True, True, True, short=("deploy",)),
+    Resource("batch", "v1", "jobs", "Job", True, "batch_v1", True, counts_changes=True, details_on_delete=False),
     Resource(
         "policy",
         "v1",

@@ -117,6 +117,8 @@ def validate(resource: kinds.Resource, obj: Mapping[str, Any]) -> list[Cause]:
             return list(_deployment(obj.get("spec") or {}))
         case "PodDisruptionBudget":
             return list(_budget(obj.get("spec") or {}))
+        case "Job":
+            return list(_job(obj.get("spec") or {}))
         case "Pod" if not (obj.get("spec") or {}).get("containers"):
             return [Cause("FieldValueRequired", "spec.containers", "Required value")]
         case _:
@@ -144,6 +146,27 @@ def _deployment(spec: Mapping[str, Any]) -> Iterator[Cause]:
         yield Cause("FieldValueRequired", "spec.template.spec.containers", "Required value")
 
 
+def _job(spec: Mapping[str, Any]) -> Iterator[Cause]:
+    """pkg/apis/batch/validation/validation.go; what this stand-in does not play is refused in its own words."""
+    pod = (spec.get("template") or {}).get("spec") or {}
+    if not pod.get("containers"):
+        yield Cause("FieldValueRequired", "spec.template.spec.containers", "Required value")
+    policy = pod.get("restartPolicy", "Always")
+    if policy not in ("OnFailure", "Never"):
+        text = f'Unsupported value: {json.dumps(policy)}: supported values: "OnFailure", "Never"'
+        yield Cause("FieldValueNotSupported", "spec.template.spec.restartPolicy", text)
+    for name in ("backoffLimit", "activeDeadlineSeconds"):
+        value = spec.get(name)
+        if value is not None and value < 0:
+            text = f"Invalid value: {value}: must be greater than or equal to 0"
+            yield Cause("FieldValueInvalid", f"spec.{name}", text)
+    for name in ("parallelism", "completions"):
+        if spec.get(name, 1) != 1:
+            yield Cause(
+                "FieldValueInvalid", f"spec.{name}", f"Invalid value: {spec[name]}: this stand-in plays one pod"
+            )
+
+
 def _budget(spec: Mapping[str, Any]) -> Iterator[Cause]:
     least, most = spec.get("minAvailable"), spec.get("maxUnavailable")
     if least is not None and most is not None:
@@ -167,6 +190,8 @@ def fill(resource: kinds.Resource, obj: dict[str, Any], *, number: int) -> None:
     match resource.kind:
         case "Deployment":
             _fill_deployment(obj)
+        case "Job":
+            obj["spec"] = {"backoffLimit": 6, "completions": 1, "parallelism": 1, **(obj.get("spec") or {})}
         case "Pod":
             obj.setdefault("status", {"phase": "Pending", "qosClass": "BestEffort"})
         case "PodDisruptionBudget" | "Node":

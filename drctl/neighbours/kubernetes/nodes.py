@@ -114,15 +114,20 @@ class Nodes:
         elif has_taint(obj, OUT_OF_SERVICE):
             self.cluster.after(0.0, self.name, "evict", name)
             self.cluster.after(COLLECTED, self.name, "collect", name)
+        elif _untolerated(obj):
+            self.cluster.after(0.0, self.name, "evict", name)
 
     def wake(self, what: str, key: tuple[str, ...]) -> None:
         node = self.cluster.get("nodes", "", key[0])
         match what:
             case "unknown" if node is not None and key[0] in self.cluster.silent:
                 self._unknown(node)
-            case "evict" if node is not None and (has_taint(node, UNREACHABLE) or has_taint(node, OUT_OF_SERVICE)):
+            case "evict" if node is not None and (has_taint(node, UNREACHABLE) or _untolerated(node)):
                 for pod in self._on(key[0]):
                     terminating(self.cluster, pod)
+                if key[0] not in self.cluster.silent:
+                    # Its kubelet hears of it, and ends them.
+                    self._remove(self._on(key[0]))
             case "collect" if node is not None and has_taint(node, OUT_OF_SERVICE) and not is_ready(node):
                 self._remove([p for p in self._on(key[0]) if is_going(p)])
             case "orphans" if node is None:
@@ -157,6 +162,12 @@ class Nodes:
         if found is None:
             raise KeyError(f"there is no node {name!r}")
         return found
+
+
+def _untolerated(node: Obj) -> bool:
+    """Whether it bears a NoExecute taint that no pod tolerates for a while, as each does its two (tainteviction)."""
+    own = ("node.kubernetes.io/not-ready", UNREACHABLE)
+    return any(t["effect"] == "NoExecute" and t["key"] not in own for t in node["spec"].get("taints") or ())
 
 
 def _not_ready(pod: Obj, now: str) -> Obj:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -43,6 +44,18 @@ class Trouble:
             self._cluster.advance()
             return len(pods)
 
+    def delete_workloads(self, namespace: str) -> int:
+        """Somebody deleted what runs in a namespace and how it is reached: its Deployments and Services, and by them
+        their pods. What holds their data stays. How many objects that were.
+        """
+        with self.turn:
+            self._cluster.advance()
+            gone = [(k, o) for k in ("deployments.apps", "services") for o in self._cluster.every_object(k, namespace)]
+            for key, obj in gone:
+                self._cluster.remove(by_key(key), obj)
+            self._cluster.advance()
+            return len(gone)
+
     def lose_node(self, name: str) -> None:
         """A node's kubelet falls silent. KeyError when there is none."""
         with self.turn:
@@ -55,6 +68,21 @@ class Trouble:
             self._cluster.advance()
             if self._cluster.get("nodes", "", name) is not None:
                 self._nodes.answer(name)
+
+    def shift_zones(self, away: frozenset[str]) -> None:
+        """EKS's part in a zonal shift: the nodes of these zones are cordoned, all others are not, no pod is ended, and
+        Karpenter launches nothing there.
+        """
+        with self.turn:
+            self._cluster.advance()
+            for node in self._cluster.every_object("nodes"):
+                wanted = node["metadata"].get("labels", {}).get("topology.kubernetes.io/zone") in away
+                if bool(node["spec"].get("unschedulable")) is not wanted:
+                    new = copy.deepcopy(node)
+                    new["spec"].pop("unschedulable", None)
+                    new["spec"] |= {"unschedulable": True} if wanted else {}
+                    self._cluster.write(by_key("nodes"), new)
+            self._karpenter.away = away
 
     def disrupt(self, name: str, reason: Reason) -> None:
         """Karpenter takes a node away. KeyError when none of its NodeClaims has it."""

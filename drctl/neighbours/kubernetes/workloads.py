@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from drctl.neighbours.kubernetes import budgets, crashing, kubelet, nodes
 from drctl.neighbours.kubernetes.budgets import BUDGETS, is_going, is_ready, share
+from drctl.neighbours.kubernetes.jobs import Jobs
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Cluster, Obj, instant, stamp
 
@@ -47,6 +48,7 @@ class Workloads:
         self.pull: kubelet.Pull = lambda _image: None
         self.crashing = crashing.Crashing(cluster)
         self.mounted: Callable[[Obj], bool] = lambda _pod: True
+        self.jobs: Jobs | None = None
         self._templates: dict[str, list[str]] = {}
         self._tries: dict[str, int] = {}
 
@@ -101,6 +103,8 @@ class Workloads:
         found = kubelet.waiting(self.cluster, pod, self.pull)
         if found is None:
             self._tries.pop(meta["uid"], None)
+            if self.jobs and self.jobs.began(pod):
+                return
             pause = self.crashing.started(pod)
             if pause is not None:
                 self.cluster.after(pause, self.name, "ready", meta["namespace"], meta["name"], meta["uid"])
@@ -189,7 +193,7 @@ class Workloads:
         kept = {o["metadata"]["uid"] for key in OWNERS for o in self.cluster.every_object(key)}
         for pod in self.cluster.every_object(PODS):
             owners = pod["metadata"].get("ownerReferences") or ()
-            if owners and not any(o["uid"] in kept for o in owners):
+            if owners and not any(o["uid"] in kept for o in owners) and not (self.jobs and self.jobs.owns(pod)):
                 self.cluster.remove(by_key(PODS), pod)
 
     def _schedule(self) -> None:

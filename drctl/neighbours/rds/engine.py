@@ -10,7 +10,7 @@ Engines know a database by its resource id, which a rename does not change.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -68,6 +68,8 @@ class _Database:
     follows: str | None = None
     reachable: bool = True
     beats: list[Proof] | None = None
+    spoiled: list[tuple[str, int, datetime]] = field(default_factory=list)
+    """(integrity check, what it counts from then on, when), oldest first."""
     counts: dict[str, tuple[int, datetime]] | None = None
     """The heartbeat's table: source → its newest row's number and time."""
 
@@ -96,11 +98,16 @@ class InMemoryEngine:
         address = self.create(database)
         origin, copy = self._databases[source], self._databases[database]
         copy.beats = None if origin.beats is None else [beat for beat in origin.beats if beat.written_at <= at]
+        copy.spoiled = [entry for entry in origin.spoiled if entry[2] <= at]
         copy.counts = None if origin.counts is None else {k: v for k, v in origin.counts.items() if v[1] <= at}
         return address
 
     def promote(self, database: str) -> None:
         self._databases[database].follows = None
+
+    def spoil(self, database: str, check: str, count: int) -> None:
+        """From now on an integrity check counts so many rows that must not be there; 0 mends it."""
+        self._databases[database].spoiled.append((check, count, self.clock()))
 
     def set_reachable(self, database: str, reachable: bool) -> None:
         self._databases[database].reachable = reachable
@@ -116,8 +123,8 @@ class InMemoryEngine:
         """Rows of one of the responder's named statements, as a client at this address would get them:
         `role` → [[in recovery]], `proof` (source) → [[seconds since its newest row]] or [], `prepare-heartbeat`,
         `write-heartbeat` (source); `beat` (source) → [[its newest row's number, when it was written in ms since 1970]]
-        or [], `prepare-beat`, `write-beat` (source), which answers as `beat` does; `clock` → [[ms since 1970]];
-        and `heartbeats` → every proof.
+        or [], `prepare-beat`, `write-beat` (source), which answers as `beat` does; `check` (name) → [[what the
+        integrity check of that name counts]]; `clock` → [[ms since 1970]]; and `heartbeats` → every proof.
         ConnectionRefusedError when nothing answers there, `SqlError` when the database refuses.
         """
         name = next((n for n, d in self._databases.items() if d.address == (host, port)), None)
@@ -133,6 +140,8 @@ class InMemoryEngine:
                 return [[kept.follows is not None]]
             case "clock":
                 return [[int(self.clock().timestamp() * 1000)]]
+            case "check":
+                return [[next((n for name, n, _ in reversed(kept.spoiled) if name == arguments[0]), 0)]]
             case "heartbeats":
                 return [list(beat) for beat in _table(kept)]
             case "proof":
@@ -168,6 +177,7 @@ class InMemoryEngine:
         if origin is None or not (origin.reachable and copy.reachable):
             return
         copy.beats = None if origin.beats is None else list(origin.beats)
+        copy.spoiled = list(origin.spoiled)
         copy.counts = None if origin.counts is None else dict(origin.counts)
         for name, other in self._databases.items():
             if other.follows == follower:

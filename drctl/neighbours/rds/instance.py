@@ -8,6 +8,8 @@ Sources, named below by their short names:
 - *promote*: …/UserGuide/USER_ReadRepl.Promote.html ("RDS reboots the DB instance before making it available")
 - *monitoring*: …/UserGuide/USER_ReadRepl.Monitoring.html (states of replication: replicating, terminated, …)
 - *replica*: …/APIReference/API_CreateDBInstanceReadReplica.html
+- *failover*: …/UserGuide/Concepts.MultiAZ.Failover.html ("typically 60 to 120 seconds"; the console is late to show the
+  new zone)
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from drctl.neighbours.rds.engine import Address
 
-Effect = Literal["", "promote", "apply", "delete"]
+Effect = Literal["", "promote", "apply", "delete", "failover"]
 
 
 class Phase(NamedTuple):
@@ -33,10 +35,14 @@ class Phase(NamedTuple):
 # The statuses are *statuses*' own. How long each takes is documented nowhere (*promote*: "several minutes or
 # longer"); these are the shortest that people report for small instances.
 CREATION: Final = (Phase("creating", 120),)
-RESTORATION: Final = (Phase("creating", 180),)
+# What has automated backups takes its first one when it is there (*statuses*, backing-up).
+RESTORATION: Final = (Phase("creating", 160), Phase("backing-up", 20))
 PROMOTION: Final = (Phase("modifying", 60), Phase("rebooting", 60, "promote"))
 MODIFICATION: Final = (Phase("modifying", 30, "apply"),)
 REBOOT: Final = (Phase("rebooting", 30),)
+FAILOVER: Final = (Phase("rebooting", 60, "failover"),)
+NOTICED: Final = (Phase("available", 45), Phase("rebooting", 45, "failover"))
+"""By itself: first RDS has to notice that the zone does not answer."""
 BACKUP: Final = (Phase("backing-up", 20),)
 STOP: Final = (Phase("stopping", 60),)
 START: Final = (Phase("starting", 60),)
@@ -44,6 +50,9 @@ DELETION: Final = (Phase("deleting", 60, "delete"),)
 
 DOWN: Final = frozenset({"creating", "rebooting", "stopping", "stopped", "starting", "deleting"})
 """Statuses in which the database takes no connection. In `modifying` and `backing-up` it does (*statuses*)."""
+DEFAULT_GROUP: Final = "default.postgres18"
+"""What RDS gives an instance for which no parameter group is named."""
+DEFAULT_SUBNETS: Final = "default"
 UPLOAD: Final = timedelta(minutes=5)
 """Transaction logs are uploaded this often, so that is how old the latest restorable time may be
 (…/UserGuide/USER_PIT.html).
@@ -81,6 +90,9 @@ class Instance:
     backup_window: str = "07:00-07:30"
     deletion_protection: bool = False
     security_groups: tuple[str, ...] = ("sg-default",)
+    parameter_group: str = DEFAULT_GROUP
+    subnet_group: str = DEFAULT_SUBNETS
+    copy_tags: bool = False
     source: str | None = None
     source_lost: bool = False
     replicas: list[str] = field(default_factory=list)
@@ -90,6 +102,13 @@ class Instance:
     stages: list[Stage] = field(default_factory=list)
     resting: str = "available"
     promoted_at: datetime | None = None
+    zone: str = ""
+    secondary: str = ""
+
+    def __post_init__(self) -> None:
+        """`secondary` is where a Multi-AZ instance has its standby, which takes no connection itself."""
+        self.zone = self.zone or f"{self.region}a"
+        self.secondary = self.secondary or f"{self.region}{'a' if self.zone.endswith('b') else 'b'}"
 
     @property
     def arn(self) -> str:
@@ -115,6 +134,10 @@ class Instance:
         """The first backup: an instance that was a replica has none from before its promotion."""
         return self.promoted_at or self.created_at
 
+    def earliest_restorable_at(self, now: datetime, speed: float) -> datetime:
+        """The first backup, or as far back as backups are retained."""
+        return max(self.restorable_from, now - timedelta(days=self.backup_retention) / speed)
+
     def latest_restorable_at(self, now: datetime, speed: float) -> datetime:
         """The last upload of transaction logs."""
         return now - (now - self.restorable_from) % (UPLOAD / speed)
@@ -134,7 +157,10 @@ class Instance:
             "PreferredBackupWindow": self.backup_window,
             "BackupRetentionPeriod": self.backup_retention,
             "VpcSecurityGroups": [{"VpcSecurityGroupId": g, "Status": "active"} for g in self.security_groups],
-            "AvailabilityZone": f"{self.region}a",
+            "AvailabilityZone": self.zone,
+            "DBParameterGroups": [{"DBParameterGroupName": self.parameter_group, "ParameterApplyStatus": "in-sync"}],
+            "DBSubnetGroup": {"DBSubnetGroupName": self.subnet_group, "SubnetGroupStatus": "Complete"},
+            "CopyTagsToSnapshot": self.copy_tags,
             "PendingModifiedValues": dict(self.pending),
             "MultiAZ": self.multi_az,
             "ReadReplicaDBInstanceIdentifiers": list(self.replicas),
@@ -145,6 +171,8 @@ class Instance:
             "DeletionProtection": self.deletion_protection,
             "TagList": [{"Key": k, "Value": v} for k, v in self.tags.items()],
         }
+        if self.multi_az:
+            found["SecondaryAvailabilityZone"] = self.secondary
         if self.status != "creating":
             # An instance that is being created has no endpoint yet.
             found["Endpoint"] = {"Address": self.address.host, "Port": self.address.port}
@@ -156,6 +184,30 @@ class Instance:
             info = {"StatusType": "read replication", "Normal": not self.source_lost, "Status": state}
             found["StatusInfos"] = [info]
         return found
+
+
+def backed_up(instance: Instance, now: datetime, speed: float) -> dict[str, Any]:
+    """DescribeDBInstanceAutomatedBackups' structure, of an instance that has automated backups."""
+    window = {
+        "EarliestTime": instance.earliest_restorable_at(now, speed),
+        "LatestTime": instance.latest_restorable_at(now, speed),
+    }
+    return {
+        "DBInstanceArn": instance.arn,
+        "DbiResourceId": instance.resource_id,
+        "Region": instance.region,
+        "DBInstanceIdentifier": instance.identifier,
+        "RestoreWindow": window,
+        "AllocatedStorage": instance.storage,
+        "Status": "creating" if instance.status == "creating" else "active",
+        "Port": instance.address.port,
+        "InstanceCreateTime": instance.created_at,
+        "MasterUsername": instance.username,
+        "Engine": "postgres",
+        "EngineVersion": instance.engine_version,
+        "Encrypted": True,
+        "BackupRetentionPeriod": instance.backup_retention,
+    }
 
 
 @dataclass(slots=True)

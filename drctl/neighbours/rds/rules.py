@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from drctl.neighbours.aws import AwsError
-from drctl.neighbours.rds.instance import Instance
+from drctl.neighbours.rds.instance import DEFAULT_GROUP, DEFAULT_SUBNETS, Instance
 
 FIELDS: Final = {
     "NewDBInstanceIdentifier": "identifier",
@@ -23,9 +23,11 @@ FIELDS: Final = {
     "PreferredBackupWindow": "backup_window",
     "DeletionProtection": "deletion_protection",
     "VpcSecurityGroupIds": "security_groups",
+    "DBParameterGroupName": "parameter_group",
+    "CopyTagsToSnapshot": "copy_tags",
 }
 """ModifyDBInstance's parameters that are kept here → the instance's field."""
-AT_ONCE: Final = frozenset({"DeletionProtection", "VpcSecurityGroupIds", "PreferredBackupWindow"})
+AT_ONCE: Final = frozenset({"DeletionProtection", "VpcSecurityGroupIds", "PreferredBackupWindow", "CopyTagsToSnapshot"})
 """Applied at once whatever `ApplyImmediately` says (…/UserGuide/Overview.DBInstance.Modifying.html, settings table)."""
 PENDING: Final = {"NewDBInstanceIdentifier": "DBInstanceIdentifier"}
 """Names that PendingModifiedValues has for parameters, where they differ."""
@@ -36,6 +38,15 @@ def refuse_unless_available(instance: Instance) -> None:
     if instance.status != "available":
         message = f"Instance {instance.identifier} is not in available state; it is {instance.status}."
         raise AwsError("InvalidDBInstanceState", message)
+
+
+def refuse_unless_multi_az(instance: Instance) -> None:
+    """ForceFailover cannot be true "if the instance is not configured for MultiAZ" (RebootDBInstance)."""
+    if not instance.multi_az:
+        message = (
+            f"DB Instance {instance.identifier} is not a Multi-AZ deployment: it cannot be rebooted with failover."
+        )
+        raise AwsError("InvalidParameterCombination", message)
 
 
 def refuse_malformed(identifier: str) -> None:
@@ -61,7 +72,7 @@ def retention(days: int, instance: Instance) -> int:
     return days
 
 
-def restore_time(params: Mapping[str, Any], source: Instance, latest: datetime) -> datetime:
+def restore_time(params: Mapping[str, Any], source: Instance, earliest: datetime, latest: datetime) -> datetime:
     """When to restore to: one of RestoreTime and UseLatestRestorableTime, not after the latest restorable time."""
     at, use_latest = params.get("RestoreTime"), bool(params.get("UseLatestRestorableTime"))
     if (at is None) is not use_latest:
@@ -69,13 +80,34 @@ def restore_time(params: Mapping[str, Any], source: Instance, latest: datetime) 
         raise AwsError("InvalidParameterCombination", message)
     if at is None:
         return latest
-    if not source.restorable_from <= at <= latest:
+    if not earliest <= at <= latest:
         message = (
             f"{source.identifier} cannot be restored to {at.isoformat()}: "
-            f"it is restorable from {source.restorable_from.isoformat()} to {latest.isoformat()}."
+            f"it is restorable from {earliest.isoformat()} to {latest.isoformat()}."
         )
         raise AwsError("InvalidParameterValue", message)
     return datetime.fromisoformat(at.isoformat())
+
+
+def refuse_unknown_groups(wanted: Mapping[str, Any], here: Iterable[Instance]) -> None:
+    """The groups that there are, are those that an instance of the region has, and the default ones."""
+    there = tuple(here)
+    group, subnets = wanted.get("parameter_group"), wanted.get("subnet_group")
+    if group is not None and group not in {DEFAULT_GROUP, *(i.parameter_group for i in there)}:
+        raise AwsError("DBParameterGroupNotFound", f"DBParameterGroup {group} not found.")
+    if subnets is not None and subnets not in {DEFAULT_SUBNETS, *(i.subnet_group for i in there)}:
+        raise AwsError("DBSubnetGroupNotFoundFault", f"DB subnet group {subnets!r} does not exist.")
+
+
+def backed_up(params: Mapping[str, Any], here: Iterable[Instance]) -> list[Instance]:
+    """Those that have automated backups, by instance or resource id, or all; a replica has none of its own."""
+    kept = [i for i in here if i.backup_retention and i.source is None]
+    for name, of in (("DbiResourceId", "resource_id"), ("DBInstanceIdentifier", "identifier")):
+        if name in params:
+            kept = [i for i in kept if getattr(i, of) == params[name]]
+            if not kept:
+                raise AwsError("DBInstanceAutomatedBackupNotFound", f"There is no automated backup of {params[name]}.")
+    return kept
 
 
 def refuse_deletion(instance: Instance, params: Mapping[str, Any]) -> None:
@@ -101,6 +133,8 @@ def refuse_deletion(instance: Instance, params: Mapping[str, Any]) -> None:
 def settings(params: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a new instance that the request sets; the rest is the source's."""
     found = {FIELDS[name]: params[name] for name in FIELDS if name in params}
+    if "DBSubnetGroupName" in params:
+        found["subnet_group"] = params["DBSubnetGroupName"]
     if "security_groups" in found:
         found["security_groups"] = tuple(found["security_groups"])
     if "Tags" in params:
@@ -127,3 +161,17 @@ def matches(instance: Instance, wanted: Mapping[str, list[str]]) -> bool:
     names = wanted.get("db-instance-id")
     by_name = names is None or any(n in (instance.identifier, instance.arn) for n in names)
     return by_name and "postgres" in wanted.get("engine", ["postgres"])
+
+
+def apply(instance: Instance, instances: Iterable[Instance]) -> None:
+    """What ModifyDBInstance set. A rename is seen by everyone who names the instance."""
+    there = tuple(instances)
+    before = {region: instance.name_for(region) for region in {i.region for i in there}}
+    for name, value in instance.applying.items():
+        setattr(instance, FIELDS[name], value)
+    instance.applying = {}
+    for other in there:
+        old, new = before[other.region], instance.name_for(other.region)
+        if other.source == old:
+            other.source = new
+        other.replicas = [new if name == old else name for name in other.replicas]

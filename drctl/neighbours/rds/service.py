@@ -17,12 +17,15 @@ from typing import Any, Final
 from drctl.neighbours.aws import DEFAULT_ACCOUNT, AwsError
 from drctl.neighbours.rds import rules
 from drctl.neighbours.rds.engine import Engine
+from drctl.neighbours.rds.events import COMPLETED, STARTED, Events
 from drctl.neighbours.rds.instance import (
     BACKUP,
     CREATION,
     DELETION,
     DOWN,
+    FAILOVER,
     MODIFICATION,
+    NOTICED,
     PROMOTION,
     REBOOT,
     RESTORATION,
@@ -32,6 +35,7 @@ from drctl.neighbours.rds.instance import (
     Phase,
     Snapshot,
     Stage,
+    backed_up,
 )
 
 VERSION: Final = "18.1"
@@ -59,6 +63,8 @@ class Rds:
         self._snapshots: list[Snapshot] = []
         self._dark: frozenset[str] = frozenset()
         self._denied: frozenset[str] = frozenset()
+        self._failed: dict[str, frozenset[str]] = {}
+        self._events = Events()
         self._made = 0
 
     # What the local world does to it
@@ -92,6 +98,18 @@ class Rds:
         for instance in self._instances:
             self._connect(instance)
 
+    def fail_zones(self, region: str, zones: frozenset[str], *, stuck: bool = False) -> None:
+        """These zones of a region are down, and no others. A writer there is reached by nobody; of a Multi-AZ instance
+        the standby takes over by itself (*failover*), unless RDS does not notice: `stuck`.
+        """
+        self.settle()
+        self._failed[region] = zones
+        for instance in self._instances:
+            left = instance.multi_az and not stuck and instance.secondary not in zones
+            if instance.region == region and instance.zone in zones and left and not instance.stages:
+                instance.enter(NOTICED, self.clock(), self.speed)
+            self._connect(instance)
+
     def back_up(self, instance: Instance) -> None:
         """The backup window has come."""
         instance.enter(BACKUP, self.clock(), self.speed)
@@ -108,6 +126,11 @@ class Rds:
             instance = self._instances[number]
             self._end(instance, instance.stages.pop(0))
 
+    def instances(self) -> list[Instance]:
+        """All there are, in the order in which they were made."""
+        self.settle()
+        return list(self._instances)
+
     def instance(self, region: str, identifier: str, account: str = DEFAULT_ACCOUNT) -> Instance:
         """The instance as it is now, or AwsError DBInstanceNotFound."""
         self.settle()
@@ -120,26 +143,19 @@ class Rds:
                 self.engine.promote(instance.resource_id)
                 instance.promoted_at = self.clock()
             case "apply":
-                self._apply(instance)
+                rules.apply(instance, self._instances)
             case "delete":
                 self._instances.remove(instance)
                 self.engine.delete(instance.resource_id)
                 return
+            case "failover":
+                instance.zone, instance.secondary = instance.secondary, instance.zone
+                self._events.add(instance, stage.ends_at, COMPLETED)
             case "":
                 pass
+        if instance.stages and instance.stages[0].effect == "failover":
+            self._events.add(instance, stage.ends_at, STARTED)
         self._connect(instance)
-
-    def _apply(self, instance: Instance) -> None:
-        before = {region: instance.name_for(region) for region in {i.region for i in self._instances}}
-        for name, value in instance.applying.items():
-            setattr(instance, rules.FIELDS[name], value)
-        instance.applying = {}
-        for other in self._instances:
-            # A rename is seen by everyone who names the instance.
-            old, new = before[other.region], instance.name_for(other.region)
-            if other.source == old:
-                other.source = new
-            other.replicas = [new if name == old else name for name in other.replicas]
 
     def _release(self, replica: Instance) -> None:
         """The replica and its source forget one another."""
@@ -156,6 +172,7 @@ class Rds:
     def _connect(self, instance: Instance) -> None:
         closed = self.closed_groups.issuperset(instance.security_groups)
         down = instance.region in self._dark | self._denied or instance.status in DOWN or closed
+        down = down or instance.zone in self._failed.get(instance.region, ())
         self.engine.set_reachable(instance.resource_id, not down)
 
     def _make(
@@ -234,9 +251,27 @@ class Rds:
         if source.backup_retention == 0:
             raise AwsError("PointInTimeRestoreNotEnabled", f"{source.identifier} has no automated backups.")
         latest = source.latest_restorable_at(self.clock(), self.speed)
-        at = rules.restore_time(params, source, latest)
-        made = self._make(region, account, identifier, RESTORATION, restored=(source, at), **rules.settings(params))
+        earliest = source.earliest_restorable_at(self.clock(), self.speed)
+        at = rules.restore_time(params, source, earliest, latest)
+        wanted = rules.settings(params)
+        rules.refuse_unknown_groups(wanted, self._in(region, account))
+        if "backup_retention" in wanted:
+            rules.retention(wanted["backup_retention"], source)
+        # Of the source's retention: it "uses the existing setting"; of groups and zones, the defaults (*api*).
+        wanted = {"backup_retention": source.backup_retention} | wanted
+        phases = [p for p in RESTORATION if p.status != "backing-up" or wanted["backup_retention"]]
+        made = self._make(region, account, identifier, phases, restored=(source, at), **wanted)
         return {"DBInstance": self._shown(made)}
+
+    def describe_db_instance_automated_backups(
+        self, region: str, account: str, params: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """DescribeDBInstanceAutomatedBackups by instance or resource id, or all; only what has backups. None of a
+        deleted instance is retained here.
+        """
+        self.settle()
+        kept = rules.backed_up(params, self._in(region, account))
+        return {"DBInstanceAutomatedBackups": [backed_up(i, self.clock(), self.speed) for i in kept]}
 
     def modify_db_instance(self, region: str, account: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """ModifyDBInstance. Without `ApplyImmediately` most settings wait in PendingModifiedValues for the maintenance
@@ -258,11 +293,23 @@ class Rds:
         return self._enter(instance, MODIFICATION)
 
     def reboot_db_instance(self, region: str, account: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """RebootDBInstance: takes no connection until it is over."""
+        """RebootDBInstance: takes no connection until it is over. With `ForceFailover` the standby takes over, and what
+        was the writer is the standby: asked twice, it is back where it was.
+        """
         self.settle()
         instance = self._known(region, account, params["DBInstanceIdentifier"])
         rules.refuse_unless_available(instance)
-        return self._enter(instance, REBOOT)
+        if not params.get("ForceFailover"):
+            return self._enter(instance, REBOOT)
+        rules.refuse_unless_multi_az(instance)
+        instance.stages = []
+        self._events.add(instance, self.clock(), STARTED)
+        return self._enter(instance, FAILOVER)
+
+    def describe_events(self, region: str, account: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """DescribeEvents of one instance or all: failovers, of the last hour unless `StartTime` is given."""
+        self.settle()
+        return {"Events": self._events.shown(region, account, params, self.clock())}
 
     def stop_db_instance(self, region: str, account: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """StopDBInstance: refused for a replica, and for an instance that has one (*stop*)."""

@@ -7,7 +7,8 @@ gets neither schedules nor restores.
 from __future__ import annotations
 
 import copy
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Obj, stamp
@@ -18,6 +19,17 @@ FIRST: Final = 0.1
 VALIDATE: Final = 10.0
 SYNC: Final = 20.0
 _UNFINISHED: Final = ("", "InProgress", "Finalizing", "FinalizingPartiallyFailed")
+
+
+def at_first(bucket: str, prefix: str, *, read_only: bool, home: Mapping[str, Any] | None) -> Obj:
+    """The BackupStorageLocation that a cluster begins with: `default` in AWS, or `home`'s name and spec."""
+    spec: Obj = {"provider": "aws", "default": True, "objectStorage": {"bucket": bucket, "prefix": prefix}}
+    if read_only:
+        spec["accessMode"] = "ReadOnly"
+    if home:
+        spec = {"default": True, **home["spec"]}
+    place = {"name": home["name"] if home else "default", "namespace": "velero"}
+    return {"apiVersion": "velero.io/v1", "kind": "BackupStorageLocation", "metadata": place, "spec": spec}
 
 
 class Locations:

@@ -1,0 +1,118 @@
+"""Proposes the moment to restore to: the last that is known to be good before the first that is known to be bad.
+
+What is known comes from the primary's own agent, which asks policy's integrity checks of the database and says when all
+of them last found it whole and when one first did not. Where nobody asked, only the first bad sign is known, and the
+proposal is the moment before it, as a guess that is called one. Between which moments RDS can restore it says itself.
+A person accepts the proposal or chooses another; nothing is chosen here. Sources:
+https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_DescribeDBInstanceAutomatedBackups.html (RestoreWindow),
+…/API_DBInstance.html (LatestRestorableTime), …/UserGuide/USER_PIT.html (logs are uploaded every five minutes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import ClassVar, Final
+
+from chalicelib.actions.contract import AwsOp, Op, Reader, Target
+from chalicelib.actions.fence_primary import READ_BEAT, read_beat
+from chalicelib.actions.restored import DESCRIBE_PRIMARY, Absent, instance
+from chalicelib.core.bounds import spelled
+from chalicelib.core.outcome import Done, Next, NoData, Refused, Stuck, Wait
+from chalicelib.policy import Policy
+from chalicelib.store.beat import Beat
+
+AGAIN: Final = timedelta(seconds=10)
+A_MOMENT: Final = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Between which moments RDS can restore, and what the agent found; `integrity` is why it is not known, if so."""
+
+    earliest: datetime
+    latest: datetime
+    integrity: Beat | Refused | NoData
+
+
+class RestorePoint:
+    """Looks only."""
+
+    name: ClassVar[str] = "restore-point"
+    reads: ClassVar[tuple[Op, ...]] = (
+        DESCRIBE_PRIMARY,
+        # Its resource is an automated backup, whose name is an id that RDS gives and nobody knows beforehand.
+        AwsOp(
+            service="rds",
+            operation="describe_db_instance_automated_backups",
+            resources=("*",),
+            where="primary",
+        ),
+        READ_BEAT,
+    )
+    calls: ClassVar[tuple[Op, ...]] = ()
+
+    def observe(self, target: Target, policy: Policy, reader: Reader) -> Known | Absent | Refused | NoData:
+        side = policy.platform.database.primary
+        source = instance(policy, reader, side.instance)
+        if not isinstance(source, Mapping):
+            return source
+        latest = source.get("LatestRestorableTime")
+        if not source.get("BackupRetentionPeriod") or latest is None:
+            return Refused(code="NoBackups", because=f"instance {side.instance!r} has no automated backups")
+        asked = {"DbiResourceId": source["DbiResourceId"]}
+        backups = reader.aws("rds", side.region, "describe_db_instance_automated_backups", **asked)
+        if not isinstance(backups, Mapping):
+            return backups
+        windows = [b["RestoreWindow"] for b in backups["DBInstanceAutomatedBackups"] if b.get("RestoreWindow")]
+        if not windows or "EarliestTime" not in windows[0]:
+            return Refused(code="NoWindow", because=f"RDS names no window to restore {side.instance!r} in")
+        return Known(windows[0]["EarliestTime"], latest, read_beat(policy, reader, "integrity"))
+
+    def next(self, target: Target, policy: Policy, facts: Known | Absent | Refused | NoData, now: datetime) -> Next:
+        match facts:
+            case NoData(because=because):
+                return Wait(because=f"{because}; looking again in {AGAIN.seconds} s", again_in=AGAIN)
+            case Absent(because=because):
+                return Stuck(because=f"{because}; there is nothing to restore from")
+            case Refused(because=because, code=code):
+                return Stuck(because=f"{because} ({code})")
+        wanted, why = _wanted(target, facts.integrity)
+        if wanted < facts.earliest:
+            return Stuck(
+                because=f"{why}, and RDS restores from {spelled(facts.earliest)} on only: what is older must come from "
+                "a snapshot or an export, which a person looks for"
+            )
+        at = min(wanted, facts.latest)
+        if at < wanted:
+            why += f"; RDS's newest is {spelled(at)} now"
+        # Rounded to whole seconds inwards: what is chosen must lie where RDS can restore.
+        earliest = facts.earliest.replace(microsecond=0)
+        earliest += A_MOMENT if earliest < facts.earliest else timedelta()
+        found = {"earliest": spelled(earliest), "latest": spelled(facts.latest), "proposed": spelled(at)}
+        because = f"proposed is {spelled(at)}: {why}; restorable from {spelled(earliest)} to {spelled(facts.latest)}"
+        return Done(because=because, facts=found)
+
+
+def _wanted(target: Target, integrity: Beat | Refused | NoData) -> tuple[datetime, str]:
+    """The moment that evidence speaks for, and what the evidence is."""
+    failed = target.failed_at or target.opened_at
+    guess = failed - A_MOMENT
+    guessed = f"the moment before the first bad sign of {spelled(failed)}, which is a guess"
+    if isinstance(integrity, Refused | NoData):
+        return guess, f"{guessed}, since what the agent found is not known: {integrity.because}"
+    good, bad = integrity.moment("good_at"), integrity.moment("bad_at")
+    if good is None:
+        return guess, f"{guessed}, since no integrity check ever found the database whole"
+    bad = bad if bad is not None and integrity.number("bad_at") else None
+    if bad is not None and good < bad:
+        return (
+            good,
+            f"every integrity check found it whole at {spelled(good)}, and at {spelled(bad)} {_said(integrity)}",
+        )
+    return guess, f"{guessed}: no integrity check finds anything wrong (the last at {spelled(good)})"
+
+
+def _said(integrity: Beat) -> str:
+    return integrity.text("because") or "one did not"

@@ -1,0 +1,91 @@
+"""Data corruption and an accidental deletion, each told as a story: what goes wrong, who says so, what is chosen."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from chalicelib.actions.restored import name_of
+from chalicelib.core.bounds import spelled
+from chalicelib.policy.people import Person
+from drctl.neighbours.pagerduty import Alert
+from tests.crash.failures import primary, says
+from tests.crash.outside import Stop
+from tests.crash.platform_in_process import POLICY, START, Platform
+from tests.crash.story import DARK_AT, PERSON, Story
+
+SPACE: Final = "cache"
+CHECK: Final = "runs-have-experiments"
+AS_OF: Final = START + timedelta(seconds=2)
+"""Before anything went wrong, and after the first look of the agent."""
+ALARMED_AT: Final = START + timedelta(seconds=12)
+DECLARED_AT: Final = START + timedelta(seconds=20)
+CHOSEN_AT: Final = START + timedelta(seconds=40)
+DATABASE: Final = "us-east-1/database"
+DELETIONS: Final = "us-east-1/deletions"
+CHOICES: Final = {"as_of": spelled(AS_OF), "namespaces": SPACE, "folder": "none"}
+ANOTHER: Final = next(p for p in POLICY.people.people if p.name != PERSON.name and p.roles == PERSON.roles)
+BESIDE: Final = name_of(POLICY, AS_OF)
+
+
+def database(platform: Platform) -> str:
+    """The primary database, as its engine knows it."""
+    side = POLICY.platform.database.primary
+    return platform.rds.instance(side.region, side.instance, POLICY.platform.account).resource_id
+
+
+def spoil(platform: Platform) -> None:
+    """Rows go wrong, and so does what runs in one namespace."""
+    platform.engine.spoil(database(platform), CHECK, 12)
+    delete(platform)
+
+
+def delete(platform: Platform) -> None:
+    """What runs in a namespace is deleted."""
+    assert primary(platform).trouble.delete_workloads(SPACE)
+
+
+class CorruptionStory(Story):
+    """The alarm opens it in doubt, a person confirms it, chooses, and two people let the applications move."""
+
+    note = "the data is bad"
+
+    def __init__(self, *stops: Stop, mode: str = "automatic", choices: dict[str, str] | None = None) -> None:
+        super().__init__(*stops, breaks=spoil, mode=mode)
+        self.choices = CHOICES if choices is None else choices
+
+    def evidence(self) -> None:
+        self.alarm(ALARMED_AT, says("DataIntegrity", DARK_AT))
+        self.declared(DECLARED_AT, "data-corruption", DATABASE)
+        self.platform.clock.at(CHOSEN_AT, self.choose)
+
+    def declared(self, when: datetime, scenario: str, scope: str) -> None:
+        wanted: dict[str, Any] = {"command": "declare", "scenario": scenario, "scope": scope}
+        self._deliver(when, "command", wanted, "declare")
+
+    def choose(self) -> None:
+        """As soon as the incident is there: a crash may have delayed it."""
+        book = self.platform.book()
+        if book is None or not book.incidents:
+            self.platform.clock.at(self.platform.clock.now() + timedelta(seconds=1), self.choose)
+        elif self.choices:
+            (incident,) = book.incidents
+            self._say("choose", {"command": "choose", "incident": incident, "choices": self.choices})
+
+    def answering(self, alert: Alert) -> Person:
+        return ANOTHER if "1 of 2 people have approved" in str(alert.payload) else PERSON
+
+
+class DeletionStory(CorruptionStory):
+    """Declared with its choices."""
+
+    note = "nobody meant that"
+
+    def __init__(self, *stops: Stop, mode: str = "automatic") -> None:
+        Story.__init__(self, *stops, breaks=delete, mode=mode)
+        self.choices = {}
+
+    def evidence(self) -> None:
+        self.alarm(ALARMED_AT, says("DeletionBurst", DARK_AT))
+        wanted = {"command": "declare", "scenario": "accidental-deletion", "scope": DELETIONS, "choices": CHOICES}
+        self._deliver(DECLARED_AT, "command", wanted, "declare")

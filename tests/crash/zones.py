@@ -1,0 +1,62 @@
+"""A zone failure, told as a story: the zone dies, RDS does not notice, and the zone comes back after some minutes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from chalicelib.core.happened import AlarmState
+from drctl.world.zones import ZoneFailures
+from tests.crash.failures import primary, says
+from tests.crash.outside import Stop
+from tests.crash.platform_in_process import SPEED, START, Platform
+from tests.crash.story import DARK_AT, Story
+
+ZONE: Final = "us-east-1b"
+SCOPE: Final = "us-east-1/us-east-1b"
+TOLD_AT: Final = DARK_AT + timedelta(seconds=90) / SPEED
+BACK_AT: Final = START + timedelta(minutes=10) / SPEED
+
+
+def failures(platform: Platform) -> ZoneFailures:
+    """What fails zones there."""
+    return ZoneFailures(platform.policy, primary(platform), platform.ec2, platform.rds)
+
+
+class ZoneStory(Story):
+    """One zone, and a person who takes it back."""
+
+    note = "the console shows no more trouble there"
+
+    def __init__(self, *stops: Stop, mode: str = "automatic", stuck: bool = True, answers: bool = True) -> None:
+        self._zones: ZoneFailures | None = None
+        self._stuck = stuck
+        super().__init__(*stops, breaks=self._fail, mode=mode, answers=answers)
+
+    def _fail(self, platform: Platform) -> None:
+        (writer,) = [i for i in platform.rds._instances if i.multi_az]
+        writer.zone = ZONE
+        self._zones = failures(platform)
+        self._zones.fail(ZONE, database_stuck=self._stuck)
+
+    def _mend(self) -> None:
+        if self._zones:
+            self._zones.mend(ZONE)
+
+    def evidence(self) -> None:
+        self.alarm(TOLD_AT, says("ZoneHealth-b", TOLD_AT))
+        self.platform.clock.at(BACK_AT, self._mend)
+        self.alarm(BACK_AT, says("ZoneHealth-b", BACK_AT, AlarmState.OK))
+
+
+class TwoZones(ZoneStory):
+    """A second zone fails at the same time."""
+
+    def _fail(self, platform: Platform) -> None:
+        super()._fail(platform)
+        if self._zones:
+            self._zones.fail("us-east-1c")
+
+    def evidence(self) -> None:
+        self.alarm(TOLD_AT, says("ZoneHealth-b", TOLD_AT))
+        self.alarm(TOLD_AT, says("ZoneHealth-c", TOLD_AT))

@@ -1,0 +1,126 @@
+"""Data corruption and an accidental deletion in the deployed local world, from the alarm to what was put back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core.book import Incident, StepState
+from chalicelib.core.bounds import spelled
+from tests.local.stage import Stage, eventually, up
+
+# Two whole cases of one to two minutes each: `make test-long` runs them, `make test` does not.
+pytestmark = pytest.mark.long
+DATABASE, DELETIONS = "us-east-1/database", "us-east-1/deletions"
+FOLDER = "neurectomy-mlflow-us-east-1/artifacts/0/"
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder: Path = tmp_path_factory.mktemp("datapoint")
+    with up(folder, speed=10.0) as made:
+        made.healthy()
+        made.say("set-mode", mode="automatic", id="mode")
+        yield made
+
+
+@contextmanager
+def explained(stage: Stage, scope: str) -> Iterator[None]:
+    """What fails inside says where every step of the scope's incident stands, why, and what was asked of RDS and S3."""
+    try:
+        yield
+    except BaseException as error:
+        for incident in (*stage.open(), *stage.closed(scope)):
+            error.add_note(f"{incident.id} is {incident.state}, plan {incident.plan}: {incident.because}")
+            for name, record in incident.steps.items():
+                given = f", approved by {record.approval.by} for {record.approval.plan}" if record.approval else ""
+                error.add_note(f"  {name} is {record.state}, {record.calls} calls{given}: {record.because}")
+            for entry in stage.timeline(incident.id)[-40:]:
+                error.add_note(f"    {entry}")
+        for call in stage.ours():
+            told = call.status >= 400 or not call.operation.startswith("Describe")
+            if told and call.service in ("rds", "secretsmanager", "s3"):
+                error.add_note(f"  {call}")
+        raise
+
+
+def at(stage: Stage, scope: str) -> Incident | None:
+    return next((i for i in stage.open() if i.scope == scope), None)
+
+
+def by_hand(stage: Stage, scope: str, step: str) -> Incident | None:
+    found = at(stage, scope)
+    return found if found and found.step(step).state is StepState.ASKING else None
+
+
+def asking(stage: Stage, scope: str, step: str) -> Incident | None:
+    found = by_hand(stage, scope, step)
+    return found if found and found.step(step).call else None
+
+
+def approve(stage: Stage, scope: str, step: str, *by: str, within: float = 120) -> None:
+    for n, who in enumerate(by):
+        found = eventually(lambda: asking(stage, scope, step), within=within, what=f"{step} asking")
+        said = stage.say("approve", by=who, incident=found.id, step=step, plan=found.plan, id=f"{scope}-{step}-{n}")
+        assert said["ok"], said
+
+
+def waits_for(stage: Stage, scope: str, words: str) -> Incident | None:
+    found = at(stage, scope)
+    return found if found and any(words in r.because for r in found.steps.values()) else None
+
+
+def test_corrupted_data_is_restored_beside_the_old_database_and_the_applications_move(stage: Stage) -> None:
+    with explained(stage, DATABASE):
+        stage.told("break", "data")
+        eventually(lambda: at(stage, DATABASE), within=120, what="an incident in doubt")
+        assert stage.told("declare", "data-corruption", DATABASE, "--by", "ana")["ok"]
+        found = eventually(lambda: waits_for(stage, DATABASE, "nobody has chosen as_of"), within=60, what="a question")
+        point = found.step("point")
+        assert "runs-have-experiments found 12 runs" in point.because
+        assert "as_of" in stage.drctl("status").stdout
+        refused = stage.drctl("choose", found.id, "as_of=2020-01-01T00:00:00Z", "--by", "ana")
+        assert refused.returncode == 1
+        assert "allowed: from" in " ".join(refused.stderr.split())
+        chosen = stage.told(
+            "choose", found.id, f"as_of={point.facts['proposed']}", "namespaces=none", "folder=none", "--by", "ana"
+        )
+        assert chosen["ok"]
+        approve(stage, DATABASE, "restore", "ana")
+        approve(stage, DATABASE, "switch", "ana", "bob", within=180)
+        eventually(
+            lambda: stage.world.platform.rows.seen().get("IntegrityViolations") == 0.0, within=30, what="whole data"
+        )
+        last = eventually(lambda: by_hand(stage, DATABASE, "standby"), within=60, what="the last question")
+        stage.say("approve", incident=last.id, step="standby", plan=last.plan, id="standby")
+        closed = eventually(lambda: stage.archive(DATABASE), within=60, what="the archive")
+        assert closed.ending == "recovered"
+        assert closed.choices["as_of"].by == "ana"
+        stage.told("mend")
+
+
+def test_what_was_deleted_is_put_back_from_versions_and_from_a_backup(stage: Stage) -> None:
+    with explained(stage, DELETIONS):
+        eventually(lambda: not stage.open(), within=60, what="a quiet platform")
+        stage.say("acknowledge", id="window")
+        folders = stage.world.platform.folders
+        before, as_of = folders.keys(FOLDER), spelled(datetime.now(UTC))
+        eventually(lambda: spelled(datetime.now(UTC)) > as_of, within=3, what="the next second")
+        stage.told("break", "deletion", "--namespace", "cache", "--folder", FOLDER)
+        assert folders.keys(FOLDER) == []
+        said = stage.told(
+            *("declare", "accidental-deletion", DELETIONS, "--choose", f"as_of={as_of}"),
+            *("--choose", "namespaces=cache", "--choose", f"folder={FOLDER}", "--by", "ana"),
+        )
+        assert said["ok"], said
+        approve(stage, DELETIONS, "folder", "ana")
+        approve(stage, DELETIONS, "objects", "bob")
+        closed = eventually(lambda: stage.archive(DELETIONS), within=120, what="the archive")
+        assert closed.ending == "recovered"
+        assert folders.keys(FOLDER) == before
+        primary = stage.world.platform.clusters[stage.policy.platform.clusters.primary.name]
+        assert primary.ready_deployment("cache", "redis")
