@@ -50,6 +50,12 @@ def shift(context: Any) -> datetime:
     return datetime.now(UTC) + min(SETTINGS.shift, left)
 
 
+def hard_deadline(context: Any) -> datetime:
+    """When this invocation ends, less what it keeps to end well."""
+    left = timedelta(milliseconds=context.get_remaining_time_in_millis())
+    return datetime.now(UTC) + left - SPARE
+
+
 def received(found: ways_in.Received) -> Mapping[str, Any]:
     """Counts what came in, and says what became of it."""
     metrics.add_metric("Signals", MetricUnit.Count, found.signals)
@@ -142,3 +148,9 @@ def readiness(event: Any) -> Mapping[str, str]:
         ) as metric:
             metric.add_dimension(name="runbook", value=row.scenario)
     return {row.scenario: row.state for row in report.runbooks} if report else {}
+
+
+@app.schedule(Rate(names.airgap_minutes(POLICY), unit=Rate.MINUTES))
+def airgap(event: Any) -> Mapping[str, str]:
+    """As often as policy says, and when a person wants a copy now: the air-gapped copies are carried on."""
+    return ways_in.keep(responder(), event.detail, until=hard_deadline(event.context))

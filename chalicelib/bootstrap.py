@@ -28,18 +28,28 @@ from chalicelib.clients.database import DatabaseClients, checks
 from chalicelib.clients.dns import Dns
 from chalicelib.clients.kubernetes import KubeClients
 from chalicelib.clients.roles import Roles
+from chalicelib.clients.vault_azure import VaultAtAzure
+from chalicelib.clients.vault_copies import READ_S as COPIES_READ_S
+from chalicelib.clients.vault_copies import SIDE_BY_SIDE as COPIES_SIDE_BY_SIDE
+from chalicelib.clients.vault_s3 import VaultInS3
+from chalicelib.clients.vaults import Vault, VaultError, Vaults
 from chalicelib.clients.web import Web
 from chalicelib.core.outcome import NoData, Refused
 from chalicelib.desk import Desk
 from chalicelib.executor import Executor
 from chalicelib.intake import identity
+from chalicelib.keeper import Keeper
 from chalicelib.policy import Policy
+from chalicelib.policy.airgap import AzureVault, S3Vault
+from chalicelib.policy.platform import Mode
 from chalicelib.readiness.registry import JUDGES
 from chalicelib.readiness.round import Round
 from chalicelib.settings import Settings
 from chalicelib.store.beats import Beats
+from chalicelib.store.codec import read_book
 from chalicelib.store.contract import Store
 from chalicelib.store.dynamodb import DynamoStore
+from chalicelib.store.progress import Progresses
 from chalicelib.store.rounds import Rounds
 from chalicelib.tools import Clock, Tools
 
@@ -82,6 +92,9 @@ class Responder:
     """None where nobody judges readiness."""
     round: Round | None = None
 
+    keeper: Keeper | None = None
+    """None where nobody keeps air-gapped copies."""
+
     def nonce(self) -> str:
         """A fresh name for one holding of the desk: a retried invocation has the same request id, so that is none."""
         return uuid4().hex
@@ -96,14 +109,16 @@ def responder(settings: Settings, policy: Policy) -> Responder:
         others=others(settings, policy, region, names.app(policy), clock),
     )
     clusters = policy.platform.clusters
+    web = Web(settings.resolve)
     ports = Ports(
         aws=aws,
         kube=KubeClients(aws, (clusters.primary, clusters.standby), now=clock.now),
         database=DatabaseClients(
             aws, policy.platform.database, region, tls=settings.database_tls, checks=checks(policy)
         ),
-        web=Web(settings.resolve),
+        web=web,
         dns=Dns(settings.resolve),
+        vaults=vaults(settings, policy, aws, web, clock),
     )
     store = DynamoStore(
         aws.writing("dynamodb", region), table=policy.platform.responder.table, platform=policy.platform.name
@@ -148,7 +163,54 @@ def responder(settings: Settings, policy: Policy) -> Responder:
             slack_url=settings.slack_url,
             pagerduty_url=settings.pagerduty_url,
         ),
+        keeper=Keeper(
+            hands=hands,
+            kept=Progresses(
+                aws.writing("dynamodb", region), table=policy.platform.responder.table, platform=policy.platform.name
+            ),
+            policy=policy,
+            now=clock.now,
+            stopped=partial(_stopped, store),
+        ),
     )
+
+
+def _stopped(store: Store) -> str:
+    """Why the keeper may make no call now, '' when it may."""
+    body = store.read_book().body
+    if body is None:
+        return "nobody has been at the desk yet"
+    book, _ = read_book(body)
+    if book.paused:
+        return "a person has paused everything"
+    return "the mode is observe" if book.mode is Mode.OBSERVE else ""
+
+
+def vaults(settings: Settings, policy: Policy, aws: AwsClients, web: Web, clock: Clock) -> Vaults:
+    """The vaults of policy's air gap; none where it has none."""
+    airgap, region = policy.backups.airgap, policy.platform.responder.region
+    found: dict[str, Vault] = {}
+    for row in airgap.vaults if airgap else ():
+        match row:
+            case S3Vault():
+                creating = partial(
+                    aws.bulk, "s3", row.region, connections=2 * COPIES_SIDE_BY_SIDE, read_s=COPIES_READ_S
+                )
+                found[row.name] = VaultInS3(row, aws.reading("s3", row.region), creating, clock.now)
+            case AzureVault():
+                base = settings.resolve.get(row.host, f"https://{row.host}")
+                found[row.name] = VaultAtAzure(
+                    row, web.client, base, partial(_vault_secret, aws, region, row.sas_secret)
+                )
+    return found
+
+
+def _vault_secret(aws: AwsClients, region: str, name: str) -> Mapping[str, object]:
+    found = read(aws, "secretsmanager", region, "get_secret_value", {"SecretId": name})
+    if isinstance(found, Refused | NoData):
+        raise VaultError("NoToken", found.because, silent=isinstance(found, NoData))
+    held: Mapping[str, object] = json.loads(found["SecretString"])
+    return held
 
 
 def others(settings: Settings, policy: Policy, region: str, who: str, clock: Clock) -> Others | None:

@@ -7,17 +7,20 @@ that no action declared is refused here, before IAM would refuse it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from chalicelib.actions.contract import Action, AwsOp, CloudflareOp, KubeOp, Target
 from chalicelib.actions.reader import NOT_HERE, LiveReader, Ports, UndeclaredError
 from chalicelib.actions.switches import position
+from chalicelib.actions.vault_copied import LOOKS, newest_copy
 from chalicelib.channels.contract import Channel
-from chalicelib.clients import aws, kubernetes, s3_versions
+from chalicelib.clients import aws, kubernetes, s3_versions, vault_copies
+from chalicelib.core.airgap_calls import COPY_SPAN, WRITE_MANIFEST
 from chalicelib.core.book import Incident
+from chalicelib.core.copies import Seen
 from chalicelib.core.elsewhere import Absent, Heeded, read_marker
 from chalicelib.core.happened import Signal
 from chalicelib.core.message import Message, StatusPage
@@ -30,6 +33,13 @@ from chalicelib.policy import Policy
 
 MARKER_ASKED: Final = 2
 """Name servers: each may take two seconds not to answer."""
+VAULT_CALLS: Final = (("s3", COPY_SPAN), ("s3", WRITE_MANIFEST))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 # Without them CloudWatch answers with metric alarms only.
 ALARM_TYPES: Final = ["MetricAlarm", "CompositeAlarm"]
 
@@ -41,6 +51,7 @@ class Executor:
     ports: Ports
     actions: Mapping[str, Action]
     channels: Mapping[str, Channel]
+    now: Callable[[], datetime] = _now
     leads: bool = False
     """Whether this is an operator's engine, which leaves the marker and does not stop at it."""
 
@@ -51,9 +62,19 @@ class Executor:
         facts = action.observe(target, policy, LiveReader(self.ports, action.reads))
         return action.next(target, policy, facts, now)
 
+    def look_at(self, action: str, target: Target, policy: Policy, now: datetime) -> Next:
+        """The same for what no incident is about: the keeper's work."""
+        by = self.actions[action]
+        return by.next(target, policy, by.observe(target, policy, LiveReader(self.ports, by.reads)), now)
+
     def switch(self, policy: Policy) -> Found:
         """Asks the traffic switch where it stands, through a reader that holds only what that takes."""
         return position.found(policy, LiveReader(self.ports, position.READS))
+
+    def copies(self, policy: Policy) -> Mapping[str, Seen]:
+        """Asks each vault for its newest whole air-gapped copy, through a reader that can only look."""
+        airgap, reader = policy.backups.airgap, LiveReader(self.ports, LOOKS)
+        return {row.name: newest_copy(reader, row.name) for row in airgap.vaults} if airgap else {}
 
     def somebody_else(self, policy: Policy) -> Heeded:
         """Asks the name servers outside AWS for the marker, one after the other, until one answers with authority."""
@@ -136,6 +157,8 @@ class Executor:
     def _aws(self, call: Call) -> Outcome:
         if (call.service, call.operation) == ("s3", RESTORE):
             return s3_versions.restore(self.ports.aws, call)
+        if (call.service, call.operation) in VAULT_CALLS:
+            return vault_copies.make(self.ports.aws, self.ports.vaults, call, now=self.now())
         params = dict(call.params)
         if "merge" in params:
             merged = self._merged(call.region, params)

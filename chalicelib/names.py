@@ -4,6 +4,7 @@ policies and the command line cannot disagree.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 from chalicelib.policy import Policy
@@ -12,11 +13,17 @@ READINESS: Final = "readiness"
 """The function that only looks: it has rights of its own, and never works the desk."""
 DESK: Final = ("on_alarm_sns", "on_alarm_event", "on_alarm_direct", "command", "tick", "probe", "wake")
 """The functions that work the desk."""
-FUNCTIONS: Final = (*DESK, READINESS)
+FUNCTIONS: Final = (*DESK, "airgap", READINESS)
 HEART: Final = "heart"
 """The function in the primary region."""
 WITNESS: Final = "witness"
 """The function in the witness region."""
+
+
+def airgap_minutes(policy: Policy) -> int:
+    """How often the air-gapped copies are carried on; once a day it is said that policy has none."""
+    every = policy.backups.airgap.every if policy.backups.airgap else timedelta(days=1)
+    return max(1, round(every.total_seconds() / 60))
 
 
 def app(policy: Policy) -> str:

@@ -7,16 +7,18 @@ then act. What is done here is decided in core/ and done by the hands; this modu
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, TypeVar
 
 from chalicelib.aside import Aside
+from chalicelib.core import copies
 from chalicelib.core.answers import AlarmsAsked, Answer, Archived, Called, Decided, Looked, Telling, Told, Withdrawn
-from chalicelib.core.book import Incident, case_of
+from chalicelib.core.book import Book, Incident, case_of
 from chalicelib.core.commands import IllegalCommandError, replied
+from chalicelib.core.copies import CopiesSeen, LookAtCopies
 from chalicelib.core.due import Archive, AskAlarms, Do, Held, Look, Tell, Work, due, wake_at
 from chalicelib.core.elsewhere import Heeded, MarkerSeen
 from chalicelib.core.findings import waiting
@@ -205,6 +207,8 @@ class Shift:
                     self._aside.begin(_name(work), partial(_alone, self._look_once, work))
                 case LookAtSwitch():
                     self._aside.begin("the traffic switch", partial(self._switch, work))
+                case LookAtCopies():
+                    self._aside.begin("the air-gapped copies", partial(self._copies, work))
                 case AskAlarms():
                     self._aside.begin(f"alarms of {work.incident}", partial(self._alarms, work))
                 case _:
@@ -226,6 +230,16 @@ class Shift:
             log.exception("the look at the traffic switch failed")
             found = NoData(because=f"looking at the traffic switch failed: {type(error).__name__}: {error}")
         return [SwitchSeen(expected=work.expected, at=work.at, found=found)]
+
+    def _copies(self, work: LookAtCopies) -> list[Happened]:
+        found: Mapping[str, copies.Seen]
+        try:
+            found = self._hands.copies(self._tools.policy)
+        except Exception as error:  # a look that failed has seen nothing, and says so
+            log.exception("the look at the air-gapped copies failed")
+            said = NoData(because=f"looking at it failed: {type(error).__name__}: {error}")
+            found = dict.fromkeys(work.vaults, said)
+        return [CopiesSeen(at=work.at, found=found)]
 
     def _look_once(self, work: Look) -> Answer:
         try:
@@ -306,7 +320,7 @@ class Shift:
 
     def _save(self) -> None:
         """Saves what changed; entries that went to the timeline since, and that somebody looked, are worth no write."""
-        if self._stored and alike(replace(self._stored, outbox=()), self._book):
+        if self._stored and _worth_no_write(replace(self._stored, outbox=()), self._book):
             return
         self._put()
 
@@ -337,6 +351,11 @@ class Shift:
         for key in self._folded:
             self._store.delete_inbox(key)
         self._folded.clear()
+
+
+def _worth_no_write(stored: Book, book: Book) -> bool:
+    """Whether all that differs is that somebody looked."""
+    return copies.alike(stored, book) and alike(replace(stored, copies=book.copies), book)
 
 
 def _alone(do: Callable[[W], Answer], work: W) -> list[Happened]:

@@ -6,13 +6,14 @@ An incident that cannot be read, or whose plan is gone, is set aside for a perso
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, TypeVar
 
 from chalicelib.aside import Start, at_once
 from chalicelib.core.book import Book, Incident
+from chalicelib.core.copies import Seen
 from chalicelib.core.elsewhere import Heeded
 from chalicelib.core.happened import Signal, Unreadable
 from chalicelib.core.incidents import PLATFORM, note
@@ -40,6 +41,10 @@ class Hands(Protocol):
 
     def switch(self, policy: Policy) -> Found:
         """Where the traffic switch of this policy stands, asked of itself."""
+        ...
+
+    def copies(self, policy: Policy) -> Mapping[str, Seen]:
+        """The newest whole air-gapped copy in each vault of this policy."""
         ...
 
     def somebody_else(self, policy: Policy) -> Heeded:

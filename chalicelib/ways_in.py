@@ -108,6 +108,16 @@ def readiness(responder: Responder) -> Report | None:
     return report
 
 
+def keep(responder: Responder, detail: object, *, until: datetime) -> Mapping[str, str]:
+    """Carries the air-gapped copies on. With `{"begin": true}` in the event's detail a new one begins, whatever the
+    newest one's age is.
+    """
+    if responder.keeper is None:
+        return {"airgap": "nobody keeps copies here"}
+    begin = isinstance(detail, Mapping) and detail.get("begin") is True
+    return responder.keeper.work(until=until, begin=begin)
+
+
 def reply_to(store: Store, command_id: str) -> Reply | None:
     """What became of a command; None while the desk has not taken it in."""
     body = store.read_book().body

@@ -16,6 +16,8 @@ from chalicelib.core.outcome import Next, NoData, Refused
 from chalicelib.policy import Policy
 
 Where = Literal["standby", "primary", "tertiary"]
+VAULT_BUCKETS: Final = "{vault_buckets}"
+"""The resource of an `AwsOp` that looks at the vaults of air-gapped copies: whoever declares it may be shown them."""
 NOT_SERVED: Final = "NotServed"
 """The code of a Refused when a cluster has no such group, version or resource at all."""
 
@@ -48,8 +50,8 @@ class KubeOp:
     """A Kubernetes request, e.g. `KubeOp(verb="create", group="velero.io", resource="restores")`.
 
     `within` is where its objects lie: `velero`, the namespace of Velero; `workloads`, those of the platform's
-    services; `argocd`, those of their Applications; `cluster`, in none. Left out, it follows from the resource
-    (`rights.py`).
+    services; `argocd`, those of their Applications; `dumps`, the namespace of the database's dumps; `cluster`,
+    in none. Left out, it follows from the resource (`rights.py`).
     """
 
     verb: Literal["get", "list", "create", "patch", "delete"]
@@ -57,7 +59,7 @@ class KubeOp:
     resource: str
     version: str = "v1"
     where: Where = "standby"
-    within: Literal["velero", "workloads", "cluster", "argocd"] | None = None
+    within: Literal["velero", "workloads", "cluster", "argocd", "dumps"] | None = None
 
     @property
     def named(self) -> str:
@@ -158,6 +160,14 @@ class Reader(Protocol):
         as a list. Refused on 401 and 403 (`code` is the Status reason, `Forbidden`), and when the cluster does not
         serve `resource` (`code` is NOT_SERVED).
         """
+        ...
+
+    def vault_top(self, vault: str, prefix: str) -> Sequence[str] | Refused | NoData:
+        """The names right below a prefix of a vault, and its folders, which end with a slash."""
+        ...
+
+    def vault_document(self, vault: str, name: str) -> str | Refused | NoData | None:
+        """A text that stands in a vault; None when there is none of that name."""
         ...
 
     def cloudflare(self, zone: str, record: str) -> Mapping[str, Any] | Refused | NoData:

@@ -4,22 +4,24 @@ anything: its AWS operations must be reads by name, its Kubernetes verbs are get
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from chalicelib.actions.contract import AwsOp, CloudflareOp, KubeOp, Op
+from chalicelib.actions.contract import VAULT_BUCKETS, AwsOp, CloudflareOp, KubeOp, Op
 from chalicelib.clients import any_endpoint, aws, kubernetes
 from chalicelib.clients.aws import AwsClients
 from chalicelib.clients.cloudflare import Cloudflare
 from chalicelib.clients.database import DatabaseClients
 from chalicelib.clients.dns import Dns
 from chalicelib.clients.kubernetes import Clusters
+from chalicelib.clients.vaults import Vault, VaultError, Vaults
 from chalicelib.clients.web import HttpAnswer, Web
 from chalicelib.core.outcome import NoData, Refused
 
+T = TypeVar("T")
 EACH_SIDE_BY_SIDE: Final = 8
 """As many as a client's pool of connections bears (botocore's `max_pool_connections` is 10)."""
 NOT_HERE: Final = NoData(
@@ -41,6 +43,8 @@ class Ports:
     database: DatabaseClients
     web: Web
     dns: Dns
+    vaults: Vaults = field(default_factory=dict)
+    """Where air-gapped copies lie; empty where policy names none."""
     cloudflare: Cloudflare | None = None
     """None where the responder runs in AWS: the token lies with the operators."""
 
@@ -88,6 +92,12 @@ class LiveReader:
             raise UndeclaredError(f"{verb} {resource} is not among what this action declared to read")
         return kubernetes.look(self.ports.kube, cluster, resource, namespace=namespace, name=name, label=label)
 
+    def vault_top(self, vault: str, prefix: str) -> Sequence[str] | Refused | NoData:
+        return self._of_vault(vault, lambda there: there.top(prefix))
+
+    def vault_document(self, vault: str, name: str) -> str | Refused | NoData | None:
+        return self._of_vault(vault, lambda there: there.document(name))
+
     def cloudflare(self, zone: str, record: str) -> Mapping[str, Any] | Refused | NoData:
         self._at_cloudflare("get")
         return self.ports.cloudflare.record(zone, record) if self.ports.cloudflare else NOT_HERE
@@ -105,6 +115,18 @@ class LiveReader:
         if query not in READ_STATEMENTS:
             raise UndeclaredError(f"statement {query!r} is no read; reads are {', '.join(sorted(READ_STATEMENTS))}")
         return self.ports.database.query(host, port, query, arguments)
+
+    def _of_vault(self, name: str, look: Callable[[Vault], T]) -> T | Refused | NoData:
+        if not any(isinstance(d, AwsOp) and VAULT_BUCKETS in d.resources for d in self.declared):
+            raise UndeclaredError("vaults are not among what this action declared to read")
+        vault = self.ports.vaults.get(name)
+        if vault is None:
+            return NoData(because=f"vault {name!r} is not reached from here")
+        try:
+            return look(vault)
+        except VaultError as error:
+            because = f"{error.because} ({error.code})" if error.silent else error.because
+            return NoData(because=because) if error.silent else Refused(code=error.code, because=because)
 
     def _at_cloudflare(self, verb: str) -> None:
         if not any(isinstance(d, CloudflareOp) and d.verb == verb for d in self.declared):

@@ -10,6 +10,7 @@ from chalicelib.actions.auto_sync import AutoSyncGivenBack
 from chalicelib.actions.canary_aborted import CanaryAborted
 from chalicelib.actions.cloudflare_traffic import MarkerLeft, RecordMoved, VerifyMove
 from chalicelib.actions.contract import Action
+from chalicelib.actions.database_dumped import DatabaseDumped
 from chalicelib.actions.database_elsewhere import DatabaseElsewhere
 from chalicelib.actions.dumps import DumpFound, DumpRestored
 from chalicelib.actions.fence_acl import FenceAcl
@@ -33,6 +34,7 @@ from chalicelib.actions.secrets_pointed import SecretsPointed
 from chalicelib.actions.secrets_refreshed import SecretsRefreshed
 from chalicelib.actions.switch_traffic import SwitchTraffic
 from chalicelib.actions.terraform_state import TerraformStateRestored
+from chalicelib.actions.vault_copied import VaultCopied
 from chalicelib.actions.velero_location import LocationReadOnly
 from chalicelib.actions.velero_missing import VeleroMissing
 from chalicelib.actions.velero_restore import VeleroRestore
@@ -93,5 +95,9 @@ ACTIONS: Final[Mapping[str, Action]] = {
         SecretsRefreshed(),
         TerraformStateRestored(),
         Person(),
+        DatabaseDumped(),
+        VaultCopied(),
     )
 }
+AIRGAP: Final = (DatabaseDumped.name, VaultCopied.name)
+"""Those that no incident needs: the keeper of air-gapped copies takes them by the clock."""

@@ -41,6 +41,9 @@ _REQUIRED: Final = (
 _EXPRESSIONS: Final = 2
 """So many expressions of a required affinity's first term are looked at: a patch knows no `any`."""
 
+_Dumper: type[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""libyaml's where PyYAML has it: every look at a restore asks for this text."""
+
 Rule = Mapping[str, Any]
 
 
@@ -51,7 +54,7 @@ def modifiers(policy: Policy, place: str = "standby") -> str | None:
     rules += _affinities({r.from_: r.to for r in rows if isinstance(r, ZoneChange)})
     if not rules:
         return None  # Velero: "resource modifier rules cannot be empty"
-    return yaml.safe_dump({"version": "v1", "resourceModifierRules": rules}, sort_keys=False, width=1000)
+    return yaml.dump({"version": "v1", "resourceModifierRules": rules}, Dumper=_Dumper, sort_keys=False, width=1000)
 
 
 def modifiers_name(policy: Policy, place: str = "standby") -> str | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from chalicelib.actions.contract import Action, KubeOp, Where
-from chalicelib.actions.registry import ACTIONS
+from chalicelib.actions.registry import ACTIONS, AIRGAP
 from chalicelib.policy import Policy
 
 PLACES: Final[tuple[Where, ...]] = ("primary", "standby")
@@ -41,7 +41,9 @@ def kube_rights(policy: Policy, place: Where, actions: Mapping[str, Action] = AC
     """Every right that the responder needs in the cluster of a place, in order."""
     namespace = policy.platform.cluster(place).velero_namespace
     ops = _declared(policy, place, actions)
-    places = {"velero": (namespace,), "argocd": policy.services.application_namespaces}
+    airgap = policy.backups.airgap
+    places: dict[str, tuple[str, ...]] = {"velero": (namespace,), "argocd": policy.services.application_namespaces}
+    places["dumps"] = (airgap.dump.namespace,) if airgap else ()
     found = {KubeRight(where, op.group, op.resource, op.verb) for op in ops for where in places.get(_within(op), ("",))}
     return tuple(sorted(found))
 
@@ -52,17 +54,21 @@ READING: Final = frozenset({"get", "list"})
 def reading_rights(
     policy: Policy, place: Where, more: Iterable[object] = (), actions: Mapping[str, Action] = ACTIONS
 ) -> tuple[KubeRight, ...]:
-    """The rights of a function that only looks: the reads among those above, and what is declared beside them."""
+    """The rights of a function that only looks: the reads among those above, and what is declared beside them. It
+    looks at runbooks' steps, and the air gap's actions are in none.
+    """
     namespace = policy.platform.cluster(place).velero_namespace
     ops = (op for op in _kube(more) if op.where == place and op.verb in READING)
     places = {"velero": (namespace,), "argocd": policy.services.application_namespaces}
     found = {KubeRight(where, op.group, op.resource, op.verb) for op in ops for where in places.get(_within(op), ("",))}
-    return tuple(sorted({*found, *(r for r in kube_rights(policy, place, actions) if r.verb in READING)}))
+    steps = {name: action for name, action in actions.items() if name not in AIRGAP}
+    return tuple(sorted({*found, *(r for r in kube_rights(policy, place, steps) if r.verb in READING)}))
 
 
 def used(policy: Policy, actions: Mapping[str, Action] = ACTIONS) -> tuple[Action, ...]:
-    """The actions that a runbook names: nobody needs the rights of the others."""
+    """The actions that a runbook names, and the air gap's where policy has one: nobody needs the others' rights."""
     named = {step.action for runbook in policy.runbooks.runbooks for step in runbook.steps}
+    named |= set(AIRGAP) if policy.backups.airgap else set()
     return tuple(action for name, action in actions.items() if name in named)
 
 
@@ -80,7 +86,7 @@ def _kube(*declared: Iterable[object]) -> Iterator[KubeOp]:
     return (op for ops in declared for op in ops if isinstance(op, KubeOp))
 
 
-def _within(op: KubeOp) -> Literal["velero", "workloads", "cluster", "argocd"]:
+def _within(op: KubeOp) -> Literal["velero", "workloads", "cluster", "argocd", "dumps"]:
     if op.within is not None:
         return op.within
     if op.group == VELERO:

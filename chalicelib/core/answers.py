@@ -18,6 +18,8 @@ from chalicelib.core.outcome import Act, Done, Doubtful, Made, Next, Outcome, Re
 from chalicelib.core.plan import Rules, Step
 from chalicelib.core.public import is_public, public
 from chalicelib.core.sending import begun, ended, without
+from chalicelib.core.states import IncidentState
+from chalicelib.core.yielding import taking_over
 
 LOOK_AFTER_CALL: Final = timedelta(seconds=2)
 LOOK_AFTER_REFUSAL: Final = timedelta(seconds=10)
@@ -48,11 +50,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldBack:
-    """The gates refuse this step's call for now."""
+    """The gates refuse this step's call for now; `waits_for` is the incident that it waits for, where it does."""
 
     incident: str
     step: str
     because: str
+    waits_for: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,13 +173,18 @@ def _fold_step(
             changed = replace(record, state=StepState.ASKING, because=because, asked_at=asked_at)
             book = put_step(book, incident.id, step.id, changed)
             return note(book, incident.id, "asks", f"{step.title}: {because}", now)
-        case HeldBack(because=because):
+        case HeldBack(because=because, waits_for=other):
             if record.state is StepState.HELD and record.because == because:
                 return book
-            book = put_step(book, incident.id, step.id, replace(record, state=StepState.HELD, because=because))
+            waited_at = record.waited_at or (now if other else None)
+            changed = replace(record, state=StepState.HELD, because=because, waits_for=other, waited_at=waited_at)
+            book = put_step(book, incident.id, step.id, changed)
             return note(book, incident.id, "held", f"{step.title}: {because}", now)
         case Decided(because=because):
-            changed = replace(record, state=StepState.ACTING, because=because, calls=record.calls + 1)
+            changed = replace(
+                record, state=StepState.ACTING, because=because, calls=record.calls + 1, called_at=now, waits_for=""
+            )
+            book = taking_over(book, incident, step, rules, now)
             book = put_step(book, incident.id, step.id, changed)
             if step.announces == "recovery-started" and incident.started_at is None:
                 book = put(book, replace(case_of(book, incident.id) or incident, started_at=now))
@@ -195,6 +203,11 @@ def _looked(
         # Whoever decided the call was stopped, before it or after it.
         record = replace(record, approval=acted_on(record.approval, now))
     base = replace(record, started_at=record.started_at or now, call=None)
+    if incident.state is IncidentState.CLOSING and incident.id in book.incidents and not isinstance(found, Done | Wait):
+        # It had called when it was ended or taken over: what the call came to is known now, and no more is done of it.
+        because = f"{found.because}; the incident is {incident.ending}, so no more is done about it here"
+        book = put_step(book, incident.id, step.id, replace(base, state=StepState.HELD, because=because))
+        return note(book, incident.id, "let-go", f"{step.title}: {because}", now)
     match found:
         case Done():
             changed = replace(
@@ -210,7 +223,8 @@ def _looked(
             book = put_step(book, incident.id, step.id, changed)
             if record.first_done_at is None:
                 book = note(book, incident.id, "done", f"{step.title}: {found.because}", now)
-                book = _consequences(book, changed)
+                if incident.id not in book.incidents or incident.ending in ("", "absorbed"):
+                    book = _consequences(book, changed)
             return book
         case Wait():
             changed = replace(
@@ -239,6 +253,7 @@ def _looked(
                 base,
                 state=state,
                 because=because,
+                waits_for=record.waits_for if state is StepState.HELD else "",
                 call=found.call,
                 look_at=now + LOOK_WHILE_HELD / speed,
                 # A call that was refused and is found missing again is the same trouble, told once.
@@ -311,7 +326,9 @@ def _called(
 
 
 def _consequences(book: Book, record: StepRecord) -> Book:
-    """What a step that is done leaves behind for the platform as a whole."""
+    """What a step that is done leaves behind for the platform as a whole. Of an incident that a person has ended on the
+    way it is left to people: that the switch stands elsewhere than the book has it is told (switch.py).
+    """
     if serves := record.facts.get("serves"):
         book = replace(book, serving=str(serves))
     return book

@@ -60,6 +60,8 @@ class StepRecord:
     """What is known of a step. `call` is the one that is decided or asked for; `calls` how many were made, `refused`
     how many of those were refused and had no effect. `voices` are the yeses of those who have approved so far, where
     more people must; `approval` is what all of them together gave.
+    `called_at` is when the newest call was decided; `waits_for` the incident it is held for (claims.py), `waited_at`
+    when it first was held for one.
     """
 
     state: StepState = StepState.PENDING
@@ -79,6 +81,9 @@ class StepRecord:
     late_at: datetime | None = None
     stuck_at: datetime | None = None
     facts: Mapping[str, str | float] = field(default_factory=dict)
+    called_at: datetime | None = None
+    waits_for: str = ""
+    waited_at: datetime | None = None
 
 
 class NoticeState(StrEnum):
@@ -126,7 +131,11 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """One open incident. `plan` is the hash of the plan it follows; `failed_at` the earliest bad observation."""
+    """One open incident. `plan` is the hash of the plan it follows; `failed_at` the earliest bad observation.
+
+    `gave_way_at` is when a person last let every other incident go first. `overtaken` says of each thing that another
+    incident has taken over from this one, by the thing's name, who that was (claims.py).
+    """
 
     id: str
     scenario: str
@@ -153,6 +162,9 @@ class Incident:
     absorbed: tuple[str, ...] = ()
     alarms_asked_at: datetime | None = None
     entries: int = 0
+    gave_way_at: datetime | None = None
+    gave_way_by: str = ""
+    overtaken: Mapping[str, str] = field(default_factory=dict)
     speaks_for: tuple[str, ...] = ()
     awaits: tuple[str, ...] = ()
 
@@ -250,6 +262,18 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CopySight:
+    """What was last seen of one vault of air-gapped copies: its newest whole copy ('' for none), since when it is
+    looked at, and why the newest look brought nothing ('' when it did).
+    """
+
+    at: datetime
+    newest: str
+    since: datetime
+    silent: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """What was last seen of the traffic switch, and since when it is seen so; `at` is when the newest look began.
 
@@ -271,6 +295,16 @@ class Judgement:
     at: datetime
     since: datetime
     state: Readiness
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meant:
+    """A named person's word that the traffic switch is where it is meant to be, until it is moved again."""
+
+    region: str
+    by: str
+    at: datetime
     because: str
 
 
@@ -326,6 +360,8 @@ class Book:
     findings: Mapping[str, Finding] = field(default_factory=dict)
     switch: Sight | None = None
     readiness: Mapping[str, Judgement] = field(default_factory=dict)
+    meant: Meant | None = None
+    copies: Mapping[str, CopySight] = field(default_factory=dict)
     yielded: Yielded | None = None
 
     def incident_at(self, scope: str) -> Incident | None:

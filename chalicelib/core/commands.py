@@ -34,6 +34,8 @@ from chalicelib.core.happened import (
     Command,
     Declare,
     Escalate,
+    GiveWay,
+    KeepSwitch,
     Raise,
     Reject,
     Repin,
@@ -48,6 +50,8 @@ from chalicelib.core.incidents import moved, note, paged, put
 from chalicelib.core.plan import Rules
 from chalicelib.core.repinning import repin
 from chalicelib.core.states import Event
+from chalicelib.core.switch_kept import keep
+from chalicelib.core.yielding import give_way
 
 __all__ = ["REPLIES_KEPT", "IllegalCommandError", "fold_command", "replied"]
 
@@ -108,24 +112,33 @@ def _carry_out(book: Book, command: Command, rules: Rules, now: datetime) -> tup
             event = Event.ABORTED if isinstance(command, Abort) else Event.RESOLVED
             book = moved(book, incident.id, event, f"{said.who} said so{with_note(said.note)}", now)
             return owed_to_undo(book, incident.id, rules, now), f"{incident.id} is closing"
+        case PauseCommand() | Resume() | SetMode():
+            return _for_all(book, command, now)
+        case GiveWay():
+            return give_way(book, command, rules, now)
+        case KeepSwitch():
+            return keep(book, command, rules, now)
+        case Status():
+            return book, f"{len(book.incidents)} open, mode {book.mode}{', paused' if book.paused else ''}"
+    assert_never(command)
+
+
+def _for_all(book: Book, command: PauseCommand | Resume | SetMode, now: datetime) -> tuple[Book, str]:
+    said = command.said
+    match command:
         case PauseCommand():
             if book.paused:
                 raise IllegalCommandError(f"already paused by {book.paused.by}; allowed: resume")
-            pause = Pause(by=said.by, at=now, because=said.note or "no reason given")
-            return note(
-                replace(book, paused=pause), "", "paused", f"paused by {said.who}{with_note(said.note)}", now
-            ), "paused"
+            book = replace(book, paused=Pause(by=said.by, at=now, because=said.note or "no reason given"))
+            return note(book, "", "paused", f"paused by {said.who}{with_note(said.note)}", now), "paused"
         case Resume():
             if not book.paused:
                 raise IllegalCommandError("nothing is paused; allowed: pause")
-            return note(
-                replace(book, paused=None), "", "resumed", f"resumed by {said.who}{with_note(said.note)}", now
-            ), "resumed"
+            book = replace(book, paused=None)
+            return note(book, "", "resumed", f"resumed by {said.who}{with_note(said.note)}", now), "resumed"
         case SetMode(mode=mode):
             text = f"mode {book.mode} → {mode} by {said.who}{with_note(said.note)}"
             return note(replace(book, mode=mode), "", "mode", text, now), f"the mode is {mode}"
-        case Status():
-            return book, f"{len(book.incidents)} open, mode {book.mode}{', paused' if book.paused else ''}"
     assert_never(command)
 
 

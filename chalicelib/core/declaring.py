@@ -42,7 +42,7 @@ def declare(book: Book, command: Declare, rules: Rules, now: datetime) -> tuple[
         return _with_choices(book, opened_id, command, f"incident {opened_id} is open", rules, now)
     if there.scenario == command.scenario and there.state is IncidentState.SUSPECTING:
         book = put(book, replace(there, declared_by=command.said.by))
-        book = confirmed(book, there.id, because, now)
+        book = confirmed(book, there.id, because, rules, now)
         return _with_choices(book, there.id, command, f"incident {there.id} is confirmed", rules, now)
     raise IllegalCommandError(
         f"incident {there.id!r} ({there.scenario}, {there.state}) is open at scope {there.scope!r}; "

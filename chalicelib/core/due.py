@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chalicelib.core import findings
+from chalicelib.core import copies, findings
 from chalicelib.core.answers import Asked, HeldBack
 from chalicelib.core.book import Book, Finding, Incident, NoticeRecord, StepRecord, StepState
 from chalicelib.core.bounds import wanting
+from chalicelib.core.claims import on_their_way
+from chalicelib.core.copies import LookAtCopies
 from chalicelib.core.evidence import rule_of
 from chalicelib.core.gates import Ask, Pass, Refuse, Wanted, judge
 from chalicelib.core.message import Message
@@ -85,7 +87,7 @@ class Held:
     answer: Asked | HeldBack
 
 
-Work = Look | Do | Tell | AskAlarms | Archive | LookAtSwitch
+Work = Look | Do | Tell | AskAlarms | Archive | LookAtSwitch | LookAtCopies
 _RUNNING = (IncidentState.RESPONDING, IncidentState.ASKING, IncidentState.STALLING)
 
 
@@ -100,6 +102,8 @@ def due(book: Book, *, rules: Rules, now: datetime) -> tuple[Work | Held, ...]:
         its = rules.of(incident.policy)
         if incident.state in _RUNNING:
             found += _steps(book, incident, its, now)
+        else:
+            found += _left_moving(incident, rules, now)
         found += _ask_alarms(incident, its, now)
         found += _archive(book, incident, its, now)
     for debt in book.debts:
@@ -109,6 +113,7 @@ def due(book: Book, *, rules: Rules, now: datetime) -> tuple[Work | Held, ...]:
             plan = its.plan_of(debt.case.plan, debt.case.scenario, debt.case.chosen)
             found += _step(book, debt.case, plan.step(step), record, its, now, debt=True)
     found += look_due(book, rules, now)
+    found += copies.look_due(book, rules, now)
     return tuple(found)
 
 
@@ -121,6 +126,8 @@ def wake_at(book: Book, *, rules: Rules, now: datetime) -> datetime | None:
     for notices in (*(i.notices for i in book.incidents.values()), *(f.notices for f in book.findings.values())):
         times += [n.again_at for n in notices.values() if n.again_at and n.state == "doubtful"]
     if look_at := next_look_at(book, rules):
+        times.append(look_at)
+    if look_at := copies.next_look_at(book, rules):
         times.append(look_at)
     for incident in book.incidents.values():
         its = rules.of(incident.policy)
@@ -144,6 +151,8 @@ def wake_at(book: Book, *, rules: Rules, now: datetime) -> datetime | None:
                 and record.state not in (StepState.DONE, StepState.LEFT)
                 and _ready(incident, step)
             ]
+        elif incident.state is IncidentState.CLOSING:
+            times += [at for s in on_their_way(incident, rules, now) if (at := incident.step(s.id).look_at)]
     times += [r.look_at for d in book.debts if d.case for r in d.case.steps.values() if r.look_at]
     ahead = [t for t in times if t > now]
     return min(ahead, default=None)
@@ -216,9 +225,18 @@ def _step(
         case Ask(because=because):
             asked = Asked(incident=incident.id, step=step.id, because=because)
             yield Held(incident=incident.id, step=step.id, because=because, answer=asked)
-        case Refuse(because=because):
-            held = HeldBack(incident=incident.id, step=step.id, because=because)
+        case Refuse(because=because, waits_for=waits_for):
+            held = HeldBack(incident=incident.id, step=step.id, because=because, waits_for=waits_for)
             yield Held(incident=incident.id, step=step.id, because=because, answer=held)
+
+
+def _left_moving(incident: Incident, rules: Rules, now: datetime) -> Iterator[Look]:
+    """What an incident that was ended or taken over had called for is looked at until it is known what became of it."""
+    for step in on_their_way(incident, rules, now):
+        record = incident.step(step.id)
+        if record.state is StepState.ACTING or record.look_at is None or record.look_at <= now:
+            because = f"{step.id} had called when the incident was {incident.ending}: {record.because}"
+            yield Look(incident=incident.id, step=step, because=because, aside=step.best_effort)
 
 
 def _ready(incident: Incident, step: Step) -> bool:
@@ -241,14 +259,16 @@ def _ask_alarms(incident: Incident, rules: Rules, now: datetime) -> Iterator[Ask
         return
     if incident.alarms_asked_at and now - incident.alarms_asked_at < every:
         return
+    signals = rules.policy.signals
+    own = [r for r in signals.rules if r.scenario == incident.scenario]
+    # Whether it waits hangs on what is good beside it, and what was good before anybody listened told nobody.
     names = {
         name
-        for rule in rules.policy.signals.rules
-        if rule.scenario == incident.scenario
+        for rule in (*own, *(r for mine in own for r in signals.awaited(mine)))
         for observer in rule.observers
         for name in observer.alarms
     }
-    alarms = tuple((name, region) for name, region in rules.policy.signals.regions.items() if name in names)
+    alarms = tuple((name, region) for name, region in signals.regions.items() if name in names)
     if alarms:
         yield AskAlarms(incident=incident.id, alarms=alarms, because="an OK can be missed: alarms act on change only")
 
@@ -256,6 +276,6 @@ def _ask_alarms(incident: Incident, rules: Rules, now: datetime) -> Iterator[Ask
 def _archive(book: Book, incident: Incident, rules: Rules, now: datetime) -> Iterator[Archive]:
     if incident.state is not IncidentState.CLOSING or outstanding(book, incident, rules, now):
         return
-    if any(e.incident == incident.id for e in book.outbox):
+    if any(e.incident == incident.id for e in book.outbox) or any(on_their_way(incident, rules, now)):
         return
     yield Archive(incident=incident.id, because=f"{incident.ending}, and everyone was told")

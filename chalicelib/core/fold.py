@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from chalicelib.core import evidence, findings, readiness, waiting
+from chalicelib.core import copies, evidence, findings, readiness, waiting
 from chalicelib.core.answers import (
     AlarmsAsked,
     Answer,
@@ -29,6 +29,7 @@ from chalicelib.core.answers import (
 )
 from chalicelib.core.book import Book, Incident, StepState, Watermark
 from chalicelib.core.commands import fold_command
+from chalicelib.core.copies import CopiesSeen
 from chalicelib.core.debts import left_at_the_end, overdue, paid
 from chalicelib.core.elsewhere import MarkerSeen, heeded
 from chalicelib.core.happened import (
@@ -41,6 +42,8 @@ from chalicelib.core.happened import (
     Command,
     Declare,
     Escalate,
+    GiveWay,
+    KeepSwitch,
     Pause,
     Raise,
     ReadinessJudged,
@@ -59,11 +62,11 @@ from chalicelib.core.notices import owed
 from chalicelib.core.plan import Rules
 from chalicelib.core.sending import lapsed, under_way
 from chalicelib.core.states import Event, IncidentState
-from chalicelib.core.switch import SwitchSeen, seen
+from chalicelib.core.switch import SwitchSeen, forgotten, seen
 from chalicelib.policy.scenarios import ScopeKind
 from chalicelib.policy.signals import Rule
 
-Happened = Signal | Command | ReadinessJudged | Answer | SwitchSeen | MarkerSeen | Tick
+Happened = Signal | Command | ReadinessJudged | Answer | SwitchSeen | MarkerSeen | CopiesSeen | Tick
 
 
 def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book:
@@ -87,6 +90,8 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             | Pause()
             | Resume()
             | SetMode()
+            | GiveWay()
+            | KeepSwitch()
             | Status()
         ):
             book = fold_command(book, happened, rules=rules, now=now)
@@ -109,6 +114,8 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             book = seen(book, happened, rules, now)
         case ReadinessJudged():
             book = readiness.judged(book, happened, rules, now)
+        case CopiesSeen():
+            book = copies.seen(book, happened, rules, now)
         case MarkerSeen():
             book = heeded(book, happened, now)
         case Tick():
@@ -203,6 +210,7 @@ def _follows(book: Book, rules: Rules, now: datetime) -> Book:
         book = settle(book, incident_id, its, now)
         if book.incidents[incident_id].ending == "recovered":
             book = left_at_the_end(book, incident_id, its, now)
+    book = forgotten(book, rules, now)
     return findings.without_told(paid(book, now), rules)
 
 
@@ -246,7 +254,9 @@ def _weigh(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:
             case waiting.Waits(because=because):
                 return _held(book, book.incidents[incident_id], "waiting", because, now)
             case waiting.Goes(because=because):
-                return confirmed(book, incident_id, "; ".join(filter(None, (evidence.sentence(found), because))), now)
+                return confirmed(
+                    book, incident_id, "; ".join(filter(None, (evidence.sentence(found), because))), rules, now
+                )
     if good_since and now - good_since >= rule.clear_after and not incident.moved:
         return _cleared(book, incident, evidence.sentence(found), rules, now)
     return book

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from chalicelib.core import evidence, loss
+from chalicelib.core import claims, evidence, loss
 from chalicelib.core.approvals import asked_for, stands
 from chalicelib.core.book import Book, Incident, StepRecord, StepState, covers
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules, Step
 from chalicelib.core.readiness import lowered
 from chalicelib.core.states import IncidentState
+from chalicelib.core.things import UnknownThingError, moved_by
 from chalicelib.policy.platform import Mode
 from chalicelib.policy.scenarios import ScopeKind
 
@@ -39,9 +40,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Not now, whoever says so."""
+    """Not now, whoever says so. `waits_for` is the incident that it waits for, where it does."""
 
     because: str
+    waits_for: str = ""
 
 
 Verdict = Pass | Ask | Refuse
@@ -221,6 +223,46 @@ def claimed(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
     return Pass(f"no open incident wants {undone.action}")
 
 
+def held_elsewhere(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
+    """What another open incident moves, and goes first with, is left to it."""
+    try:
+        hold = held_for(book, work.incident, work.step, rules, now)
+    except UnknownThingError as error:
+        return Refuse(f"{error}; nothing is called until that is mended")
+    if hold is None:
+        return Pass("no other incident goes first with what it moves")
+    return Refuse(claims.sentence(hold, work.incident, work.step, rules), waits_for=hold.incident.id)
+
+
+def held_for(book: Book, incident: Incident, step: Step, rules: Rules, now: datetime) -> claims.Hold | None:
+    """Whom the step waits for. Who only wants a thing holds it where nothing else stands against its call."""
+
+    def able(other: Incident, its: Step, record: StepRecord) -> bool:
+        debt = other.id not in book.incidents
+        if record.call is None:
+            return False
+        wanted = Wanted(incident=other, step=its, record=record, call=record.call, debt=debt)
+        return isinstance(_allowed(wanted, book, rules.of(other.policy), now), Pass)
+
+    return claims.waits_for(book, incident, step, rules, now, able)
+
+
+def overtaken(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
+    """What another incident took over in the middle of it may be where it should be by now: a person says."""
+    by = work.incident.overtaken
+    try:
+        taken = [
+            f"{by[str(t)]} took {t} over"
+            for t in moved_by(work.step, work.incident.scope, rules.policy)
+            if str(t) in by
+        ]
+    except UnknownThingError as error:
+        return Refuse(f"{error}; nothing is called until that is mended")
+    if taken:
+        return Ask(f"{'; '.join(taken)} since this step began, so a person says whether it is still to be moved")
+    return Pass("nobody has moved it since")
+
+
 def order(work: Wanted, _: Book, rules: Rules, now: datetime) -> Verdict:
     """Everything it leans on is done, and as fresh as policy wants it."""
     for need in work.step.needs:
@@ -246,6 +288,7 @@ GATES: Final[tuple[Gate, ...]] = (
     data_loss_budget,
     readiness,
     approval,
+    overtaken,
     order,
 )
 """In the order in which a refusal is told."""
@@ -256,7 +299,15 @@ DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, nobody_else, mode, claimed,
 
 
 def judge(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
-    """All gates together: the first Refuse; else every Ask in one, unless a valid approval stands; else Pass."""
+    """All gates together: the first Refuse; else every Ask in one, unless a valid approval stands; else Pass. Only what
+    may be called then waits for other incidents: a person's answer need not wait for them, and comes meanwhile.
+    """
+    verdict = _allowed(work, book, rules, now)
+    held = held_elsewhere(work, book, rules, now) if isinstance(verdict, Pass) else verdict
+    return held if isinstance(held, Refuse) else verdict
+
+
+def _allowed(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
     verdicts = [gate(work, book, rules, now) for gate in (DEBT_GATES if work.debt else GATES)]
     for verdict in verdicts:
         if isinstance(verdict, Refuse):

@@ -232,6 +232,24 @@ class Raise:
     verb: Literal["raise"] = "raise"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveWay:
+    """Every other incident goes before this one with what both move; what is on its way is finished first."""
+
+    said: Said
+    incident: str
+    verb: Literal["yield"] = "yield"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepSwitch:
+    """The traffic switch stands where it is meant to, although no incident has put it there."""
+
+    said: Said
+    region: str
+    verb: Literal["keep-switch"] = "keep-switch"
+
+
 Command = (
     Declare
     | Raise
@@ -248,6 +266,8 @@ Command = (
     | Pause
     | Resume
     | SetMode
+    | GiveWay
+    | KeepSwitch
     | Status
 )
 """Everything a person can say. The `verb` field tells them apart in JSON."""

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from chalicelib.core.book import Block, Book, Entry, Incident, Paging, StepRecord, StepState, case_of
+from chalicelib.core.claims import on_their_way
 from chalicelib.core.plan import Rules, plan
 from chalicelib.core.states import Event, IncidentState, move
 
@@ -69,6 +70,7 @@ def opened(
     incident_id = _fresh_id(book, f"{scope.replace('/', '.')}-{scenario}-{now:%Y%m%dT%H%M%S}")
     state = IncidentState.RESPONDING if declared_by else IncidentState.SUSPECTING
     rule = next((r for r in policy.signals.rules if (r.scenario, r.scope) == (scenario, scope)), None)
+    awaits = tuple(r.scope for r in policy.signals.awaited(rule)) if rule else ()
     incident = Incident(
         id=incident_id,
         scenario=scenario,
@@ -83,20 +85,21 @@ def opened(
         confirmed_at=now if declared_by else None,
         declared_by=declared_by,
         bad_since=now,
-        alarms_asked_at=now,
+        # One that may wait asks at once: it has to know what is good.
+        alarms_asked_at=None if awaits else now,
         speaks_for=rule.speaks_for if rule else (),
-        awaits=tuple(r.scope for r in policy.signals.awaited(rule)) if rule else (),
+        awaits=awaits,
     )
     book = note(put(book, incident), incident_id, "opened", because, now)
-    return _absorbing(book, incident_id, takes_over, now)
+    return _absorbing(book, incident_id, takes_over, rules, now)
 
 
-def confirmed(book: Book, incident_id: str, because: str, now: datetime) -> Book:
+def confirmed(book: Book, incident_id: str, because: str, rules: Rules, now: datetime) -> Book:
     """The suspicion is no more one: it takes over what it had left alone while it might have been all of it."""
-    return _absorbing(moved(book, incident_id, Event.CONFIRMED, because, now), incident_id, (), now)
+    return _absorbing(moved(book, incident_id, Event.CONFIRMED, because, now), incident_id, (), rules, now)
 
 
-def _absorbing(book: Book, incident_id: str, named: tuple[str, ...], now: datetime) -> Book:
+def _absorbing(book: Book, incident_id: str, named: tuple[str, ...], rules: Rules, now: datetime) -> Book:
     """Those named, and what is open and belongs to this incident, are taken over by it."""
     incident = book.incidents[incident_id]
     smaller = [
@@ -106,8 +109,10 @@ def _absorbing(book: Book, incident_id: str, named: tuple[str, ...], now: dateti
     ]
     book = put(book, replace(incident, absorbed=(*incident.absorbed, *smaller)))
     for other in smaller:
+        left = ", ".join(s.id for s in on_their_way(book.incidents[other], rules, now))
+        first = f"; on the way are {left}: each is looked at before anything else moves what it moves" if left else ""
         book = moved(book, other, Event.ABSORBED, f"taken over by {incident_id}", now)
-        book = note(book, incident_id, "absorbed", f"incident {other} belongs to this one now", now)
+        book = note(book, incident_id, "absorbed", f"incident {other} belongs to this one now{first}", now)
     return book
 
 

@@ -40,8 +40,8 @@ def owed(book: Book, incident: Incident, rules: Rules, now: datetime) -> tuple[O
     rules = rules.of(incident.policy)
     found: list[Owed] = []
     for event, about, at in _moments(incident, rules, now):
-        row = next((r for r in rules.policy.notifications.matrix if r.event is event), None)
-        if row is None or incident.severity not in row.severities:
+        row = rules.policy.notifications.row(event, incident.severity)
+        if row is None:
             continue
         for channel, audience in _channels(row, event, about, rules):
             if audience == "external" and book.mode is Mode.OBSERVE:
@@ -115,7 +115,7 @@ def _moments(incident: Incident, rules: Rules, now: datetime) -> Iterator[tuple[
 
 
 def _progress(incident: Incident, rules: Rules, now: datetime) -> Iterator[tuple[NoticeEvent, str, datetime]]:
-    row = next((r for r in rules.policy.notifications.matrix if r.event is NoticeEvent.RECOVERY_PROGRESS), None)
+    row = rules.policy.notifications.row(NoticeEvent.RECOVERY_PROGRESS, incident.severity)
     if row is None or row.every is None or incident.confirmed_at is None:
         return
     # Only the newest: after a pause of an hour nobody wants two stale updates.

@@ -79,6 +79,9 @@ def public(incident: Incident, rules: Rules) -> PublicIncident:
     if incident.started_at:
         under_way = "The move is under way." if planned else "Recovery is under way."
         updates.append(Update(status="identified", at=incident.started_at, text=under_way))
+    if waited := min((r.waited_at for r in incident.steps.values() if r.waited_at), default=None):
+        waits = "Part of this work waits for another recovery that is under way."
+        updates.append(Update(status="identified", at=waited, text=waits))
     if back := incident.step("traffic").first_done_at:
         updates.append(
             Update(status="monitoring", at=back, text="Critical services are available again; the others follow.")
@@ -86,6 +89,7 @@ def public(incident: Incident, rules: Rules) -> PublicIncident:
     if incident.state is IncidentState.CLOSING and incident.ended_at:
         ended = "All services are available again." if incident.ending == "recovered" else "The problem is over."
         updates.append(Update(status="resolved", at=incident.ended_at, text=ended))
+    updates.sort(key=lambda u: u.at)
     status: IncidentStatus = updates[-1].status
     return PublicIncident(
         key=hashlib.sha256(incident.id.encode()).hexdigest()[:12],

@@ -16,6 +16,7 @@ from typing import Final, assert_never
 
 from chalicelib.core.book import Book, Incident, Sight, StepState
 from chalicelib.core.findings import raised, settled, standing
+from chalicelib.core.incidents import PLATFORM, note
 from chalicelib.core.outcome import NoData, Refused
 from chalicelib.core.plan import Rules
 from chalicelib.core.states import IncidentState
@@ -81,11 +82,22 @@ class SwitchSeen:
 
 
 def expected(book: Book, rules: Rules) -> tuple[str, ...]:
-    """The regions that the switch may send people to now: the one that serves, and either while it is being thrown."""
+    """The regions that the switch may send people to now: the one that serves, or that a person means, and either while
+    it is being thrown.
+    """
     regions = rules.policy.platform.regions
-    if any(_throws(incident, rules) for incident in book.incidents.values()):
+    if _thrown(book, rules):
         return (regions.primary, regions.standby)
-    return (book.serving,)
+    return (book.meant.region if book.meant else book.serving,)
+
+
+def forgotten(book: Book, rules: Rules, now: datetime) -> Book:
+    """The book without a person's word about the switch, once an incident throws it or has it there itself."""
+    if book.meant is None:
+        return book
+    if book.meant.region == book.serving:
+        return _forgotten(book, f"{book.serving} serves now", now)
+    return _forgotten(book, "an incident throws the switch", now) if _thrown(book, rules) else book
 
 
 def look_due(book: Book, rules: Rules, now: datetime) -> Iterator[LookAtSwitch]:
@@ -107,6 +119,9 @@ def seen(book: Book, answer: SwitchSeen, rules: Rules, now: datetime) -> Book:
     if answer.expected != right:
         return book
     before, found = book.switch, answer.found
+    if book.meant and isinstance(found, Stands) and not (found.whole and found.region == book.meant.region):
+        book = _forgotten(book, f"the switch stands elsewhere: {found.because}", now)
+        right = expected(book, rules)
     book = replace(book, switch=_sight(book, answer, rules, now))
     match found:
         case Stands():
@@ -134,12 +149,23 @@ def alike(one: Book, other: Book) -> bool:
     return one == other
 
 
+def _thrown(book: Book, rules: Rules) -> bool:
+    return any(_throws(incident, rules) for incident in book.incidents.values())
+
+
+def _forgotten(book: Book, because: str, now: datetime) -> Book:
+    if book.meant is None:
+        return book
+    text = f"that {book.meant.by} means the traffic switch to stand at {book.meant.region} counts no more: {because}"
+    return note(replace(book, meant=None), PLATFORM, "switch-kept", text, now)
+
+
 def _throws(incident: Incident, rules: Rules) -> bool:
     """Whether a step of it has called to throw the switch, or may have, and has not seen it thrown yet."""
-    if incident.state is IncidentState.CLOSING:
-        return False
     steps = rules.of(incident.policy).plan_of(incident.plan, incident.scenario, incident.chosen).steps
     records = [incident.step(s.id) for s in steps if s.action == _ACTION]
+    if incident.state is IncidentState.CLOSING:
+        return any(r.calls and r.state in (StepState.ACTING, StepState.RUNNING) for r in records)
     return any(r.calls and r.state is not StepState.DONE for r in records)
 
 

@@ -4,9 +4,10 @@ Rules. A zone that takes the database's writer along looks from outside like the
 over. So a rule may wait for an incident of another scenario below it (`waits` in signals.yaml), while all of this is
 so: exactly one such incident is open; other places of its kind are watched, and every one is known to be good, no data
 being no good; and the time that policy gives has not passed since the earlier of the two began, so that one small
-incident after another prolongs nothing. Until it is confirmed, a suspicion leaves alone what it would wait for
-(`awaits` of the incident): a remedy that was swallowed would cure nothing. Once confirmed, it takes it over. Never let
-a person's declaration wait, and never wait without an end: the linter counts the whole of it into recovery times.
+incident after another prolongs nothing. A node is called dead later than an endpoint is: where every place is said to
+be good, it first listens a while for such an incident. Until it is confirmed, a suspicion leaves alone what it would
+wait for (`awaits` of the incident): a remedy that was swallowed would cure nothing. Once confirmed, it takes it over.
+Never let a person's declaration wait, and never wait without an end: the linter counts all of it into recovery times.
 """
 
 from __future__ import annotations
@@ -48,13 +49,21 @@ def weighed(book: Book, incident: Incident, rule: Rule, policy: Policy, now: dat
         and i.scope != incident.scope
         and covers(incident.scope, i.scope)
     ]
+    watched = policy.signals.awaited(rule)
     if not smaller:
-        return Goes()
+        until = incident.bad_since + rule.waits.listens
+        if now >= until or not watched or any(_doubt(book, r, policy, now) for r in watched):
+            return Goes()
+        return Waits(
+            until=until,
+            because=f"enough observers are bad, but an {rule.waits.scenario} is told of later, and may be all of it: "
+            f"listening for one until {until:%H:%M:%S} UTC, then this is confirmed",
+        )
     named = ", ".join(i.id for i in smaller)
     if len(smaller) > 1:
         return Goes(f"it waits for none of {named}, which are {len(smaller)}")
     there = smaller[0]
-    others = [r for r in policy.signals.awaited(rule) if r.scope != there.scope]
+    others = [r for r in watched if r.scope != there.scope]
     doubtful = [said for r in others if (said := _doubt(book, r, policy, now))]
     if doubtful or not others:
         return Goes(f"it does not wait for {named}: {'; '.join(doubtful) or 'no other place of its kind is watched'}")

@@ -73,6 +73,19 @@ def progress(incident: Incident, rules: Rules) -> str:
     return f"{len(done)} of {len(plan.steps)} steps done" + (f"; under way: {', '.join(running)}" if running else "")
 
 
+def held(incident: Incident, rules: Rules) -> tuple[tuple[str, str], ...]:
+    """What waits for another incident now: (step id, for whom, for what and what happens next), each reason once."""
+    plan = rules.plan_of(incident.plan, incident.scenario, incident.chosen)
+    records = {s.id: incident.step(s.id) for s in plan.steps}
+    waiting = {i: r.because for i, r in records.items() if r.state is StepState.HELD and r.waits_for}
+    first = {because: step for step, because in reversed(waiting.items())}
+    return tuple((step, because) for step, because in waiting.items() if first[because] == step)
+
+
+def _held_lines(incident: Incident, rules: Rules) -> tuple[str, ...]:
+    return tuple(f"Held, {step}: {because}." for step, because in held(incident, rules))
+
+
 def _earlier(incident: Incident, channel: str) -> tuple[str, ...]:
     """What this channel may have delivered of the incident: its key ends in the channel, or in a fallback to it."""
     return tuple(
@@ -102,7 +115,11 @@ def _internal(book: Book, incident: Incident, owed: Owed, rules: Rules, at: date
         case NoticeEvent.RECOVERY_STARTED:
             return f"{where}: recovery has started", (f"{progress(incident, rules)}.",)
         case NoticeEvent.RECOVERY_PROGRESS:
-            return f"{where}: progress", (f"{progress(incident, rules)}.", *_clock_lines(incident, rules, at))
+            return f"{where}: progress", (
+                f"{progress(incident, rules)}.",
+                *_held_lines(incident, rules),
+                *_clock_lines(incident, rules, at),
+            )
         case NoticeEvent.RECOVERY_COMPLETE:
             return f"{where}: recovered", (
                 *_clock_lines(incident, rules, at),
@@ -111,7 +128,8 @@ def _internal(book: Book, incident: Incident, owed: Owed, rules: Rules, at: date
             )
         case NoticeEvent.APPROVAL_NEEDED:
             wanted = (f"{text}." for text in unchosen(incident, rules))
-            return f"{where}: a person must answer", (f"{progress(incident, rules)}.", *wanted)
+            told = (f"{progress(incident, rules)}.", *wanted, *_held_lines(incident, rules))
+            return f"{where}: a person must answer", told
         case NoticeEvent.STEP_LATE | NoticeEvent.STEP_STUCK:
             word = "late" if owed.event is NoticeEvent.STEP_LATE else "stuck"
             step = _step(plan.steps, owed.about)
@@ -120,7 +138,8 @@ def _internal(book: Book, incident: Incident, owed: Owed, rules: Rules, at: date
         case NoticeEvent.ESCALATED:
             paging = incident.pagings[int(owed.about.split("-")[0])]
             who = rules.policy.notifications.ladder[paging.rung].who
-            return f"{where}: paging {who}", (f"{paging.because}.", f"{progress(incident, rules)}.")
+            told = (f"{paging.because}.", f"{progress(incident, rules)}.", *_held_lines(incident, rules))
+            return f"{where}: paging {who}", told
         case NoticeEvent.STOOD_DOWN:
             return f"{where}: {incident.ending}", (f"{incident.because}.",)
         case NoticeEvent.FINDING_RAISED | NoticeEvent.FINDING_SETTLED:

@@ -28,7 +28,7 @@ from difflib import get_close_matches
 from hashlib import sha256
 from typing import Any, Final, cast, get_args
 
-from chalicelib.core.happened import BreakGlass, Command, Said, Unreadable
+from chalicelib.core.happened import BreakGlass, Command, KeepSwitch, Said, Unreadable
 from chalicelib.intake import identity
 from chalicelib.intake.reading import CannotReadError, clean, field, found, moment, raw_text
 from chalicelib.policy.platform import Mode
@@ -60,6 +60,8 @@ _HELP: Final = {
     "pause": "Stop every call that changes something, in every incident, until `resume`.",
     "resume": "End a pause.",
     "set-mode": "Let the responder observe only, ask before every step, or act by itself, on the whole platform.",
+    "yield": "Let every other incident go first with what both move; what is on its way is finished first.",
+    "keep-switch": "Say that the traffic switch is meant to send people to `region`, where somebody put it by hand.",
     "status": "Ask how things stand; changes nothing.",
 }
 
@@ -86,7 +88,7 @@ class Verb:
 
 
 def _verb(kind: type[Any]) -> tuple[str, Verb]:
-    explained = ("note",) if kind is BreakGlass else ()
+    explained = ("note",) if kind in (BreakGlass, KeepSwitch) else ()
     own = {f.name: f for f in fields(kind) if f.name not in ("said", "verb")}
     name = next(cast("str", f.default) for f in fields(kind) if f.name == "verb")
     return name, Verb(

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from chalicelib.policy.airgap import AirGap
 from chalicelib.policy.base import Duration, Name, Row
 from chalicelib.policy.platform import Region
 
@@ -82,3 +83,4 @@ class Backups(Row):
     rpo: Duration = Field(description="how old the newest good backup may be when it is restored")
     restorable: tuple[Restorable, ...] = ()
     terraform_states: tuple[TerraformState, ...] = ()
+    airgap: AirGap | None = Field(default=None, description="copies that nobody who holds the platform can delete")

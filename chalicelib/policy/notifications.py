@@ -103,6 +103,10 @@ class Notifications(Row):
     ladder: tuple[Rung, ...]
     status_levels: tuple[StatusLevel, ...]
 
+    def row(self, event: NoticeEvent, severity: Severity) -> Notice | None:
+        """The row of the matrix for an event of an incident of that severity; None when nobody is told."""
+        return next((n for n in self.matrix if n.event is event and severity in n.severities), None)
+
     def channel(self, name: str) -> Channel:
         """The channel with that name; KeyError when there is none."""
         return {c.name: c for c in self.channels}[name]

@@ -48,6 +48,8 @@ class Saying(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     SET_MODE = "set-mode"
+    YIELD = "yield"
+    KEEP_SWITCH = "keep-switch"
     STATUS = "status"
 
 

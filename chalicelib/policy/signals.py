@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -109,6 +110,10 @@ class Waiting(Row):
 
     scenario: Name
     at_most: Duration
+    listens: Duration = Field(
+        default=timedelta(),
+        description="how long it lets such an incident open in the first place, since its own evidence is enough",
+    )
 
 
 class Rule(Row):

@@ -16,7 +16,7 @@ from chalicelib.core.findings import told
 from chalicelib.core.loss import Loss, Unknown
 from chalicelib.core.plan import Plan, Rules
 from chalicelib.core.report import clocks, data_loss
-from chalicelib.core.wording import progress
+from chalicelib.core.wording import held, progress
 from chalicelib.intake import codec
 from chalicelib.policy import Policy
 from chalicelib.policy.base import show_duration
@@ -88,10 +88,15 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
                 "paused": book.paused and book.paused.because,
                 "paused_by": book.paused and book.paused.by,
                 "paused_since": book.paused and book.paused.at.isoformat(),
-                "open": [{"incident": i.id, "state": i.state, "because": i.because} for i in book.incidents.values()],
+                "open": [
+                    {"incident": i.id, "state": i.state, "because": i.because, "held": held_json(i)}
+                    for i in book.incidents.values()
+                ],
                 "blocks": [b.because for b in book.blocks],
                 "debts": [d.because for d in book.debts],
                 "switch": switch_json(book),
+                "switch_kept": book.meant
+                and f"{book.meant.by} means it to be at {book.meant.region}: {book.meant.because}",
                 "findings": [finding_json(f) for f in book.findings.values()],
                 "dead_letters": dead,
                 "desk_held_until": lock and lock.until.isoformat(),
@@ -111,6 +116,9 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
         silent = "  [yellow]no answer now[/yellow]" if book.switch.silent_since else ""
         since = f"since {book.switch.since:%Y-%m-%d %H:%M:%S} UTC"
         out.print(f"switch [bold]{at}[/bold]{silent}  [dim]{since}: {book.switch.because}[/dim]")
+    if book.meant:
+        word = f"[bold]{book.meant.by}[/bold] means it to be there since {book.meant.at:%Y-%m-%d %H:%M:%S} UTC"
+        out.print(f"  {word}: {book.meant.because}")
     for finding in book.findings.values():
         colour = "red" if finding.settled_at is None else "green"
         out.print(f"[{colour}]{finding.headline}[/{colour}]  [dim]{finding.id}, {finding.severity}[/dim]")
@@ -141,6 +149,14 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
         for step_id, record in incident.steps.items():
             if record.state in (StepState.ASKING, StepState.STUCK):
                 out.print(f"  [yellow]{record.state}[/yellow] {step_id}: {record.because}")
+        for step_id, because in held(incident, rules.of(incident.policy)):
+            out.print(f"  [yellow]held[/yellow] {step_id}: {because}")
+
+
+def held_json(incident: Incident) -> list[dict[str, str]]:
+    """The steps that wait for another incident, and for which."""
+    waiting = {i: r for i, r in incident.steps.items() if r.state is StepState.HELD and r.waits_for}
+    return [{"step": i, "waits_for": r.waits_for, "because": r.because} for i, r in waiting.items()]
 
 
 def switch_json(book: Book) -> dict[str, Any] | None:
@@ -310,7 +326,9 @@ def incident_json(incident: Incident, rules: Rules, timeline: Sequence[Any]) -> 
         "opened_at": incident.opened_at.isoformat(),
         "ended_at": incident.ended_at and incident.ended_at.isoformat(),
         "steps": {
-            s.id: {"state": (r := incident.step(s.id)).state, "because": r.because, "calls": r.calls, **approved(r)}
+            s.id: {"state": (r := incident.step(s.id)).state, "because": r.because, "calls": r.calls}
+            | ({"waits_for": r.waits_for} if r.waits_for else {})
+            | approved(r)
             for s in rules.plan_of(incident.plan, incident.scenario, incident.chosen).steps
         },
         "services": [

@@ -45,6 +45,8 @@ def register(app: typer.Typer) -> None:
     app.command(name="break-glass", rich_help_panel=PANEL)(break_glass)
     app.command(name="raise", rich_help_panel=PANEL)(raise_)
     app.command(name="set-mode", rich_help_panel=PANEL)(set_mode)
+    app.command(name="yield", rich_help_panel=PANEL)(yield_)
+    app.command(name="keep-switch", rich_help_panel=PANEL)(keep_switch)
 
 
 def say(stage: StageName, payload: dict[str, Any], *, by: str, note: str, json: bool) -> None:
@@ -293,3 +295,27 @@ def set_mode(
 ) -> None:
     """How much the responder does without a person."""
     say(stage, {"command": "set-mode", "mode": mode.value}, by=by, note=note, json=json)
+
+
+def yield_(
+    incident: IncidentArgument = None,
+    stage: StageOption = StageName.LOCAL,
+    by: By = "",
+    note: Note = "",
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Let every other incident go first with what both move. What is on its way is finished first."""
+    say(stage, {"command": "yield", "incident": the_incident(place(stage), incident)}, by=by, note=note, json=json)
+
+
+def keep_switch(
+    region: Annotated[str, typer.Argument(help="Where the traffic switch stands, as `drctl status` shows it.")],
+    note: Annotated[str, typer.Option("--note", help="Why it is meant to stand there.")],
+    stage: StageOption = StageName.LOCAL,
+    by: By = "",
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Say that the traffic switch, thrown by hand, is meant to stand there, until it is moved again."""
+    say(stage, {"command": "keep-switch", "region": region}, by=by, note=note, json=json)

@@ -34,8 +34,8 @@ from drctl.deployment.permissions import targets, words
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
-ASKED: Final = frozenset({"person", "verify-write"})
-"""Actions that declare no call and ask all the same: the one asks only, the other calls the database itself."""
+ASKED: Final = frozenset({"person", "verify-write", "verify-outage-write"})
+"""Actions that declare no call and ask all the same: the one asks only, the others call the database itself."""
 SHORT: Final = 9
 """Steps; the plan of a longer runbook would not be a page any more with what each looks at."""
 
@@ -151,6 +151,7 @@ def confirmed_by(scenario: str, policy: Policy) -> list[str]:
         f"{show_duration(rule.hold)}; waits for an {rule.waits.scenario} that is open below {rule.scope}, at most "
         f"{show_duration(rule.waits.at_most)} since the failure began, and only while all of "
         f"{', '.join(r.scope for r in policy.signals.awaited(rule))} but that one are good"
+        + (f"; listens {show_duration(rule.waits.listens)} for one to open" if rule.waits.listens else "")
         for rule in policy.signals.rules
         if rule.scenario == scenario and rule.waits
     ]

@@ -12,6 +12,7 @@ import typer
 
 from chalicelib import names
 from chalicelib.core.book import Book
+from chalicelib.core.copies import LookAtCopies
 from chalicelib.core.due import Held, Work, due
 from chalicelib.core.fold import fold
 from chalicelib.core.happened import Signal, Tick, Unreadable
@@ -113,8 +114,8 @@ def lines(book: Book, rules: Rules, at: datetime, *, quiet: str) -> Iterator[dic
             "work": [],
         }
         return
-    # Replayed events say nothing of where the switch stands.
-    work = [w for w in due(book, rules=rules, now=at) if not isinstance(w, LookAtSwitch)]
+    # Replayed events say nothing of where the switch stands, and of copies.
+    work = [w for w in due(book, rules=rules, now=at) if not isinstance(w, LookAtSwitch | LookAtCopies)]
     for incident in book.incidents.values():
         yield {
             "at": at.isoformat(),

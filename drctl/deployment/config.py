@@ -10,6 +10,8 @@ from chalicelib.policy import Policy
 STAGES: Final = ("local", "prod")
 TIMEOUT_S: Final = 90
 """A shift is at most 55 s, and every call that is under way at its end has a limit of its own."""
+COPYING_S: Final = 900
+"""The most that Lambda gives: one object of an air-gapped copy must fit into it."""
 MEMORY_MB: Final = 512
 
 
@@ -21,7 +23,7 @@ def config(policy: Policy) -> dict[str, Any]:
         row: dict[str, Any] = {
             "autogen_policy": False,
             "iam_policy_file": f"policy-{name}.json",
-            "lambda_timeout": TIMEOUT_S,
+            "lambda_timeout": COPYING_S if name == "airgap" else TIMEOUT_S,
             "lambda_memory_size": MEMORY_MB,
         }
         if reserved and name in ("tick", "command"):

@@ -17,16 +17,20 @@ from botocore import xform_name
 
 from chalicelib import names
 from chalicelib.actions.contract import Action, AwsOp
-from chalicelib.actions.registry import ACTIONS
+from chalicelib.actions.registry import ACTIONS, AIRGAP
 from chalicelib.actions.restored import base_of
 from chalicelib.actions.rights import kube_rights, used
+from chalicelib.core.airgap_calls import COPY_SPAN, WRITE_MANIFEST
 from chalicelib.policy import Policy
 from chalicelib.policy.accounts import Account, holder, named_by
+from chalicelib.policy.airgap import AzureVault, S3Vault
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
 from chalicelib.policy.platform import ArcSwitch, MetricSwitch, ObjectSwitch
 from chalicelib.readiness.registry import READS
 from chalicelib.store.rounds import FAMILY
 
+KEEPER: Final = "airgap"
+VAULT_WORDS: Final = ("vault_buckets", "vault_objects", "vault_secrets")
 PREFIXES: Final = {"sesv2": "ses", "cloudwatch": "cloudwatch"}
 TABLE: Final = ("arn:aws:dynamodb:{standby}:{account}:table/{table}",)
 STORE: Final = tuple(
@@ -124,6 +128,34 @@ def lists(policy: Policy) -> dict[str, tuple[str, ...]]:
             if isinstance(row, PagerDutyChannel | SlackChannel)
         ),
         "{restorable_keys}": tuple(dict.fromkeys(row.kms_key for row in rows if row.kms_key)),
+        **_airgap_lists(policy),
+    }
+
+
+def _airgap_lists(policy: Policy) -> dict[str, tuple[str, ...]]:
+    """What copies are made of, and where they go. A vault's bucket is another account's, and its own policy lets the
+    functions in: a role there could be given more by whoever holds it.
+    """
+    names_ = ("airgap_buckets", "airgap_objects", "airgap_keys", "dump_bucket", *VAULT_WORDS)
+    airgap = policy.backups.airgap
+    if airgap is None:
+        return {f"{{{name}}}": () for name in names_}
+    source, dump = airgap.source, airgap.dump
+    buckets = tuple(row.bucket for row in airgap.vaults if isinstance(row, S3Vault))
+    secrets = tuple(row.sas_secret for row in airgap.vaults if isinstance(row, AzureVault))
+    secret = f"arn:aws:secretsmanager:{policy.platform.regions.standby}:{policy.platform.account}:secret"
+    folders = ("backups/", "kopia/")
+    return {
+        "{airgap_buckets}": tuple(f"arn:aws:s3:::{bucket}" for bucket in (source.bucket, dump.bucket)),
+        "{airgap_objects}": (
+            *(f"arn:aws:s3:::{source.bucket}/{source.prefix}{folder}*" for folder in folders),
+            f"arn:aws:s3:::{dump.bucket}/*",
+        ),
+        "{airgap_keys}": tuple(dict.fromkeys(key for key in (source.kms_key, dump.kms_key) if key)),
+        "{dump_bucket}": (f"arn:aws:s3:::{dump.bucket}",),
+        "{vault_buckets}": tuple(f"arn:aws:s3:::{bucket}" for bucket in buckets),
+        "{vault_objects}": tuple(f"arn:aws:s3:::{bucket}/*" for bucket in buckets),
+        "{vault_secrets}": tuple(f"{secret}:{name}-??????" for name in secrets),
     }
 
 
@@ -142,7 +174,7 @@ def declared(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[Aws
 
 
 def operations(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[AwsOp, ...]:
-    """Every AWS operation that a function at the desk may come to: all of these come to the same."""
+    """Every AWS operation that the functions may come to."""
     primary = (PRIMARY_CLUSTER,) if kube_rights(policy, "primary", known) else ()
     common = (*STORE, *COMMON, *primary, _alarms(policy))
     return (*common, *_channel_operations(policy), *declared(policy, known), *assumed(policy))
@@ -157,11 +189,28 @@ LOOKS: Final = (
 
 
 def looking(policy: Policy) -> tuple[AwsOp, ...]:
-    """What the function that judges readiness comes to: reads, its own report, the inbox, and waking the desk."""
+    """What the function that judges readiness comes to: reads, its own report, the inbox, and waking the desk. It looks
+    at runbooks' steps, and the air gap's actions are in none.
+    """
     kind = policy.platform.traffic.switch.kind
-    reads = (op for action in used(policy) for op in action.reads)
+    reads = (op for action in used(policy) if action.name not in AIRGAP for op in action.reads)
     aws = (op for op in (*reads, *READS) if isinstance(op, AwsOp) and op.switch in (None, kind))
     return (*LOOKS, PRIMARY_CLUSTER, *aws, *assumed(policy, writes=False))
+
+
+def of_function(policy: Policy, function: str) -> tuple[AwsOp, ...]:
+    """What one function may come to. All that work the desk come to the same; they look at vaults and create nothing
+    there. The keeper of copies creates there, and can do nothing else to the platform than start a dump. The one that
+    judges readiness looks.
+    """
+    if function == names.READINESS:
+        return looking(policy)
+    if function != KEEPER:
+        return tuple(op for op in operations(policy) if op.batch not in (COPY_SPAN, WRITE_MANIFEST))
+    actions = [ACTIONS[name] for name in AIRGAP] if policy.backups.airgap else []
+    its = [op for action in actions for op in (*action.reads, *action.calls) if isinstance(op, AwsOp)]
+    failed = [op for op in COMMON if op.service in ("eks", "sqs")]
+    return (*STORE, *failed, *its, *assumed(policy))
 
 
 def assumed(policy: Policy, *, writes: bool = True) -> tuple[AwsOp, ...]:
@@ -244,8 +293,7 @@ def document(policy: Policy, function: str) -> dict[str, Any]:
         {"Effect": "Allow", "Action": ["logs:CreateLogGroup"], "Resource": [group]},
         {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": [f"{group}:*"]},
     ]
-    ops = looking(policy) if function == names.READINESS else operations(policy)
-    statements += statements_of(grants(policy, ops))
+    statements += statements_of(grants(policy, of_function(policy, function)))
     if policy.platform.responder.network:
         statements.append({"Effect": "Allow", "Action": list(INTERFACES), "Resource": ["*"]})
     return {"Version": "2012-10-17", "Statement": statements}

@@ -128,6 +128,9 @@ class LocalWorld:
             platform.database.primary.region, platform.database.primary.instance, platform.account
         ).address
         seeds.secrets(self.clients, policy, host=address.host, port=address.port)
+        if secret := self.platform.vaults.secret():
+            client_ = self.clients("secretsmanager", platform.responder.region)
+            client_.create_secret(Name=secret[0], SecretString=json.dumps(secret[1]))
         self.platform.rows.furnish()
         self.platform.folders.furnish()
         seeds.mail(self.clients, policy)
@@ -142,7 +145,9 @@ class LocalWorld:
         ]
         environment = {
             "DR_SPEED": f"{policy.speed:g}",
-            "DR_RESOLVE": json.dumps({hosts[r]: urls[f"services-{r}"] for r in hosts} | self._elsewhere()),
+            "DR_RESOLVE": json.dumps(
+                {hosts[r]: urls[f"services-{r}"] for r in hosts} | self._elsewhere() | self._vaults(urls)
+            ),
             "DR_PAGERDUTY_URL": urls["pagerduty"],
             "DR_SLACK_URL": urls["slack"] + "/api/",
             "DR_DATABASE_TLS": "off",
@@ -176,6 +181,11 @@ class LocalWorld:
         self.platform.sts.know(rights.keys(self.clients, policy))
         rights.let_in(self.clients, policy, roles)
         self.world.gate.authority = Authority(platform.account, rights.principals(self.clients, policy, roles))
+
+    def _vaults(self, urls: Mapping[str, str]) -> dict[str, str]:
+        """Where the host of the vault in another cloud is here."""
+        row = self.platform.vaults.row
+        return {row.host: urls["azure"]} if row else {}
 
     def _everywhere(self) -> frozenset[str]:
         platform = self.policy.platform

@@ -200,4 +200,4 @@ class MiniStack:
         await process.wait()
         if process.stdin is not None:
             process.stdin.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)

@@ -29,7 +29,7 @@ from chalicelib.clients import any_endpoint
 from chalicelib.policy import Policy
 from chalicelib.policy.notifications import SlackChannel
 from chalicelib.policy.platform import Cluster
-from drctl.neighbours import aws, pagerduty, services, slack, sts
+from drctl.neighbours import aws, azure_blob, pagerduty, services, slack, sts
 from drctl.neighbours.aws import Aws
 from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.eks import Eks
@@ -41,6 +41,7 @@ from drctl.neighbours.kubernetes.rbac import User
 from drctl.neighbours.kubernetes.status import Answer
 from drctl.neighbours.kubernetes.velero.store import BackupStore
 from drctl.neighbours.pagerduty import PagerDuty
+from drctl.neighbours.rds.engine import Address
 from drctl.neighbours.rds.postgres import PostgresEngine
 from drctl.neighbours.rds.service import Rds
 from drctl.neighbours.services import RegionServices
@@ -57,6 +58,7 @@ from drctl.world.rights import grant
 from drctl.world.rows import Rows
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
 from drctl.world.supervisor import LOOPBACK, Neighbour
+from drctl.world.vaults import Vaults
 
 ROUTES: Final[Mapping[str, str]] = {
     "rds": "aws",
@@ -157,6 +159,7 @@ class LocalPlatform:
         names = [c.channel.removeprefix("#") for c in policy.notifications.channels if isinstance(c, SlackChannel)]
         channels = [Channel(id=f"C{n:08d}", name=name) for n, name in enumerate(names)]
         self.slack = Slack(now, speed, tokens={BOT_TOKEN: "U00000001"}, channels=channels, burst=5)
+        self.vaults = Vaults(policy, now)
         self._identities: dict[str, dict[str, Identity]] = {}
         self.sts = sts.Sts(people.keys(policy), clock=now)
         self.store = BackupStore(*(bucket for r in policy.backups.replication for bucket in (r.source, r.destination)))
@@ -196,6 +199,8 @@ class LocalPlatform:
             Neighbour("slack", slack.make_app(self.slack)),
             Neighbour("sts", sts.make_app(self.sts)),
         ]
+        if self.vaults.azure is not None:
+            found.append(Neighbour("azure", azure_blob.make_app(self.vaults.azure)))
         for region, model in self.services.items():
             app = services.make_app(model)
             app.middlewares.append(self._feels(region, SERVICES))
@@ -229,6 +234,7 @@ class LocalPlatform:
         zones.furnish(self.policy, self.shifts, primary)
         authority = base64.b64encode(self.authority.cert_pem.bytes()).decode()
         self._open_buckets()
+        self.vaults.buckets(ministack_url)
         states.furnish(self.policy, self.client)
         for row in self._rows():
             group = row.node_group
@@ -273,12 +279,17 @@ class LocalPlatform:
             nodes.furnish(self.policy, row, api, self.ec2)
         grant(api, self.policy, "primary" if row is self.policy.platform.clusters.primary else "standby")
         if row is not self.policy.platform.clusters.primary:
+            self.vaults.furnish(api, self._replica, self.client)
             return
         seed(api, workloads.objects(self.policy))
         deployments.furnish(self.policy, api, now())
         for schedule, age, phase in BACKUPS_THERE:
             at = now() - age / self.policy.speed
             take_backup(api, f"{schedule}-{at:%Y%m%d%H%M%S}", at=at, schedule=schedule, phase=phase)
+
+    def _replica(self) -> Address:
+        side, account = self.policy.platform.database.replica, self.policy.platform.account
+        return self.rds.instance(side.region, side.instance, account).address
 
     def darken(self, regions: frozenset[str]) -> None:
         """What stands in these regions, and is no AWS API, answers nobody."""

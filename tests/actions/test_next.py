@@ -25,9 +25,21 @@ from chalicelib.actions.verify_service import Verified
 from chalicelib.actions.verify_traffic import Leads
 from chalicelib.actions.verify_write import Proof
 from chalicelib.actions.workload_ready import Readiness
+from chalicelib.core.airgap_calls import COPY_SPAN, WRITE_MANIFEST
 from chalicelib.core.outcome import Act, Call, Done, Next, Stuck, Wait
 from chalicelib.core.restoring import RESTORE
-from tests.actions import configuration, deployments, failures, fences, outages, restores, s3_rows, switchovers, zones
+from tests.actions import (
+    airgaps,
+    configuration,
+    deployments,
+    failures,
+    fences,
+    outages,
+    restores,
+    s3_rows,
+    switchovers,
+    zones,
+)
 from tests.actions.stage import AT, DENIED, POLICY, SILENT, STANDBY, target
 
 REDIS = STANDBY | {"service": "redis"}
@@ -59,6 +71,7 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     *switchovers.ROWS,
     *deployments.ROWS,
     *configuration.ROWS,
+    *airgaps.ROWS,
     ("velero-location-read-only", STANDBY, SILENT, Wait, "looking again"),
     ("velero-location-read-only", STANDBY, DENIED, Stuck, "AccessDenied"),
     ("velero-location-read-only", STANDBY, None, Stuck, "does not exist"),
@@ -253,9 +266,11 @@ def test_a_call_is_declared_and_the_same_for_every_worker_at_any_time(
 
 
 def is_one_of_aws(name: str, params: dict[str, str], facts: Any) -> bool:
-    """What restores a span is many of AWS's, each judged by botocore where it is made (test_s3_restore.py)."""
+    """What restores or copies a span is many of AWS's, each judged by botocore where it is made (test_s3_restore.py,
+    tests/airgap).
+    """
     call = call_of(name, params, facts)
-    return call.system == "aws" and call.operation != RESTORE
+    return call.system == "aws" and call.operation not in (RESTORE, COPY_SPAN, WRITE_MANIFEST)
 
 
 @pytest.mark.parametrize(("name", "params", "facts"), [c for c in CALLS if is_one_of_aws(*c)])
@@ -273,9 +288,9 @@ def test_an_aws_call_is_one_that_the_service_would_take(name: str, params: dict[
 @pytest.mark.parametrize(("name", "params", "facts"), CALLS)
 def test_no_call_carries_a_secret(name: str, params: dict[str, str], facts: Any) -> None:
     call = call_of(name, params, facts)
-    # Which key of a Kubernetes Secret a container is given is no secret.
-    said = f"{call.params} {call.sentence()}".replace("'key': 'password'", "")
-    assert not re.search(r"password|SecretString|token=.*xox", said)
+    # The name of a Secret's key, and an option that says that none is asked for, are no secrets.
+    shown = f"{call.params} {call.sentence()}".replace("'key': 'password'", "").replace("--no-password", "")
+    assert not re.search(r"password|SecretString|token=.*xox", shown)
 
 
 def test_a_restore_names_exactly_one_backup_and_updates_what_is_there() -> None:
@@ -312,6 +327,6 @@ def test_rows_that_policy_no_longer_has_leave_the_image_mapping() -> None:
     assert call.params["body"] == {"data": {"registry-9": None, **image_registries(POLICY)}}
 
 
-def test_only_a_promotion_a_released_volume_and_a_switch_to_older_data_cannot_be_undone() -> None:
-    lasting = {"promote-replica", "volumes-attached", "point-restored"}
+def test_only_a_promotion_a_released_volume_a_switch_to_older_data_and_a_locked_copy_cannot_be_undone() -> None:
+    lasting = {"promote-replica", "volumes-attached", "point-restored", "vault-copied"}
     assert {c[0] for c in CALLS if not call_of(*c).reversible} == lasting

@@ -54,6 +54,9 @@ class Hands:
     def make(self, call: Any) -> Any:
         return self.executor.make(call)
 
+    def copies(self, *_: Any) -> dict[str, str]:
+        return {}
+
     def switch(self, *given: Any) -> Any:
         return self.executor.switch(*given)
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.core.restoring import TAKES
 from chalicelib.settings import Settings, SettingsError
+from chalicelib.shift import RESERVE
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,6 +40,7 @@ def test_a_wrong_variable_is_named(variables: dict[str, str], said: str) -> None
         Settings.read(variables, root=ROOT)
 
 
-def test_a_shift_always_has_room_for_a_call() -> None:
-    settings = Settings.read({"DR_STAGE": "local", "DR_SPEED": "100"}, root=ROOT)
-    assert settings.shift == timedelta(seconds=20)
+@pytest.mark.parametrize("speed", ["1", "2", "10", "100"])
+def test_a_shift_always_has_room_for_the_longest_call(speed: str) -> None:
+    settings = Settings.read({"DR_STAGE": "local", "DR_SPEED": speed}, root=ROOT)
+    assert settings.shift >= TAKES + RESERVE + timedelta(seconds=5)

@@ -53,6 +53,9 @@ class Hands:
     def look(self, *_: Any) -> Wait:
         return Wait(because="busy", again_in=timedelta(seconds=30))
 
+    def copies(self, policy: Policy) -> dict[str, str]:  # noqa: ARG002  # the port's signature
+        return {}
+
     def switch(self, policy: Policy) -> Found:  # noqa: ARG002  # the port's signature
         return Stands(region="us-east-1", because="the switch is in OK")
 
@@ -255,6 +258,9 @@ class Switch(Hands):
     stands: Found = field(default_factory=lambda: Stands(region="us-east-1", because="the switch is in OK"))
     asked: int = 0
     messages: list[Message] = field(default_factory=list)
+
+    def copies(self, policy: Policy) -> dict[str, str]:  # noqa: ARG002  # the port's signature
+        return {}
 
     def switch(self, policy: Policy) -> Found:  # noqa: ARG002  # the port's signature
         self.asked += 1

@@ -15,6 +15,7 @@ from typing import Final
 
 from chalicelib.core.answers import AlarmsAsked, Archived, Called, Decided, Looked, Telling, Told
 from chalicelib.core.book import Book, Entry, Incident, case_of
+from chalicelib.core.copies import CopiesSeen, LookAtCopies, Seen
 from chalicelib.core.due import Archive, AskAlarms, Do, Held, Look, Tell, due
 from chalicelib.core.fold import Happened, fold
 from chalicelib.core.happened import Tick
@@ -48,6 +49,7 @@ class LittleWorld:
     called: Counter[str] = field(default_factory=Counter)
     looked: Counter[str] = field(default_factory=Counter)
     told: list[Message] = field(default_factory=list)
+    copies: Seen = "20991231T000000Z-hourly"
     switch: Found = field(default_factory=lambda: Stands(region=PRIMARY, because="the switch is in OK"))
     seen: int = 0
     effects: set[tuple[str, str]] = field(default_factory=set)
@@ -136,6 +138,8 @@ class Worker:
         for other in self._due(now):
             if isinstance(other, AskAlarms):
                 self.take(AlarmsAsked(incident=other.incident, because=other.because), now)
+            elif isinstance(other, LookAtCopies):
+                self.take(CopiesSeen(at=other.at, found=dict.fromkeys(other.vaults, self.world.copies)), now)
             elif isinstance(other, LookAtSwitch):
                 self.world.seen += 1
                 self.take(SwitchSeen(expected=other.expected, at=other.at, found=self.world.switch), now)

@@ -36,6 +36,8 @@ from chalicelib.core.happened import (
     Command,
     Declare,
     Escalate,
+    GiveWay,
+    KeepSwitch,
     Pause,
     Raise,
     Readiness,
@@ -134,6 +136,9 @@ def commands(incident: str, plan: str) -> dict[str, Command]:
         "resume": Resume(said=by),
         **{f"mode {mode}": SetMode(said=by, mode=mode) for mode in Mode},
         "status": Status(said=by),
+        "give way": GiveWay(said=by, incident=incident),
+        "keep the switch": KeepSwitch(said=said("c1", 30, note="a rehearsal"), region=STANDBY),
+        "keep the switch without a reason": KeepSwitch(said=by, region=STANDBY),
     }
 
 

@@ -69,6 +69,7 @@ def test_the_gates_stand_in_the_order_in_which_a_refusal_is_told() -> None:
         "data_loss_budget",
         "readiness",
         "approval",
+        "overtaken",
         "order",
     ]
 

@@ -22,6 +22,8 @@ from chalicelib.core.happened import (
     Command,
     Declare,
     Escalate,
+    GiveWay,
+    KeepSwitch,
     Pause,
     Raise,
     Reject,
@@ -106,6 +108,8 @@ def every(who: Said) -> dict[Saying, Command]:
         Resume(said=who),
         SetMode(said=who, mode=Mode.OBSERVE),
         Status(said=who),
+        GiveWay(said=who, incident="i"),
+        KeepSwitch(said=who, region=PRIMARY),
     ]
     return {saying(command): command for command in commands}
 

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from chalicelib.core.answers import AlarmsAsked
 from chalicelib.core.book import Book, Incident
-from chalicelib.core.due import wake_at
+from chalicelib.core.due import AskAlarms, due, wake_at
 from chalicelib.core.happened import AlarmState, Declare, Raise, Tick
 from chalicelib.core.states import IncidentState
 from tests.core.stage import (
@@ -142,8 +143,33 @@ def test_another_zone_that_falls_silent_ends_the_wait() -> None:
     assert f"of {A} there is no data" in opened(book)[PRIMARY].because
 
 
-def test_a_region_without_a_zone_that_fails_waits_for_nobody() -> None:
+def test_a_region_listens_for_a_zone_s_alarm_that_comes_later_than_its_own_evidence_and_then_is_confirmed() -> None:
     book = take(all_bad(well("a", "b", "c"), 5), Tick(), seconds=15)
+    assert opened(book)[PRIMARY].state is SUSPECTING
+    assert "listening for one until 03:01:20 UTC" in opened(book)[PRIMARY].because
+    assert wake_at(book, rules=RULES, now=at(16)) is not None
+    assert opened(take(book, Tick(), seconds=79))[PRIMARY].state is SUSPECTING
+    assert opened(take(book, Tick(), seconds=80))[PRIMARY].state is RESPONDING
+
+
+def test_a_suspicion_asks_at_once_how_the_zones_are_for_an_ok_of_long_ago_told_nobody() -> None:
+    book = take(empty(), probe())
+    (asked,) = [w for w in due(book, rules=RULES, now=at(0)) if isinstance(w, AskAlarms)]
+    assert {name for name, _ in asked.alarms} >= {"ZoneHealth-a", "ZoneHealth-b", "ZoneHealth-c", ROUTE53}
+    book = take(book, AlarmsAsked(incident=asked.incident, because=asked.because), seconds=1)
+    assert not [w for w in due(book, rules=RULES, now=at(1)) if isinstance(w, AskAlarms)]
+
+
+def test_a_zone_that_is_told_of_while_the_region_listens_is_waited_for() -> None:
+    book = take(all_bad(well("a", "b", "c"), 5), Tick(), seconds=15)
+    book = take(take(book, alarm("ZoneHealth-b", seconds=70), seconds=70), Tick(), seconds=91)
+    assert {s: i.state for s, i in opened(book).items()} == {PRIMARY: SUSPECTING, B: RESPONDING}
+    assert "waiting for that until 03:03:05 UTC" in opened(book)[PRIMARY].because
+
+
+@pytest.mark.parametrize("silent", ["a", "b", "c"])
+def test_a_region_of_which_a_zone_says_nothing_listens_for_nobody(silent: str) -> None:
+    book = take(all_bad(well(*{"a", "b", "c"} - {silent}), 5), Tick(), seconds=15)
     assert opened(book)[PRIMARY].state is RESPONDING
     assert texts(book, "waiting") == []
 

@@ -75,7 +75,7 @@ def application(platform: Platform, name: str) -> Obj:
     return next(a for a in every if a["metadata"]["name"] == name)
 
 
-def _without_state(policy: Policy) -> Policy:
+def without_state(policy: Policy) -> Policy:
     """Terraform's bucket is no part of this platform; its step is stopped at each call in tests/actions."""
     rows = [
         r.model_copy(update={"steps": tuple(s for s in r.steps if s.id != "terraform-state")})
@@ -94,7 +94,7 @@ class ConfigurationStory(Story):
     note = "the commit renamed a key"
 
     def __init__(self, *stops: Stop, mode: str = "automatic") -> None:
-        super().__init__(*stops, policy=_without_state(POLICY), breaks=_misconfigure, mode=mode)
+        super().__init__(*stops, policy=without_state(POLICY), breaks=_misconfigure, mode=mode)
 
     def evidence(self) -> None:
         at = DARK_AT + timedelta(seconds=20) / SPEED

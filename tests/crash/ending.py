@@ -42,6 +42,12 @@ def archive(platform: Platform) -> Incident:
     return read_incident(next(iter(closed.values())))
 
 
+def archives(platform: Platform) -> list[Incident]:
+    """Every incident that was archived, by scenario."""
+    closed = [read_incident(body) for body in platform.store.docs.get("closed", {}).values()]
+    return sorted(closed, key=lambda i: i.scenario)
+
+
 def effects(platform: Platform) -> dict[str, int]:
     """How often each lasting effect happened that must happen once."""
     counts = Counter(platform.outside.effects)
@@ -50,25 +56,8 @@ def effects(platform: Platform) -> dict[str, int]:
 
 def ending(platform: Platform) -> dict[str, Any]:
     """Everything that lasts, by what holds it."""
-    incident = archive(platform)
     return {
-        "incident": {
-            "scope": incident.scope,
-            "ending": incident.ending,
-            "severity": incident.severity,
-            "plan": incident.plan,
-            "acknowledged by": incident.acknowledged_by,
-            "steps": {
-                name: (record.state, sorted(set(record.facts) - {"denied_at"}))
-                for name, record in incident.steps.items()
-            },
-            "notices": {
-                _unnamed(key): notice.state is NoticeState.SENT
-                or (notice.state is NoticeState.LAPSED and key.startswith(ASKS))
-                for key, notice in incident.notices.items()
-                if not key.startswith(LATENESS)
-            },
-        },
+        "incidents": {incident.scenario: _incident(incident) for incident in archives(platform)},
         "effects": effects(platform),
         "serving": platform.serving(),
         "databases": _databases(platform),
@@ -95,7 +84,7 @@ def ending(platform: Platform) -> dict[str, Any]:
 
 def untrue(platform: Platform, *, faults: int) -> list[str]:
     """What does not hold at the end, whichever way the story went; `faults` is how many there were."""
-    incident, found = archive(platform), []
+    notices_of, found = [i.notices for i in archives(platform)], []
     for name, rows in platform.store.timelines.items():
         if sorted(rows) != list(range(len(rows))):
             found.append(f"timeline {name} has the entries {sorted(rows)}")
@@ -103,14 +92,34 @@ def untrue(platform: Platform, *, faults: int) -> list[str]:
         found.append(f"in the inbox: {sorted(platform.store.items)}")
     if dead := platform.store.docs.get("dead"):
         found.append(f"unreadable: {dead}")
-    tried = Counter(key.rpartition("/")[2].split("-")[0] for key, n in incident.notices.items() for _ in range(n.tries))
+    every = [(key.rpartition("/")[2].split("-")[0], n) for notices in notices_of for key, n in notices.items()]
+    tried = Counter(by for by, n in every for _ in range(n.tries))
     sent = {"slack": len(platform.slack.messages), "email": len(platform.ses.mails)}
     found += [f"{n} messages by {by}, tried {tried[by]} times" for by, n in sent.items() if n > tried[by]]
-    notices = Counter(key.rpartition("/")[2].split("-")[0] for key in incident.notices)
+    notices = Counter(by for by, _ in every)
     # What a worker does side by side is in doubt together when it is stopped.
     allowed = faults * SIDE_BY_SIDE
     found += [f"{n} messages by {by} for {notices[by]} notices" for by, n in sent.items() if n > notices[by] + allowed]
     return found
+
+
+def _incident(incident: Incident) -> dict[str, Any]:
+    return {
+        "scope": incident.scope,
+        "ending": incident.ending,
+        "severity": incident.severity,
+        "plan": incident.plan,
+        "acknowledged by": incident.acknowledged_by,
+        "steps": {
+            name: (record.state, sorted(set(record.facts) - {"denied_at"})) for name, record in incident.steps.items()
+        },
+        "notices": {
+            _unnamed(key): notice.state is NoticeState.SENT
+            or (notice.state is NoticeState.LAPSED and key.startswith(ASKS))
+            for key, notice in incident.notices.items()
+            if not key.startswith(LATENESS)
+        },
+    }
 
 
 def _databases(platform: Platform) -> dict[str, Any]:

@@ -14,12 +14,13 @@ import pytest
 
 from chalicelib.core.book import Incident, StepState
 from chalicelib.core.states import IncidentState
+from chalicelib.store.codec import read_incident
 from tests.crash.ending import archive, effects, ending, untrue
 from tests.crash.failures import primary
 from tests.crash.platform_in_process import SPEED
 from tests.crash.sweep import sweep
 from tests.crash.test_crash import all_of_them, assert_alike, some_of_each, writes
-from tests.crash.zones import SCOPE, TwoZones, ZoneStory
+from tests.crash.zones import SCOPE, TwoZones, WriterStory, ZoneStory
 
 OWN: Final = re.compile(r"^(arc-zonal-shift|rds)\.|nodes")
 
@@ -71,6 +72,20 @@ def test_nobody_is_asked_to_take_back_a_zone_whose_nodes_are_dead() -> None:
     done_at = found.step("database").done_at
     assert done_at is not None
     assert done_at - found.failed_at < timedelta(minutes=5) / SPEED
+
+
+@pytest.mark.parametrize("stuck", [True, False])
+def test_a_zone_that_takes_the_writer_along_is_left_while_the_region_s_suspicion_waits_and_clears(stuck: bool) -> None:
+    platform = WriterStory(stuck=stuck).tell()
+    closed = {i.scope: i for i in map(read_incident, platform.store.docs["closed"].values())}
+    assert {s: i.ending for s, i in closed.items()} == {SCOPE: "recovered", "us-east-1": "cleared"}
+    assert closed["us-east-1"].confirmed_at is None
+    told = effects(platform)
+    assert told.get("rds.RebootDBInstance", 0) == (1 if stuck else 0)
+    assert not [k for k in told if "romote" in k]
+    done_at = closed[SCOPE].step("database").done_at
+    assert done_at is not None
+    assert done_at - closed[SCOPE].failed_at < timedelta(minutes=5) / SPEED
 
 
 def test_two_zones_at_once_move_nothing_and_a_person_is_asked() -> None:

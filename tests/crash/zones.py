@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from chalicelib.core.happened import AlarmState
+from chalicelib.intake.probe import from_heartbeat, from_probe
 from drctl.world.zones import ZoneFailures
 from tests.crash.failures import primary, says
 from tests.crash.outside import Stop
-from tests.crash.platform_in_process import SPEED, START, Platform
+from tests.crash.platform_in_process import POLICY, SPEED, START, Platform
 from tests.crash.story import DARK_AT, Story
 
 ZONE: Final = "us-east-1b"
@@ -47,6 +48,32 @@ class ZoneStory(Story):
         self.alarm(TOLD_AT, says("ZoneHealth-b", TOLD_AT))
         self.platform.clock.at(BACK_AT, self._mend)
         self.alarm(BACK_AT, says("ZoneHealth-b", BACK_AT, AlarmState.OK))
+
+
+class WriterStory(ZoneStory):
+    """The zone takes the database's writer along, and until it is elsewhere the region looks bad from everywhere."""
+
+    def evidence(self) -> None:
+        for name in ("ZoneHealth-a", "ZoneHealth-b", "ZoneHealth-c"):
+            self.alarm(START, says(name, START - timedelta(hours=1), AlarmState.OK))
+        super().evidence()
+        at = DARK_AT + timedelta(seconds=50) / SPEED
+        self._everywhere(at, healthy=False)
+        self.platform.clock.at(at, self._look)
+
+    def _look(self) -> None:
+        (writer,) = [i for i in self.platform.rds._instances if i.multi_az]
+        now = self.platform.clock.now()
+        if writer.zone != ZONE:
+            self._everywhere(now, healthy=True)
+        else:
+            self.platform.clock.at(now + timedelta(seconds=10) / SPEED, self._look)
+
+    def _everywhere(self, at: datetime, *, healthy: bool) -> None:
+        name = POLICY.signals.health_check.alarm
+        self.alarm(at, says(name, at, AlarmState.OK if healthy else AlarmState.ALARM))
+        self.alarm(at, from_probe("standby-probe", healthy=healthy, changed_at=at, reason="its database"))
+        self.alarm(at, from_heartbeat("primary", healthy=healthy, changed_at=at, reason="its database"))
 
 
 class TwoZones(ZoneStory):

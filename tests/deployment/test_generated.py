@@ -14,6 +14,7 @@ import pytest
 from chalicelib import names
 from chalicelib.actions.contract import AwsOp
 from chalicelib.actions.rights import used
+from chalicelib.core.airgap_calls import COPY_SPAN, WRITE_MANIFEST
 from chalicelib.names import logical
 from chalicelib.policy.load import load
 from drctl.deployment import generate
@@ -87,13 +88,23 @@ def test_everything_that_actions_declare_is_granted_and_nothing_that_nobody_decl
         granted_as
         for action in used(POLICY)
         for op in (*action.reads, *action.calls)
-        if isinstance(op, AwsOp) and op.switch in (None, kind)
+        if isinstance(op, AwsOp) and op.switch in (None, kind) and op.batch not in (COPY_SPAN, WRITE_MANIFEST)
         for granted_as in (op.iam or (iam_action(op.service, op.operation),))
     }
     others = {(op.iam or (iam_action(op.service, op.operation),))[0] for op in (*STORE, *COMMON)}
     channels = {"ses:SendEmail", "secretsmanager:GetSecretValue", "cloudwatch:DescribeAlarms"}
     assert declared <= granted
     assert granted == declared | others | channels
+
+
+def test_only_the_keeper_creates_in_a_vault_and_nobody_can_take_anything_out_of_one() -> None:
+    for function in names.FUNCTIONS:
+        mine = {a for s in statements(function) for a in s["Action"] if any("-vault-" in r for r in s["Resource"])}
+        creating = {"s3:PutObject", "s3:PutObjectRetention"} if function == "airgap" else set()
+        assert mine == {"s3:GetObject", "s3:GetObjectRetention", "s3:ListBucket"} | creating, function
+    keeper = {a for s in statements("airgap") for a in s["Action"]}
+    assert not {a for a in keeper if a.startswith("s3:") and ("Delete" in a or "Bypass" in a or "Abort" in a)}
+    assert not {a for a in keeper if a.startswith(("rds:", "ec2:", "route53", "eks:Update", "lambda:"))}
 
 
 def test_the_primary_region_is_asked_for_what_its_cases_need_and_fenced_and_no_more() -> None:

@@ -232,7 +232,11 @@ def test_a_step_that_restores_may_change_what_lies_below_the_prefixes_of_policy_
     assert not {a for a in granted_then if a.startswith("s3:") and ("Bucket" in a or "Retention" in a)} - {
         "s3:GetBucketVersioning",
         "s3:ListBucketVersions",
+        # Of the air gap: what looks at its vaults and at what they are filled from.
+        "s3:GetObjectRetention",
+        "s3:ListBucket",
     }
+    assert statements(policy, "s3:GetObjectRetention") == [["arn:aws:s3:::neurectomy-vault-us-west-2/*"]]
 
 
 def test_a_policy_without_such_buckets_grants_no_statement_without_a_resource() -> None:

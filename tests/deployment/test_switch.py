@@ -44,9 +44,10 @@ def config(policy: Policy, name: str = "TrafficSwitchCheck") -> dict[str, Any]:
 
 
 def test_only_the_kind_in_policy_is_granted(policy: Policy) -> None:
-    # Terraform's state lies in S3 too, and so do the objects that are put back below policy's prefixes, whatever the
-    # switch is.
-    plain = policy.model_copy(update={"backups": policy.backups.model_copy(update={"terraform_states": ()})})
+    # Terraform's state and the air gap's copies lie in S3 too, and so do the objects that are put back below policy's
+    # prefixes, whatever the switch is.
+    none = {"terraform_states": (), "airgap": None}
+    plain = policy.model_copy(update={"backups": policy.backups.model_copy(update=none)})
     below = tuple(f"arn:aws:s3:::{row.bucket}" for row in policy.backups.restorable)
     made = [s for s in document(plain, "tick")["Statement"] if not all(r.startswith(below) for r in s["Resource"])]
     granted = {a for s in made for a in s["Action"]}

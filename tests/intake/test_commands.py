@@ -17,6 +17,7 @@ FULL: dict[str, Any] = {
     "scenario": "region-failure",
     "scope": "us-east-1",
     "incident": "inc-1",
+    "region": "us-west-2",
     "plan": "abc123",
     "step": "promote",
     "mode": "approve",
@@ -55,7 +56,9 @@ def test_every_verb_with_all_its_fields_becomes_its_command(verb: str) -> None:
 def test_every_verb_is_content_with_its_required_fields_and_an_id(verb: str) -> None:
     given = {"command": verb, "id": "7", "by": "ana"} | {n: FULL[n] for n in describe()[verb].required}
     command = parse_command(given, now=NOW)
-    assert command.said == Said(id="7", by="ana", at=NOW, note="I saw it" if verb == "break-glass" else "")
+    assert command.said == Said(
+        id="7", by="ana", at=NOW, note="I saw it" if verb in ("break-glass", "keep-switch") else ""
+    )
 
 
 @pytest.mark.parametrize("verb", describe())
@@ -126,7 +129,7 @@ def test_a_field_of_another_verb_is_refused_with_those_of_this_one(verb: str) ->
 
 
 def test_every_command_of_the_core_is_described_and_has_a_sentence() -> None:
-    assert len(describe()) == len(get_args(Command)) == 16
+    assert len(describe()) == len(get_args(Command)) == 18
     for verb in describe().values():
         assert verb.help.endswith(".")
         assert verb.optional[-2:] == WHO

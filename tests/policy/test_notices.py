@@ -33,11 +33,23 @@ def test_a_notice_without_a_channel_is_told(broken: Broken) -> None:
 def test_an_event_with_two_deadlines_for_one_severity_is_told(broken: Broken) -> None:
     broken.edit("notifications", "- event: step-late", "- event: approval-needed").says(
         "event-has-one-row",
-        "notifications.yaml matrix[6].severities[0]",
-        at=53,
+        "notifications.yaml matrix[7].severities[0]",
+        at=58,
         found="low",
         allowed="each event once a severity",
-        because="matrix[5]",
+        because="matrix[6]",
+    )
+
+
+def test_what_rings_and_is_never_resolved_is_told(broken: Broken) -> None:
+    there = "  - event: recovery-complete\n    internal: [pagerduty]\n    within: 5m\n    severities: [low, medium]\n"
+    broken.edit("notifications", there, there.replace("low, medium", "low")).says(
+        "what-rings-is-resolved",
+        "notifications.yaml matrix",
+        at="matrix:",
+        found="no row",
+        allowed="a row for recovery-complete of severity medium with pagerduty",
+        because="what was opened there stays open",
     )
 
 
@@ -114,7 +126,7 @@ def test_a_finding_that_customers_would_be_told_is_found(broken: Broken) -> None
     row = "- event: finding-raised\n    internal: [pagerduty, slack-incidents]\n"
     broken.edit("notifications", row, row + "    external: [pagerduty]\n").says(
         "finding-stays-inside",
-        "notifications.yaml matrix[10].external",
+        "notifications.yaml matrix[12].external",
         at="external: [pagerduty]",
         found="pagerduty",
         allowed="no external channel",

@@ -152,3 +152,10 @@ def test_what_is_no_choice_is_told_before_anything_is_sent(words: list[str], say
     done = CliRunner().invoke(app, ["choose", *(["some-incident"] if "=" in words[0] else ["an-incident"]), *words])
     assert done.exit_code == 2
     assert says in " ".join(done.output.split())
+
+
+def test_the_write_that_proves_the_database_outside_aws_asks_and_what_only_looks_does_not() -> None:
+    asks = {step["id"]: step["asks"] for step in json.loads(printed("provider-outage", "--json"))["steps"]}
+    assert asks["verify-database"] == "it writes a row into the database that people will work with"
+    assert asks["traffic"].startswith("two people: from then on AWS")
+    assert [s for s, why in asks.items() if s.startswith(("ready-", "verify-move")) and why] == []

@@ -82,7 +82,7 @@ def test_a_quorum_that_is_never_met_where_people_confirm_is_a_note(broken: Broke
     broken.says(
         "quorum-can-be-met",
         "signals.yaml rules[3].quorum",
-        at=196,
+        at=197,
         found="2",
         allowed="at most 1",
         because="only a person confirms it",

@@ -123,7 +123,7 @@ def test_a_shift_that_nobody_looks_at_again_is_a_warning(broken: Broken) -> None
     )
 
 
-WAITS = "    waits: { scenario: az-failure, at_most: 3m }\n"
+WAITS = "    waits: { scenario: az-failure, at_most: 3m, listens: 75s }\n"
 
 
 @pytest.mark.parametrize("service", ["api-gateway", "postgresql"])
@@ -168,7 +168,17 @@ def test_a_wait_that_is_over_before_the_evidence_has_held_is_told(broken: Broken
     broken.edit("signals", WAITS, WAITS.replace("3m", "10s")).says(
         "wait-is-for-somebody",
         "signals.yaml rules[0].waits.at_most",
-        at="waits: { scenario: az-failure, at_most: 10s }",
+        at="waits: { scenario: az-failure, at_most: 10s",
         found="10s",
         allowed="more than 10s, its hold",
+    )
+
+
+def test_listening_for_longer_than_the_whole_wait_is_told(broken: Broken) -> None:
+    broken.edit("signals", WAITS, WAITS.replace("75s", "4m")).says(
+        "wait-is-for-somebody",
+        "signals.yaml rules[0].waits.listens",
+        at="waits: { scenario: az-failure",
+        found="4m",
+        allowed="at most 3m, the whole wait",
     )

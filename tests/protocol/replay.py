@@ -162,6 +162,9 @@ class Outside:
     def look(self, step: Step, incident: Incident, policy: Policy, now: datetime) -> Next:  # noqa: ARG002  # the port's signature
         return cast("Next", self.ask("look", incident.id, step.id))
 
+    def copies(self, policy: Policy) -> dict[str, str]:  # noqa: ARG002  # the port's signature
+        return {}
+
     def switch(self, policy: Policy) -> Found:  # noqa: ARG002  # the port's signature
         raise AssertionError("a visit that does not linger begins nothing beside its rounds")
 

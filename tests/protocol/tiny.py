@@ -32,7 +32,7 @@ incident fits into one moment, and a step that is held is not looked at again an
 
 def step(name: str, **more: Any) -> dict[str, Any]:
     """One row of the runbook."""
-    row = {"id": name, "title": name, "action": "tiny", "automatic": True, "reversible": True}
+    row = {"id": name, "title": name, "action": "dump-found", "automatic": True, "reversible": True}
     return {**row, "expected": "1m", "deadline": "12h", **more}
 
 
@@ -126,6 +126,9 @@ class TinyHands:
 
     def look(self, step: Step, incident: Incident, policy: Policy, now: datetime) -> Next:  # noqa: ARG002  # the port's signature
         return seen(incident.id, step.id, there=self.effects[incident.id, step.id] > 0)
+
+    def copies(self, policy: Policy) -> dict[str, str]:  # noqa: ARG002  # the port's signature
+        return {}
 
     def switch(self, policy: Policy) -> Found:  # noqa: ARG002  # the port's signature
         raise AssertionError("a visit that does not linger begins nothing beside its rounds")

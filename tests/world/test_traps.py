@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -374,3 +375,25 @@ def test_a_signature_by_a_key_that_has_another_secret_is_refused(cloud: Cloud) -
         "sqs", region_name="us-west-2", endpoint_url=cloud.url, aws_access_key_id=key, aws_secret_access_key="another"
     )
     assert refusal(lambda: forged.send_message(QueueUrl=queue, MessageBody="{}")).endswith("SignatureDoesNotMatch")
+
+
+def lock_of_an_upload(cloud: Cloud, bucket: str) -> str:
+    """How an object is locked that went up in parts under Object Lock."""
+    s3 = cloud.client("s3")
+    region = s3.meta.region_name
+    where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True, **where)
+    lock = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": datetime.now(UTC) + timedelta(days=1)}
+    told = {"Bucket": bucket, "Key": "a"}
+    upload = s3.create_multipart_upload(**told, **lock)["UploadId"]
+    tag = s3.upload_part(**told, UploadId=upload, PartNumber=1, Body=b"whole")["ETag"]
+    s3.complete_multipart_upload(**told, UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": tag}]})
+    return str(s3.head_object(**told).get("ObjectLockMode", ""))
+
+
+def test_uploads_lose_their_lock_unmended(unmended: Cloud) -> None:
+    assert lock_of_an_upload(unmended, "lock-of-parts") == ""
+
+
+def test_uploads_keep_their_lock(cloud: Cloud) -> None:
+    assert lock_of_an_upload(cloud, "lock-of-parts") == "COMPLIANCE"

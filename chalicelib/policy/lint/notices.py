@@ -8,7 +8,8 @@ from typing import Final, get_args
 
 from chalicelib.policy.base import show_duration
 from chalicelib.policy.lint.finding import Flaw, Whole, error, meant, one_of, repeats, warning
-from chalicelib.policy.notifications import NoticeEvent, StatusLevel
+from chalicelib.policy.notifications import NoticeEvent, PagerDutyChannel, StatusLevel
+from chalicelib.policy.scenarios import Severity
 from chalicelib.policy.where import Path
 
 _MATRIX: Final = (
@@ -64,6 +65,28 @@ def event_has_one_row(whole: Whole) -> Iterator[Flaw]:
                     allowed="each event once a severity",
                     found=severity.value,
                     because=f"{notice.event.value!r} of severity {severity.value} already is matrix[{n}]",
+                )
+
+
+def what_rings_is_resolved(whole: Whole) -> Iterator[Flaw]:
+    """What was opened at a pager is resolved there at the incident's end, however it ends, or it rings on."""
+    told = whole.policy.notifications
+    pagers = {c.name for c in told.channels if isinstance(c, PagerDutyChannel)}
+    rings = {
+        (severity, name) for n in told.matrix for severity in n.severities for name in n.internal if name in pagers
+    }
+    for event in (NoticeEvent.RECOVERY_COMPLETE, NoticeEvent.STOOD_DOWN):
+        for severity in Severity:
+            row = told.row(event, severity)
+            silent = sorted(n for s, n in rings if s is severity and (row is None or n not in row.internal))
+            if silent:
+                at = ("notifications", "matrix", *((told.matrix.index(row), "internal") if row else ()))
+                yield error(
+                    *at,
+                    allowed=f"a row for {event.value} of severity {severity.value} with {', '.join(silent)}",
+                    found=", ".join(row.internal) if row else "no row",
+                    because=f"{', '.join(silent)} rings for severity {severity.value}, and nothing tells it of "
+                    f"{event.value!r}: what was opened there stays open",
                 )
 
 

@@ -98,6 +98,13 @@ def wait_is_for_somebody(whole: Whole) -> Iterator[Flaw]:
                 found=rule.waits.at_most,
                 because=f"when a {rule.scenario} has held, its wait would be over already",
             )
+        if rule.waits.listens > rule.waits.at_most:
+            yield error(
+                *(*path, "listens"),
+                allowed=f"at most {show_duration(rule.waits.at_most)}, the whole wait",
+                found=rule.waits.listens,
+                because=f"a {rule.scenario} would listen longer than it may wait, and recovery times reckon with that",
+            )
 
 
 def observer_source_is_known(whole: Whole) -> Iterator[Flaw]:

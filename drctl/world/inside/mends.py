@@ -30,6 +30,7 @@ EVALUATE_EVERY = 0.5
 """Seconds between looks at which alarms are due; an alarm is judged once a period."""
 
 
+UPLOAD_ID = re.compile(rb"<UploadId>([^<]*)</UploadId>")
 ALARM_ARN = re.compile(rb"<AlarmArn>([^<]*)</AlarmArn>")
 
 
@@ -291,6 +292,28 @@ def _joined(condition: Any, params: dict[str, Any]) -> Any:
             return condition
 
 
+def uploads_keep_their_lock(_: Setting) -> None:
+    """docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html: the lock is said when it begins."""
+    s3, asked = Service("services.s3"), dict[str, dict[str, str]]()
+
+    def created(bucket: str, key: str, headers: dict[str, str]) -> Any:
+        answer = create(bucket, key, headers)
+        if found := UPLOAD_ID.search(answer[2]):
+            asked[found[1].decode()] = {k: v for k, v in headers.items() if k.startswith("x-amz-object-lock")}
+        return answer
+
+    def completed(bucket: str, key: str, body: bytes, query: dict[str, Any], headers: Any = None) -> Any:
+        upload = s3.module._qp(query, "uploadId")
+        answer = complete(bucket, key, body, query, headers)
+        if answer[0] == 200 and upload in asked:
+            version = answer[1].get("x-amz-version-id")
+            s3.module._apply_object_lock_from_headers(bucket, key, asked.pop(upload), version)
+        return answer
+
+    create = s3.replace("_create_multipart_upload", created)
+    complete = s3.replace("_complete_multipart_upload", completed)
+
+
 MENDS = (
     Mend(
         "functions share the machine",
@@ -358,5 +381,10 @@ MENDS = (
         "conditions join lists",
         "MiniStack compares an Fn::Join in a condition as it is written, so a list that is empty never equals ''",
         conditions_join_lists,
+    ),
+    Mend(
+        "uploads keep their lock",
+        "MiniStack forgets the Object Lock that a multipart upload began with, so a large object is not locked",
+        uploads_keep_their_lock,
     ),
 )

@@ -12,7 +12,7 @@ import copy
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
@@ -232,7 +232,13 @@ def _unfit(value: Any, struct: str, path: str, wanted: str) -> str:
     return f"cannot unmarshal {_GO[type(value)]} into Go struct field {struct}.{path} of type {wanted}"
 
 
-class _Loader(yaml.SafeLoader):
+if TYPE_CHECKING:
+    _Safe = yaml.SafeLoader
+else:
+    _Safe = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Safe):
     """Refuses a key that stands twice, as UnmarshalStrict does."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

@@ -7,6 +7,7 @@ the same `BackupStore`, so what one backs up the other finds and restores.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,8 +57,10 @@ class BackupStore:
         name = backup["metadata"]["name"]
         self._backups[prefix, name] = kept
         if self.upload is not None:
-            key = f"backups/{name}/{name}.tar.gz"
-            self.upload(f"{prefix}/{key}" if prefix else key, packed(kept.objects))
+            files = {f"{name}.tar.gz": packed(kept.objects), "velero-backup.json": json.dumps(kept.backup).encode()}
+            for file, body in files.items():
+                key = f"backups/{name}/{file}"
+                self.upload(f"{prefix}/{key}" if prefix else key, body)
         return kept
 
     def drop(self, prefix: str, name: str) -> None:
