@@ -21,6 +21,7 @@ from chalicelib.policy import Policy
 from chalicelib.policy.scenarios import ScopeKind
 from chalicelib.readiness import steps
 from chalicelib.readiness.contract import Around, Judge, Said
+from chalicelib.readiness.registry import PLAN, SERVING
 
 log = logging.getLogger("responder")
 WITHIN: Final = timedelta(seconds=60)
@@ -117,7 +118,7 @@ class Round:
         scenario, regions = self.policy.scenario(plan_.scenario), self.policy.platform.regions
         if scenario.scope is ScopeKind.REGION and serving != regions.primary:
             away = NoData(because=f"{serving} serves, and this runbook moves people there: there is nothing to judge")
-            checks = [Check(judge="serving", subject="region that serves", verdict=away)]
+            checks = [Check(judge=SERVING, subject="region that serves", verdict=away)]
             return runbook(plan_.scenario, checks, (), policy=self.policy, before=before, at=at)
         checks = [check for name, one in said.items() for check in self._checks(self.judges[name], plan_, one)]
         unseen: list[Unseen] = []
@@ -143,7 +144,7 @@ class Round:
         scenario = str(error.args[1]) if len(error.args) > 1 else ""
         if not self.policy.has_scenario(scenario):
             return None
-        check = Check(judge="plan", subject="plan", verdict=Lacking(because=str(error.args[0])), mend="drctl lint")
+        check = Check(judge=PLAN, subject="plan", verdict=Lacking(because=str(error.args[0])), mend="drctl lint")
         return runbook(scenario, [check], (), policy=self.policy, before=before, at=at)
 
 

@@ -8,20 +8,26 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from chalicelib import rights
-from chalicelib.actions.contract import AwsOp, KubeOp
+from chalicelib.actions.contract import AwsOp, KubeOp, Op, Reader, Target
+from chalicelib.actions.database_elsewhere import Writer
 from chalicelib.actions.reader import LiveReader
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.clients.web import HttpAnswer, Web
 from chalicelib.core.happened import Readiness
-from chalicelib.core.judging import Report, Row, RunbookReport
-from chalicelib.core.outcome import NoData
+from chalicelib.core.judging import Lacking, Ready, Report, Row, RunbookReport
+from chalicelib.core.outcome import Next, NoData, Refused
+from chalicelib.core.plan import plan
+from chalicelib.policy import Policy
+from chalicelib.policy.platform import NodeGroup
+from chalicelib.readiness.contract import Around
 from chalicelib.readiness.registry import JUDGES, READS
 from chalicelib.readiness.round import Round
+from chalicelib.readiness.steps import observed
 from drctl.neighbours.kubernetes.kinds import by_key
 from tests.crash.platform_in_process import POLICY, SETTINGS, Platform
 
@@ -37,6 +43,8 @@ class Day:
 
     def __init__(self) -> None:
         self.platform = Platform()
+        self.policy = POLICY
+        self.unheard: str | None = None
         self.platform.beat()
         self.before: Report | None = None
 
@@ -48,7 +56,7 @@ class Day:
             return {"rights": [one.shown() for one in found]}
 
         made = Round(
-            policy=POLICY,
+            policy=self.policy,
             clock=self.platform.clock,
             actions=ACTIONS,
             judges=JUDGES,
@@ -64,6 +72,8 @@ class Day:
         return self.before
 
     def get(self, web: Web, url: str, headers: Mapping[str, str]) -> HttpAnswer | NoData:
+        if self.unheard and self.unheard in url:
+            return NoData(because=f"{url} did not answer")
         if url.startswith(SETTINGS.slack_url):
             said = self.platform.slack.request("GET", url.removeprefix(SETTINGS.slack_url), headers)
             return HttpAnswer(said.status, said.body.decode())
@@ -153,6 +163,61 @@ def no_switch(day: Day) -> None:
     day.platform.cloudwatch.alarms.clear()
 
 
+def node_group(day: Day) -> Any:
+    group = CLUSTERS.standby.node_group
+    assert group is not None
+    return day.platform.eks.nodegroup(CLUSTERS.standby.name, group.name)
+
+
+def ill_nodes(day: Day) -> None:
+    issue = {"code": "AsgInstanceLaunchFailures", "message": "You've reached your quota", "resourceIds": ["asg-1"]}
+    node_group(day).issues.append(issue)
+
+
+def too_small_a_group(day: Day) -> None:
+    """Policy itself gives the standby fewer nodes than a failover needs, and EKS has it no other way."""
+    node_group(day).sizes["maxSize"] = 1
+    small = node_group_row().model_copy(update={"max_size": 1})
+    day.policy = with_node_group(small)
+
+
+def node_group_row() -> NodeGroup:
+    group = CLUSTERS.standby.node_group
+    assert group is not None
+    return group
+
+
+def with_node_group(group: NodeGroup) -> Policy:
+    standby = CLUSTERS.standby.model_copy(update={"node_group": group})
+    clusters = CLUSTERS.model_copy(update={"standby": standby})
+    return POLICY.model_copy(update={"platform": POLICY.platform.model_copy(update={"clusters": clusters})})
+
+
+def twice_named(day: Day) -> None:
+    """The standby has made a backup of its own under a name that the primary made one under."""
+    day.platform.clock.pass_to(day.platform.clock.now() + timedelta(seconds=30))  # what lies in the bucket is synced
+    backups = by_key("backups.velero.io")
+    theirs = day.platform.clusters[CLUSTERS.primary.name].objects("backups.velero.io")
+    name = next(b["metadata"]["name"] for b in theirs if b["status"]["phase"] == "Completed")
+    ours = next(b for b in day.standby.objects("backups.velero.io") if b["metadata"]["name"] == name)
+    ours["status"]["startTimestamp"] = "2026-11-20T01:00:00Z"
+    day.standby.cluster.write(backups, ours)
+
+
+def no_application_secret(day: Day) -> None:
+    secret = POLICY.platform.application_secret
+    del day.platform.secrets.secrets[secret.region, secret.name]
+
+
+def no_warm_node(day: Day) -> None:
+    day.standby.set_nodes(0)
+
+
+def nobody_breaks_the_glass(day: Day) -> None:
+    roles = [r.model_copy(update={"may": tuple(s for s in r.may if s != "break-glass")}) for r in POLICY.people.roles]
+    day.policy = POLICY.model_copy(update={"people": POLICY.people.model_copy(update={"roles": tuple(roles)})})
+
+
 Fault = Callable[[Day], None]
 
 
@@ -165,6 +230,11 @@ Fault = Callable[[Day], None]
         (backups_too_old, "backups", "old, allowed are 1h15m"),
         (no_switch, "switch", "cannot be thrown"),
         (no_rights, "standby-rights", "are missing"),
+        (no_rights, "steps", "its look is refused"),
+        (ill_nodes, "capacity", "is ill: AsgInstanceLaunchFailures: You've reached your quota"),
+        (too_small_a_group, "capacity", "may have 1 nodes, 6 are needed"),
+        (twice_named, "backups", "1 names stand for two backups"),
+        (no_application_secret, "steps", "its look is refused"),
     ],
 )
 def test_a_fault_is_found_in_one_round_by_name_and_the_runbook_is_not_ready(
@@ -184,6 +254,8 @@ def test_a_fault_is_found_in_one_round_by_name_and_the_runbook_is_not_ready(
     [
         (bad_token, "channels", "Slack refuses the token: invalid_auth"),
         (ahead, "clocks", "it is 60 s ahead of ours, allowed are 5 s"),
+        (no_warm_node, "warm", "no node is Ready in the standby: tier 1 waits for the first to start"),
+        (nobody_breaks_the_glass, "break-glass", "nobody in people.yaml may break the glass"),
     ],
 )
 def test_what_stops_no_recovery_is_a_finding_and_lowers_nothing(day: Day, fault: Fault, judge: str, said: str) -> None:
@@ -191,6 +263,69 @@ def test_what_stops_no_recovery_is_a_finding_and_lowers_nothing(day: Day, fault:
     found = day.runbook()
     assert [row.because for row in lacking(found) if row.judge == judge] == [said]
     assert found.state is not Readiness.NOT_READY
+
+
+def test_sts_that_does_not_answer_is_no_finding_and_lowers_nothing(day: Day) -> None:
+    day.unheard = f"sts.{POLICY.platform.responder.region}"
+    found = day.runbook()
+    assert [r.state for r in found.rows if r.subject == f"STS in {POLICY.platform.responder.region}"] == ["unknown"]
+    assert [(r.subject, r.because) for r in found.rows if r.lowers] == []
+
+
+def test_the_refusal_of_one_step_says_which_step_and_what_refused_it(day: Day) -> None:
+    no_application_secret(day)
+    rows = [row for row in lacking(day.runbook()) if row.judge == "steps"]
+    assert [row.subject for row in rows] == ["Point the applications at the promoted database"]
+    assert "ResourceNotFoundException" in rows[0].because
+
+
+class Denied:
+    """An action whose look comes back with a refusal inside of what it saw, or does not come back."""
+
+    name: ClassVar[str] = "denied"
+    reads: ClassVar[tuple[Op, ...]] = ()
+    calls: ClassVar[tuple[Op, ...]] = ()
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+    def observe(self, target: Target, policy: Policy, reader: Reader) -> Writer:
+        del policy, reader
+        if not self.code:
+            raise KeyError(f"{target.step} has no such parameter")
+        denied = Refused(code=self.code, because="events of the instance were refused")
+        return Writer(zone="a", secondary="b", multi_az=True, status="available", began=denied)
+
+    def next(self, target: Target, policy: Policy, facts: Any, now: datetime) -> Next:
+        raise AssertionError(f"a round asks for no call, of {target.step} neither: {policy}, {facts}, {now}")
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict", "said"),
+    [
+        ("AccessDenied", Lacking, "its look is refused: events of the instance were refused (AccessDenied)"),
+        ("DBInstanceNotFound", Ready, "it can be looked at"),
+        ("", Lacking, "its look fails: KeyError: 'away has no such parameter'"),
+    ],
+)
+def test_a_look_that_is_denied_in_part_or_fails_is_found_and_what_it_merely_did_not_find_is_not(
+    day: Day, code: str, verdict: type, said: str
+) -> None:
+    step = next(s for s in plan("az-failure", policy=POLICY).steps if s.id == "away")
+    reader = LiveReader(day.platform.responder().ports, ())
+    around = Around(
+        policy=POLICY,
+        now=day.platform.clock.now(),
+        serving=REGIONS.primary,
+        reader=reader,
+        get=lambda _, __: NoData(because="nobody asks"),
+        rights=lambda: NoData(because="nobody asks"),
+        clock=day.platform.clock.now,
+        slack_url="",
+        pagerduty_url="",
+    )
+    found = observed(step, Denied(code), around, reader)
+    assert (type(found), found.because) == (verdict, said)
 
 
 def test_what_is_mended_is_ready_in_the_next_round_and_keeps_since_when(day: Day) -> None:
