@@ -87,6 +87,8 @@ class DatabaseDumped:
         if job.failed:
             why = f", its pod says: {job.said}" if job.said else ""
             return Stuck(because=f"Job {job.name!r} failed ({job.failed}){why}; the next period's Job tries again")
+        if job.waits:
+            return Wait(because=f"Job {job.name!r} has not begun, its pod waits ({job.waits}); {again}", again_in=AGAIN)
         return Wait(because=f"Job {job.name!r} dumps the database; {again}", again_in=AGAIN)
 
     @staticmethod

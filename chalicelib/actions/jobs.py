@@ -30,12 +30,15 @@ CALLS: Final[tuple[Op, ...]] = (KubeOp(verb="create", group="batch", resource="j
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """How a Job stands. `said` is what its newest pod wrote when it ended, '' when it wrote nothing or has not."""
+    """How a Job stands. `said` is what its newest pod wrote when it ended, '' when it wrote nothing or has not; `waits`
+    is why a container of it has not started.
+    """
 
     name: str
     complete: bool
     failed: str
     said: str
+    waits: str = ""
 
 
 def name_of(target: Target, part: str) -> str:
@@ -59,7 +62,8 @@ def job(target: Target, policy: Policy, reader: Reader, namespace: str, part: st
     conditions = {c["type"]: c for c in (found.get("status") or {}).get("conditions") or () if c["status"] == "True"}
     failed = conditions.get("Failed")
     why = f"{failed.get('reason', 'Failed')}: {failed.get('message', 'no message')}" if failed else ""
-    return Job(name, "Complete" in conditions, why, _said(pods if isinstance(pods, Sequence) else ()))
+    listed = pods if isinstance(pods, Sequence) else ()
+    return Job(name, "Complete" in conditions, why, _said(listed), _waits(listed))
 
 
 def made(
@@ -90,6 +94,15 @@ def made(
         until=until,
         reversible=True,
     )
+
+
+def _waits(pods: Sequence[Mapping[str, Any]]) -> str:
+    for pod in pods:
+        for status in (pod.get("status") or {}).get("containerStatuses") or ():
+            waiting = (status.get("state") or {}).get("waiting") or {}
+            if waiting.get("reason", "ContainerCreating") != "ContainerCreating":
+                return f"{waiting['reason']}: {waiting.get('message', 'no message')}"
+    return ""
 
 
 def _said(pods: Sequence[Mapping[str, Any]]) -> str:

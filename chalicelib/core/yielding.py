@@ -1,9 +1,10 @@
 """Who goes first with what two incidents need, where it is not left to the order of claims.py: a person, or a takeover.
 
 Rules. A person may let an incident give way to every other, in everything: the order stays one over all incidents and
-all things, so that no circle can come of it. Whoever takes a thing over from another says so on both timelines, and the
-other one asks a person before it goes on with what it had begun: the thing may be where it should be by now. Nothing
-here makes a call, and no thing is moved back.
+all things, so that no circle can come of it. Whoever takes a thing over from another says so on both timelines. Where
+the thing is one that stays where it is put, the other one asks a person before it goes on with what it had begun: it
+may be where it should be by now, and would be moved away again. Of any other the next look says what is missing, and
+nobody is asked. Nothing here makes a call, and no thing is moved back.
 """
 
 from __future__ import annotations
@@ -49,9 +50,12 @@ def taking_over(book: Book, incident: Incident, step: Step, rules: Rules, now: d
         book = note(book, incident.id, "takes-over", text, now)
         there = book.incidents[other.id]
         by = f"incident {incident.id} ({rules.policy.scenario(incident.scenario).display}, step {step.id})"
-        # A yes that was given before knew nothing of it.
-        asked = {i: replace(r, approval=None, voices=()) if i == hold.step.id else r for i, r in there.steps.items()}
-        book = put(book, replace(there, steps=asked, overtaken={**there.overtaken, name: by}))
+        if hold.thing.stays:
+            # A yes that was given before knew nothing of it.
+            asked = {
+                i: replace(r, approval=None, voices=()) if i == hold.step.id else r for i, r in there.steps.items()
+            }
+            book = put(book, replace(there, steps=asked, overtaken={**there.overtaken, name: by}))
         book = note(book, other.id, "overtaken", f"{hold.step.title}: {by} takes {name} over", now)
     return _settled(book, case_of(book, incident.id) or incident, step, rules)
 

@@ -6,6 +6,7 @@ right sides of policies/rewrites.yaml are what the standby has instead, so a res
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -27,6 +28,11 @@ VOLUMES: Final = frozenset({"ebs-volumes", "pvc", "storage"})
 """The infrastructure that stands for a claim."""
 
 
+ECR_IMAGE: Final = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:]+):(?P<tag>.+)"
+)
+
+
 def push(policy: Policy, ecr: Ecr) -> None:
     """Every image, in the registry of the primary region and replicated to the standby's."""
     regions, account = policy.platform.regions, policy.platform.account
@@ -35,6 +41,8 @@ def push(policy: Policy, ecr: Ecr) -> None:
         for name in (*service.deployments, *canaries):
             for region in (regions.primary, regions.standby):
                 ecr.push(region, account, f"{policy.platform.name}/{name}", TAG)
+    if policy.backups.airgap and (dumps := ECR_IMAGE.fullmatch(policy.backups.airgap.dump.image)):
+        ecr.push(dumps["region"], dumps["account"], dumps["repository"], dumps["tag"])
 
 
 def furnish(policy: Policy, row: Cluster, api: KubeApi, ecr: Ecr) -> None:

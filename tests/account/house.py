@@ -347,7 +347,7 @@ def _functions(policy: Policy) -> None:
             Role=role,
             Handler=f"app.{name}",
             Code={"ZipFile": packed.getvalue()},
-            Timeout=90,
+            Timeout=900 if name == "airgap" else 90,
             MemorySize=512,
             Environment={"Variables": {"DR_STAGE": "prod"}},
         )

@@ -42,6 +42,7 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     ("database-dumped", {}, NONE, Act, "is due every 6h and there is none"),
     ("database-dumped", {}, Dumps(COPY.dump, AT - 7 * HOUR, None), Act, "the newest is 7h old"),
     ("database-dumped", {}, replace(NONE, job=RUNNING), Wait, "'dr-dump-1' dumps the database"),
+    ("database-dumped", {}, replace(NONE, job=replace(RUNNING, waits="ImagePullBackOff: x")), Wait, "ImagePullBackOff"),
     ("database-dumped", {}, replace(NONE, job=replace(RUNNING, complete=True, said="x")), Wait, "is not listed yet"),
     ("database-dumped", {}, replace(NONE, job=replace(RUNNING, failed="DeadlineExceeded")), Stuck, "DeadlineExceeded"),
     ("database-dumped", {}, replace(NONE, job=replace(RUNNING, failed="x", said="no room")), Stuck, "says: no room"),

@@ -494,3 +494,14 @@ def test_of_two_debts_that_want_the_same_one_goes_first() -> None:
     assert held is not None
     assert held.incident.id == "early/reopen"
     assert "of what is owed one thing is moved after the other" in sentence(held, later, row, RULES)
+
+
+def test_what_does_not_stay_where_it_is_put_is_taken_over_without_a_question_to_anybody() -> None:
+    """A rollback between two of its calls is automatic again once the other one is through: it looks anew."""
+    book = both()
+    begun = called(25, state=StepState.RUNNING, call=call(), look_at=at(90))
+    book = record(book, "other", "restore-api-gateway", begun)
+    book = ready(book, region(book), "restore-api-gateway")
+    book = take(book, Decided(incident=region(book), step="restore-api-gateway", because="first"), seconds=31)
+    assert [e.incident for e in book.outbox if e.kind == "overtaken"] == ["other"]
+    assert book.incidents["other"].overtaken == {}
