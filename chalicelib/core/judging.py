@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, assert_never
+from typing import Final, Literal, assert_never
 
 from chalicelib.core.happened import Readiness, ReadinessJudged, RunbookJudged
 from chalicelib.core.outcome import NoData
 from chalicelib.policy import Policy
 
-LONGEST = 400
+STEPS: Final = "steps"
+"""The judge of what the steps themselves look at."""
+LONGEST: Final = 400
 """Characters of a runbook's sentence: it lies in the desk's book, which is kept small."""
 
 
@@ -83,6 +85,11 @@ class RunbookReport:
     rows: tuple[Row, ...]
     unseen: tuple[Unseen, ...] = ()
 
+    @property
+    def by_what_is_around(self) -> bool:
+        """Whether no step of it was looked at: the word is then on people, channels and the like alone."""
+        return bool(self.unseen) and not any(row.judge == STEPS for row in self.rows)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
@@ -120,7 +127,7 @@ def runbook(
     elif lacking:
         state, because = Readiness.WITH_FINDINGS, _sentence(lacking)
     else:
-        state, because = Readiness.READY, f"{len(rows)} things were looked at, and nothing stands against it"
+        state, because = Readiness.READY, _nothing_against(rows, unseen)
     since = last.since if last and last.state is state else at
     return RunbookReport(
         scenario=scenario,
@@ -165,6 +172,12 @@ def _rows(checks: Sequence[Check], last: RunbookReport | None, policy: Policy, a
             mend=said.mend or check.mend,
             lowers=lowers and state != "ready",
         )
+
+
+def _nothing_against(rows: Sequence[Row], unseen: Sequence[Unseen]) -> str:
+    """Says of how much it is said: of what nobody can look at beforehand nothing is known either way."""
+    looked = f"{len(rows)} things were looked at, and nothing stands against it"
+    return f"{looked}; {len(unseen)} steps cannot be looked at beforehand" if unseen else looked
 
 
 def _sentence(rows: Sequence[Row]) -> str:

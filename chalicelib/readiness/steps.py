@@ -11,12 +11,12 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Final
 
 from chalicelib.actions.contract import Action, CloudflareOp, Reader, Target
-from chalicelib.core.judging import Lacking, Ready, Verdict
+from chalicelib.core.judging import STEPS, Lacking, Ready, Verdict
 from chalicelib.core.outcome import NoData, Refused
 from chalicelib.core.plan import Step
 from chalicelib.readiness.contract import Around
 
-NAME: Final = "steps"
+NAME: Final = STEPS
 MEND: Final = "drctl plan {scenario}, then look at what the step is aimed at"
 INCIDENT: Final = "readiness"
 NOT_BEFOREHAND: Final[Mapping[str, str]] = {

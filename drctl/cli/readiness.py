@@ -68,12 +68,18 @@ def status(shown: Sequence[RunbookReport], age: timedelta, allowed: timedelta) -
     return 3 if Readiness.UNKNOWN in states or age > allowed else 0
 
 
+def word(row: RunbookReport) -> str:
+    """The state in a word. Ready where no step could be looked at is a word on what is around them, and says so."""
+    around = row.by_what_is_around and row.state is Readiness.READY
+    return "[yellow]ready, its steps not seen[/yellow]" if around else WORDS[row.state]
+
+
 def _print(report: Report, shown: Sequence[RunbookReport], *, whole: bool) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold dim")
     for column in ("runbook", "", "since (UTC)", "because"):
         table.add_column(column, overflow="fold")
     for row in shown:
-        table.add_row(row.scenario, WORDS[row.state], f"{row.since:%Y-%m-%d %H:%M:%S}", row.because)
+        table.add_row(row.scenario, word(row), f"{row.since:%Y-%m-%d %H:%M:%S}", row.because)
     out.print(table)
     for runbook in shown:
         rows = [r for r in runbook.rows if whole or r.state == "lacking"]

@@ -28,6 +28,7 @@ from chalicelib.readiness.contract import Around
 from chalicelib.readiness.registry import JUDGES, READS
 from chalicelib.readiness.round import Round
 from chalicelib.readiness.steps import observed
+from drctl.cli.readiness import word
 from drctl.neighbours.kubernetes.kinds import by_key
 from tests.crash.platform_in_process import POLICY, SETTINGS, Platform
 
@@ -365,7 +366,13 @@ def test_what_stands_outside_aws_is_named_as_not_seen_from_here_and_is_no_findin
     assert [row for row in found.rows if row.judge == "steps"] == []
     # Of the standby's backups and nodes that runbook takes nothing, however ill they are.
     assert {row.judge for row in found.rows} == {"channels", "break-glass"}
-    assert found.state is not Readiness.NOT_READY
+    assert found.state is Readiness.READY
+    assert found.because == (
+        f"{len(found.rows)} things were looked at, and nothing stands against it; "
+        f"{len(found.unseen)} steps cannot be looked at beforehand"
+    )
+    assert word(found) == "[yellow]ready, its steps not seen[/yellow]"
+    assert word(day.runbook("pod-failure")) == "[green]ready[/green]"
 
 
 @pytest.mark.parametrize("scenario", ["data-corruption", "accidental-deletion"])
