@@ -347,6 +347,17 @@ def test_what_the_agents_invoke_is_named_by_its_iam_action() -> None:
     assert found["witness"].ok
 
 
+def test_a_call_is_named_as_the_function_that_makes_it_declares_it() -> None:
+    # Others read versions of objects, and lock what they write: the keeper's read and the tick's write are not that.
+    policies = {name: document_of(POLICY, name) for name in DEPLOYED}
+    found = {
+        f.function: f for f in compare(POLICY, policies, [("Airgap", "s3", "GetObject"), ("Tick", "s3", "PutObject")])
+    }
+    assert "s3:GetObject" in found["airgap"].used
+    assert "s3:PutObject" in found["tick"].used
+    assert {f.function: f.undeclared for f in found.values() if f.undeclared} == {}
+
+
 @pytest.mark.parametrize("name", ["heart", "witness"])
 def test_the_template_grants_what_an_agent_declares(name: str) -> None:
     template = primary(POLICY) if name == "heart" else witness(POLICY)
