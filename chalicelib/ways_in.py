@@ -19,6 +19,7 @@ from chalicelib.agents.schedules import StandingSchedules
 from chalicelib.bootstrap import Responder
 from chalicelib.core.book import Reply
 from chalicelib.core.happened import Signal, Unreadable
+from chalicelib.core.judging import Report
 from chalicelib.desk import Worked
 from chalicelib.hearing import Unheard, heard
 from chalicelib.shift import RESERVE
@@ -95,6 +96,19 @@ def look(responder: Responder, what: object) -> Mapping[str, Any]:
         "because": rights.sentence(found),
         "rights": [f.shown() for f in found],
     }
+
+
+def readiness(responder: Responder) -> Report | None:
+    """Judges every runbook, keeps the report, tells the desk, and wakes it. None where nobody judges."""
+    if responder.round is None or responder.rounds is None:
+        return None
+    body = responder.store.read_book().body
+    serving = read_book(body)[0].serving if body else responder.policy.platform.regions.primary
+    report = responder.round.make(serving, responder.rounds.newest())
+    if responder.rounds.put(report):
+        responder.desk.receive(report.judged())
+        responder.wake()
+    return report
 
 
 def keep(responder: Responder, detail: object, *, until: datetime) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from chalicelib.core.happened import AlarmState, SignalKind
+from chalicelib.core.happened import AlarmState, Readiness, SignalKind
 from chalicelib.core.message import PublicIncident
 from chalicelib.core.outcome import Call
 from chalicelib.core.states import IncidentState
@@ -291,6 +291,16 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What the newest round said of a runbook (readiness.py); `at` is when it began, `since` when it was first so."""
+
+    at: datetime
+    since: datetime
+    state: Readiness
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Meant:
     """A named person's word that the traffic switch is where it is meant to be, until it is moved again."""
 
@@ -333,7 +343,9 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
-    """Everything the desk knows. `serving` is the region the traffic was last known to go to."""
+    """Everything the desk knows. `serving` is the region the traffic was last known to go to; `readiness` is what is
+    known of each runbook, by scenario.
+    """
 
     mode: Mode
     serving: str
@@ -349,6 +361,7 @@ class Book:
     history: tuple[PublicIncident, ...] = ()
     findings: Mapping[str, Finding] = field(default_factory=dict)
     switch: Sight | None = None
+    readiness: Mapping[str, Judgement] = field(default_factory=dict)
     meant: Meant | None = None
     copies: Mapping[str, CopySight] = field(default_factory=dict)
     yielded: Yielded | None = None

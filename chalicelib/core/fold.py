@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from chalicelib.core import copies, evidence, findings, waiting
+from chalicelib.core import copies, evidence, findings, readiness, waiting
 from chalicelib.core.answers import (
     AlarmsAsked,
     Answer,
@@ -47,6 +47,7 @@ from chalicelib.core.happened import (
     KeepSwitch,
     Pause,
     Raise,
+    ReadinessJudged,
     Reject,
     Repin,
     Resolve,
@@ -66,7 +67,7 @@ from chalicelib.core.switch import SwitchSeen, forgotten, seen
 from chalicelib.policy.scenarios import ScopeKind
 from chalicelib.policy.signals import Rule
 
-Happened = Signal | Command | Answer | SwitchSeen | MarkerSeen | CopiesSeen | Tick
+Happened = Signal | Command | ReadinessJudged | Answer | SwitchSeen | MarkerSeen | CopiesSeen | Tick
 
 
 def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book:
@@ -112,12 +113,14 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             book = fold_answer(book, happened, rules=rules, now=now)
         case SwitchSeen():
             book = seen(book, happened, rules, now)
+        case ReadinessJudged():
+            book = readiness.judged(book, happened, rules, now)
         case CopiesSeen():
             book = copies.seen(book, happened, rules, now)
         case MarkerSeen():
             book = heeded(book, happened, now)
         case Tick():
-            book = findings.lapse(_lapse(book, rules, now), rules, now)
+            book = readiness.aged(findings.lapse(_lapse(book, rules, now), rules, now), rules, now)
         case _:
             assert_never(happened)
     return _follows(book, rules, now)

@@ -17,6 +17,7 @@ from chalicelib.core.approvals import asked_for, stands
 from chalicelib.core.book import Book, Incident, StepRecord, StepState, covers
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules, Step
+from chalicelib.core.readiness import lowered
 from chalicelib.core.states import IncidentState
 from chalicelib.core.things import UnknownThingError, moved_by
 from chalicelib.policy.platform import Mode
@@ -205,6 +206,12 @@ def approval(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
     return Pass("policy allows it without a person")
 
 
+def readiness(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
+    """A runbook that could not succeed when it was judged last asks before each step, until it is seen ready again."""
+    asks, because = lowered(book, work.incident, rules)
+    return Ask(because) if asks else Pass(because)
+
+
 def claimed(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
     """What takes a step back waits while another open incident does that very thing."""
     if work.step.undoes is None:
@@ -301,6 +308,7 @@ GATES: Final[tuple[Gate, ...]] = (
     fence_verdict,
     data_loss_budget,
     schedules_held,
+    readiness,
     approval,
     overtaken,
     order,

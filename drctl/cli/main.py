@@ -13,6 +13,7 @@ from drctl.cli import (
     offline,
     people,
     policies,
+    readiness,
     ready,
     replay,
     rights,
@@ -25,7 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for part in (policies, another, looking, backups, rights, ready, people, offline, replay, worlds, account, airgap):
+for part in (
+    *(policies, another, looking, backups, rights, ready, readiness, people, offline, replay, worlds, account, airgap),
+):
     part.register(app)
 
 

@@ -18,6 +18,7 @@ from chalicelib.policy.lint import (
     outage,
     people,
     public,
+    readiness,
     references,
     regions,
     restorable,
@@ -162,4 +163,7 @@ RULES: Final[tuple[Rule, ...]] = (
     zones.leaving_a_zone_needs_zones,
     deployments.rollback_says_what_it_means,
     deployments.state_step_names_a_state,
+    readiness.judge_is_known,
+    readiness.judge_is_single,
+    readiness.period_is_whole_minutes,
 )
