@@ -23,7 +23,7 @@ from chalicelib.core.due import Archive, AskAlarms, Do, Held, Look, Tell, Work, 
 from chalicelib.core.elsewhere import Heeded, MarkerSeen
 from chalicelib.core.findings import waiting
 from chalicelib.core.fold import Happened, fold
-from chalicelib.core.happened import Command, Signal, Tick, Unreadable
+from chalicelib.core.happened import Incoming, ReadinessJudged, Signal, Tick, Unreadable
 from chalicelib.core.incidents import PLATFORM, note
 from chalicelib.core.outcome import Doubtful, NoData, Stuck
 from chalicelib.core.plan import Plan, Rules
@@ -163,12 +163,12 @@ class Shift:
         for scenario in {i.scenario for i in self._book.incidents.values() if i.confirmed_at} - self._measured.keys():
             self._measured[scenario] = times_of(self._tools, scenario)
 
-    def _fold_one(self, key: str, happened: Signal | Command) -> None:
+    def _fold_one(self, key: str, happened: Incoming) -> None:
         now = self._clock.now()
         try:
             self._fold(happened)
         except IllegalCommandError as error:
-            if not isinstance(happened, Signal):
+            if not isinstance(happened, Signal | ReadinessJudged):
                 self._book = replied(self._book, happened, ok=False, because=str(error))
                 text = f"{happened.verb} by {happened.said.who} was refused: {error}"
                 self._book = note(self._book, PLATFORM, "refused", text, now)

@@ -11,11 +11,15 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from chalicelib import rights
+from chalicelib.actions.reader import LiveReader
+from chalicelib.actions.velero_schedules_kept import LIST
 from chalicelib.agents.lookout import Heartbeat, Lookout, Seen
 from chalicelib.agents.parts import endpoints, told
+from chalicelib.agents.schedules import StandingSchedules
 from chalicelib.bootstrap import Responder
 from chalicelib.core.book import Reply
 from chalicelib.core.happened import Signal, Unreadable
+from chalicelib.core.judging import Report
 from chalicelib.desk import Worked
 from chalicelib.hearing import Unheard, heard
 from chalicelib.shift import RESERVE
@@ -94,6 +98,19 @@ def look(responder: Responder, what: object) -> Mapping[str, Any]:
     }
 
 
+def readiness(responder: Responder) -> Report | None:
+    """Judges every runbook, keeps the report, tells the desk, and wakes it. None where nobody judges."""
+    if responder.round is None or responder.rounds is None:
+        return None
+    body = responder.store.read_book().body
+    serving = read_book(body)[0].serving if body else responder.policy.platform.regions.primary
+    report = responder.round.make(serving, responder.rounds.newest())
+    if responder.rounds.put(report):
+        responder.desk.receive(report.judged())
+        responder.wake()
+    return report
+
+
 def keep(responder: Responder, detail: object, *, until: datetime) -> Mapping[str, str]:
     """Carries the air-gapped copies on. With `{"begin": true}` in the event's detail a new one begins, whatever the
     newest one's age is.
@@ -111,6 +128,31 @@ def reply_to(store: Store, command_id: str) -> Reply | None:
         return None
     book, _ = read_book(body)
     return next((r for r in book.replies if r.id == command_id), None)
+
+
+def backups(responder: Responder, *, until: datetime) -> Mapping[str, str]:
+    """One look at the backup schedules of each cluster that has some by policy; what changed is told to the desk."""
+    policy, clock = responder.policy, responder.clock
+
+    def tell(signal: Signal) -> None:
+        responder.desk.receive(signal)
+        responder.wake()
+
+    body = responder.store.read_book().body
+    serving = read_book(body)[0].serving if body else policy.platform.regions.primary
+    sights: list[Seen] = [
+        StandingSchedules(place=place, policy=policy, reader=LiveReader(responder.ports, LIST), serving=serving)
+        for place in ("primary", "standby")
+        if policy.backups.on(place)
+    ]
+    lookout = Lookout(
+        clock=clock,
+        policy=policy,
+        sights=sights,
+        told=lambda: told(responder.store.read_book().body),
+        tell=tell,
+    )
+    return lookout.watch(policy.backups.audit.every, min(until - RESERVE, clock.now()))
 
 
 def probe(responder: Responder, *, until: datetime) -> Mapping[str, str]:

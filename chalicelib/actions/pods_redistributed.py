@@ -32,7 +32,8 @@ Obj = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Spread:
     """Pods of one service: how many it wants, how many are ready outside the zone and how many in it, and what is said
-    of those that no node takes. `pinned`: why one that is not ready can be nowhere but in the failed zone.
+    of those that no node takes. `pinned`: why one that is not ready can be nowhere but in the failed zone. `rooted`:
+    why one that is ready there, since its node is back, stays.
     """
 
     service: str
@@ -41,6 +42,7 @@ class Spread:
     inside: int = 0
     unplaced: str = ""
     pinned: str = ""
+    rooted: str = ""
 
     @property
     def short(self) -> bool:
@@ -117,12 +119,16 @@ class PodsRedistributed:
             told = "; ".join(f"{s.service} can run in {zone.name} alone: {s.pinned}" for s in pinned)
             because = f"{told}; restore it in another zone, or wait until the zone is back; every other service runs"
             return Stuck(because=because)
-        if alone := [s.service for s in facts.services if s.wanted and not s.outside]:
-            because = f"every pod of {', '.join(alone)} runs in {zone.name}, and Kubernetes moves no running pod"
+        alone = [s for s in facts.services if s.wanted and not s.outside]
+        if movable := [s.service for s in alone if not s.rooted]:
+            because = f"every pod of {', '.join(movable)} runs in {zone.name}, and Kubernetes moves no running pod"
             return Stuck(because=f"{because}; restart it, so that it is scheduled into another zone")
         outside, inside = sum(s.outside for s in facts.services), sum(s.inside for s in facts.services)
         rest = f"; {inside} more run in {zone.name} and are left there" if inside else ""
-        because = f"every service runs outside {zone.name}, {outside} pods in all{rest}"
+        stays = "".join(f"; {s.service} runs there alone until the zone is taken back: {s.rooted}" for s in alone)
+        because = (
+            f"every {'other ' if alone else ''}service runs outside {zone.name}, {outside} pods in all{rest}{stays}"
+        )
         return Done(because=because, facts={"outside": float(outside), "inside": float(inside)})
 
 
@@ -157,6 +163,7 @@ def _spread(
         inside=inside,
         unplaced=next((_refused(p) for p in waiting), ""),
         pinned=next((why for p in ours if not nodes.is_ready(p) and (why := _pinned(p, zone, bound))), ""),
+        rooted=next((why for p in ours if p["spec"].get("nodeName") in names and (why := _rooted(p, zone, bound))), ""),
     )
 
 
@@ -168,6 +175,13 @@ def _bound(claims: Sequence[Obj], attachments: Sequence[Obj], names: frozenset[s
         for c in claims
         if (volume := c["spec"].get("volumeName", "")) and volume in there
     }
+
+
+def _rooted(pod: Obj, zone: str, bound: Mapping[tuple[str, str], str]) -> str:
+    """Why a pod that is ready in the zone cannot be scheduled into another."""
+    if not nodes.is_ready(pod):
+        return ""
+    return "its node selector wants that zone" if _only(pod["spec"], zone) else _pinned(pod, zone, bound)
 
 
 def _pinned(pod: Obj, zone: str, bound: Mapping[tuple[str, str], str]) -> str:

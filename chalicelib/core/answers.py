@@ -283,6 +283,7 @@ def _looked(
                 because=found.because,
                 look_at=now + max(found.again_in, rest) / speed,
                 stuck_at=record.stuck_at or now,
+                facts={**record.facts, **found.facts},
             )
             book = put_step(book, incident.id, step.id, changed)
             return (

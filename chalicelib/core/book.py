@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from chalicelib.core.happened import AlarmState, SignalKind
+from chalicelib.core.happened import AlarmState, Readiness, SignalKind
 from chalicelib.core.message import PublicIncident
 from chalicelib.core.outcome import Call
 from chalicelib.core.states import IncidentState
@@ -141,7 +141,8 @@ class Forewarning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """One open incident. `plan` is the hash of the plan it follows; `failed_at` the earliest bad observation.
+    """One open incident. `plan` is the hash of the plan it follows; `failed_at` the earliest bad observation;
+    `rpo_told` the gravest mark of the backups' RPO that was told.
 
     `gave_way_at` is when a person last let every other incident go first. `overtaken` says of each thing that another
     incident has taken over from this one, by the thing's name, who that was (claims.py). `forewarned` is by the RTO
@@ -171,6 +172,7 @@ class Incident:
     acknowledged_at: datetime | None = None
     pagings: tuple[Paging, ...] = ()
     absorbed: tuple[str, ...] = ()
+    rpo_told: str = ""
     alarms_asked_at: datetime | None = None
     entries: int = 0
     gave_way_at: datetime | None = None
@@ -182,11 +184,11 @@ class Incident:
 
     def holds(self, scope: str) -> bool:
         """Whether what fails at `scope` belongs to this incident: it lies at or below it, or policy says that this one
-        explains it. A suspicion leaves alone what it would wait for (waiting.py).
+        explains just that. A suspicion leaves alone what it would wait for (waiting.py).
         """
         if self.state is IncidentState.SUSPECTING and any(covers(left, scope) for left in self.awaits):
             return False
-        return any(covers(own, scope) for own in (self.scope, *self.speaks_for))
+        return scope in self.speaks_for or covers(self.scope, scope)
 
     choices: Mapping[str, Chosen] = field(default_factory=dict)
 
@@ -301,6 +303,16 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What the newest round said of a runbook (readiness.py); `at` is when it began, `since` when it was first so."""
+
+    at: datetime
+    since: datetime
+    state: Readiness
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Meant:
     """A named person's word that the traffic switch is where it is meant to be, until it is moved again."""
 
@@ -343,7 +355,9 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
-    """Everything the desk knows. `serving` is the region the traffic was last known to go to."""
+    """Everything the desk knows. `serving` is the region the traffic was last known to go to; `readiness` is what is
+    known of each runbook, by scenario.
+    """
 
     mode: Mode
     serving: str
@@ -359,6 +373,7 @@ class Book:
     history: tuple[PublicIncident, ...] = ()
     findings: Mapping[str, Finding] = field(default_factory=dict)
     switch: Sight | None = None
+    readiness: Mapping[str, Judgement] = field(default_factory=dict)
     meant: Meant | None = None
     copies: Mapping[str, CopySight] = field(default_factory=dict)
     yielded: Yielded | None = None

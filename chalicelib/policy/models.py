@@ -10,6 +10,7 @@ from chalicelib.policy.base import Row, show_duration
 from chalicelib.policy.notifications import Notifications
 from chalicelib.policy.people import People
 from chalicelib.policy.platform import Platform
+from chalicelib.policy.readiness import Readiness
 from chalicelib.policy.rewrites import Rewrites
 from chalicelib.policy.runbooks import Runbook, Runbooks
 from chalicelib.policy.scenarios import Scenario, Scenarios
@@ -29,6 +30,8 @@ class Policy(Row):
     backups: Backups
     rewrites: Rewrites
     people: People
+    # A policy that was kept with an incident before there were rounds is still read.
+    readiness: Readiness = Readiness()
     digest: str = ""
     speed: float = 1.0
 

@@ -61,6 +61,9 @@ class Scenario(Row):
         default=None, description="the row of the matrix that this one is a case of; left out for the rows themselves"
     )
     customer_text: str = Field(description="how the status page names it; no internal name, host or identifier")
+    rests: bool = Field(
+        default=True, description="whether nothing moves by itself there for the block window after its recovery"
+    )
     planned: bool = Field(default=False, description="a person does it on purpose: the status page shows Maintenance")
 
     @property

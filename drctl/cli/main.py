@@ -8,11 +8,13 @@ from drctl.cli import (
     account,
     airgap,
     another,
+    backups,
     forecasts,
     looking,
     offline,
     people,
     policies,
+    readiness,
     ready,
     replay,
     reports,
@@ -26,7 +28,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for part in (policies, another, looking, rights, ready, people, offline, replay, worlds, account, airgap):
+for part in (
+    *(policies, another, looking, backups, rights, ready, readiness, people, offline, replay, worlds, account, airgap),
+):
     part.register(app)
 for part in (forecasts, reports):
     part.register(app)

@@ -26,6 +26,8 @@ from chalicelib.policy.accounts import Account, holder, named_by
 from chalicelib.policy.airgap import AzureVault, S3Vault
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
 from chalicelib.policy.platform import ArcSwitch, MetricSwitch, ObjectSwitch
+from chalicelib.readiness.registry import READS
+from chalicelib.store.rounds import FAMILY
 
 KEEPER: Final = "airgap"
 VAULT_WORDS: Final = ("vault_buckets", "vault_objects", "vault_secrets")
@@ -120,6 +122,11 @@ def lists(policy: Policy) -> dict[str, tuple[str, ...]]:
             f"arn:aws:dynamodb:{row.region}:{{account}}:table/{row.lock_table}" for row in states if row.lock_table
         ),
         "{terraform_keys}": tuple(dict.fromkeys(row.kms_key for row in states if row.kms_key)),
+        "{channel_secrets}": tuple(
+            f"arn:aws:secretsmanager:{{standby}}:{{account}}:secret:{row.secret}-??????"
+            for row in policy.notifications.channels
+            if isinstance(row, PagerDutyChannel | SlackChannel)
+        ),
         "{restorable_keys}": tuple(dict.fromkeys(row.kms_key for row in rows if row.kms_key)),
         **_airgap_lists(policy),
     }
@@ -173,10 +180,31 @@ def operations(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[A
     return (*common, *_channel_operations(policy), *declared(policy, known), *assumed(policy))
 
 
+LOOKS: Final = (
+    # The book says which region serves; the report lies beside it. A round is told by the inbox, and by no other way.
+    AwsOp(service="dynamodb", operation="get_item", resources=TABLE, items=("desk", FAMILY)),
+    AwsOp(service="dynamodb", operation="put_item", resources=TABLE, items=("inbox", FAMILY)),
+    *(op for op in COMMON if op.service in ("eks", "lambda", "sqs")),
+)
+
+
+def looking(policy: Policy) -> tuple[AwsOp, ...]:
+    """What the function that judges readiness comes to: reads, its own report, the inbox, and waking the desk. It looks
+    at runbooks' steps, and the air gap's actions are in none.
+    """
+    kind = policy.platform.traffic.switch.kind
+    reads = (op for action in used(policy) if action.name not in AIRGAP for op in action.reads)
+    aws = (op for op in (*reads, *READS) if isinstance(op, AwsOp) and op.switch in (None, kind))
+    return (*LOOKS, PRIMARY_CLUSTER, *aws, *assumed(policy, writes=False))
+
+
 def of_function(policy: Policy, function: str) -> tuple[AwsOp, ...]:
     """What one function may come to. All that work the desk come to the same; they look at vaults and create nothing
-    there. The keeper of copies creates there, and can do nothing else to the platform than start a dump.
+    there. The keeper of copies creates there, and can do nothing else to the platform than start a dump. The one that
+    judges readiness looks.
     """
+    if function == names.READINESS:
+        return looking(policy)
     if function != KEEPER:
         return tuple(op for op in operations(policy) if op.batch not in (COPY_SPAN, WRITE_MANIFEST))
     actions = [ACTIONS[name] for name in AIRGAP] if policy.backups.airgap else []
@@ -185,9 +213,12 @@ def of_function(policy: Policy, function: str) -> tuple[AwsOp, ...]:
     return (*STORE, *failed, *its, *assumed(policy))
 
 
-def assumed(policy: Policy) -> tuple[AwsOp, ...]:
-    """AssumeRole on exactly the roles that policy names; nothing where everything is in one account."""
-    roles = tuple(role for row in policy.platform.accounts for role in roles_of(row))
+def assumed(policy: Policy, *, writes: bool = True) -> tuple[AwsOp, ...]:
+    """AssumeRole on exactly the roles that policy names, or on those for looking; nothing where everything is in one
+    account.
+    """
+    reading = (row.role_for(writes=False) for row in policy.platform.accounts)
+    roles = tuple(r for row in policy.platform.accounts for r in roles_of(row)) if writes else tuple(reading)
     return (AwsOp(service="sts", operation="assume_role", resources=roles),) if roles else ()
 
 

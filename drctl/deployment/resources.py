@@ -23,6 +23,8 @@ EVENTS: Final = {
     "on_alarm_event": "OnAlarmEventEvent",
     "tick": "TickEvent",
     "probe": "ProbeEvent",
+    "backups": "BackupsEvent",
+    "readiness": "ReadinessEvent",
     "airgap": "AirgapEvent",
 }
 
@@ -58,7 +60,7 @@ def _functions(policy: Policy) -> dict[str, Any]:
                         # A minute's tick is worth nothing an hour later; an alarm is.
                         "RetryPolicy": {
                             "MaximumRetryAttempts": 185,
-                            "MaximumEventAgeInSeconds": DAY_S if name == "on_alarm_event" else 60,
+                            "MaximumEventAgeInSeconds": {"on_alarm_event": DAY_S, names.READINESS: 600}.get(name, 60),
                         },
                     }
                 }
@@ -165,7 +167,7 @@ def _joined(region: str) -> str:
 
 def _switch(policy: Policy) -> dict[str, Any]:
     # Chalice names a function's role after the function.
-    roles = [{"Fn::GetAtt": [f"{logical(name)}Role", "Arn"]} for name in names.FUNCTIONS]
+    roles = [{"Fn::GetAtt": [f"{logical(name)}Role", "Arn"]} for name in names.DESK]
     return switch.resources(policy, roles)
 
 
@@ -202,6 +204,14 @@ def _own_alarms(policy: Policy) -> dict[str, Any]:
     found["TickStandsStill"] = alarm(
         "tick-stands-still",
         **of_function("tick", "Invocations") | {"EvaluationPeriods": 3},
+        ComparisonOperator="LessThanThreshold",
+        Threshold=1,
+        TreatMissingData="breaching",
+    )
+    hours = max(1, -(-2 * names.every_minutes(policy) // 60))
+    found["ReadinessStandsStill"] = alarm(
+        "readiness-stands-still",
+        **of_function(names.READINESS, "Invocations") | {"Period": HOUR_S, "EvaluationPeriods": hours + 1},
         ComparisonOperator="LessThanThreshold",
         Threshold=1,
         TreatMissingData="breaching",

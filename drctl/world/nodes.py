@@ -15,9 +15,12 @@ GROUP: Final = 1
 
 
 def furnish(policy: Policy, row: Cluster, api: KubeApi, ec2: Ec2) -> None:
-    """As many nodes as the node group has after a failover, all but one of them Karpenter's."""
+    """As many nodes as the node group has after a failover, all but one of them Karpenter's, which go on where the node
+    group's end, zone by zone: a zone with a single node would be seen by nobody (sight.py).
+    """
     api.set_nodes(GROUP)
     count = row.node_group.failover_size - GROUP if row.node_group else 0
     fleet = RegionFleet(ec2.instances, row.region, row.account or policy.platform.account)
     zones, room = api.workloads.zones, api.workloads.pods_per_node
-    api.karpenter.begin(fleet, zones=zones, count=count, pods_per_node=room)
+    first = GROUP % len(zones) if zones else 0
+    api.karpenter.begin(fleet, zones=zones[first:] + zones[:first], count=count, pods_per_node=room)

@@ -265,7 +265,13 @@ class LocalPlatform:
             for bucket, s3 in kept.items():
                 s3.put_object(Bucket=bucket, Key=key, Body=body)
 
-        self.store.upload = upload
+        def remove(folder: str) -> None:
+            # From the source only: a delete marker is not replicated unless somebody asks for it.
+            for bucket in {r.source for r in rows}:
+                for found in kept[bucket].list_objects_v2(Bucket=bucket, Prefix=folder).get("Contents", ()):
+                    kept[bucket].delete_object(Bucket=bucket, Key=found["Key"])
+
+        self.store.upload, self.store.remove = upload, remove
 
     def _furnish(self, row: Cluster, size: int) -> None:
         """The primary runs the workloads; the standby has a Velero on the replicated bucket and little else."""
@@ -282,6 +288,7 @@ class LocalPlatform:
             self.vaults.furnish(api, self._replica, self.client)
             return
         seed(api, workloads.objects(self.policy))
+        seed(api, workloads.schedules(self.policy))
         deployments.furnish(self.policy, api, now())
         for schedule, age, phase in BACKUPS_THERE:
             at = now() - age / self.policy.speed

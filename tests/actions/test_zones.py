@@ -75,11 +75,24 @@ def test_the_pods_of_dead_nodes_run_elsewhere_within_a_minute_and_those_with_a_v
         primary.move(5)
         found = primary.look("pods-redistributed", scope=SECOND)
     assert isinstance(found, Stuck), found
-    assert found.because.startswith("prometheus can run in us-east-1b alone: its volume 'pvc-")
+    assert found.because.startswith("jaeger can run in us-east-1b alone: its volume 'pvc-")
     assert "every other service runs" in found.because
     primary.zones.mend("us-east-1b")
     primary.move(60)
     assert isinstance(primary.look("pods-redistributed", scope=SECOND), Done)
+
+
+def test_a_service_whose_volume_holds_it_in_a_zone_that_is_back_does_not_keep_anybody_from_taking_the_zone_back() -> (
+    None
+):
+    primary = Zone()
+    primary.does("zone-shifted")
+    primary.move(5)
+    primary.zones.mend("us-east-1b")
+    primary.move(60)
+    found = primary.look("pods-redistributed", scope=SECOND)
+    assert isinstance(found, Done), found
+    assert "jaeger runs there alone until the zone is taken back: its volume 'pvc-" in found.because
 
 
 def test_a_writer_that_rds_moves_by_itself_is_left_to_it() -> None:

@@ -78,6 +78,12 @@ _ROWS: list[tuple[str, Any, type[Next], str]] = [
         f"redis can run in {NAME} alone: its volume",
     ),
     ("pods-redistributed", spread(outside=0, inside=1), Stuck, "Kubernetes moves no running pod"),
+    (
+        "pods-redistributed",
+        spread(outside=0, inside=1, rooted="its volume 'pvc-1' is there"),
+        Done,
+        "redis runs there alone until the zone is taken back: its volume 'pvc-1' is there",
+    ),
     ("pods-redistributed", spread(wanted=3, outside=2, inside=1), Done, "1 more run in"),
     ("zone-returned", SILENT, Wait, "looking again"),
     ("zone-returned", DENIED, Stuck, "AccessDenied"),

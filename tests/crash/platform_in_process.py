@@ -310,6 +310,7 @@ class Platform:
         self._rights()
         source = self.clusters[platform.clusters.primary.name]
         seed(source, workloads.objects(self.policy))
+        seed(source, workloads.schedules(self.policy))
         deployments.furnish(self.policy, source, START)
         for schedule, age, phase in BACKUPS_THERE:
             at = START - age / self.policy.speed

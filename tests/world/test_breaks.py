@@ -71,6 +71,7 @@ def test_a_node_with_a_stuck_volume_is_seen_as_failed_until_it_is_mended(primary
         "ClusterHealthy": 1.0,
         "AvailablePodsPercent": 100.0,
         "cluster_failed_node_count": 0.0,
+        "BackupSucceeded": 1.0,
         "DegradedApplications": 0.0,
         "ConfigurationErrors": 0.0,
     }
@@ -109,7 +110,17 @@ def test_a_zone_takes_its_nodes_its_capacity_and_the_database_s_writer_until_it_
     assert primary.ec2.instances.full == set()
 
 
+def test_every_zone_of_a_platform_that_begins_is_seen(primary: Primary) -> None:
+    zones = {f"ZoneReadyNodesPercent/us-east-1{letter}" for letter in "abc"}
+    assert {name for name in sight.seen(primary.api) if name.startswith("Zone")} == zones
+
+
 def test_a_zone_with_one_node_is_not_told_of_for_that_is_a_node_s_failure(primary: Primary, breaks: Breaks) -> None:
+    at_c = [
+        n for n in primary.api.objects("nodes") if n["metadata"]["labels"]["topology.kubernetes.io/zone"][-1] == "c"
+    ]
+    primary.api.trouble.disrupt(at_c[0]["metadata"]["name"], "Underutilized")
+    assert "ZoneReadyNodesPercent/us-east-1c" not in sight.seen(primary.api)
     breaks.add(1, {"kind": "zone", "zone": "us-east-1c"})
     primary.move(60)
     assert "ZoneReadyNodesPercent/us-east-1c" not in sight.seen(primary.api)

@@ -43,6 +43,7 @@ from drctl.neighbours.kubernetes.status import Answer, RefusedError, no_such_pat
 from drctl.neighbours.kubernetes.subresources import Subresources
 from drctl.neighbours.kubernetes.trouble import Trouble
 from drctl.neighbours.kubernetes.velero.backups import Backups, write_files
+from drctl.neighbours.kubernetes.velero.collecting import Collecting
 from drctl.neighbours.kubernetes.velero.filters import capture
 from drctl.neighbours.kubernetes.velero.locations import Locations, at_first
 from drctl.neighbours.kubernetes.velero.requests import VALID, Deletions, Downloads, signature
@@ -116,6 +117,7 @@ class KubeApi:
         self.trouble = Trouble(self.cluster, self.workloads, self.nodes, self.karpenter)
         self.backups = Backups(self.velero)
         self.restores = Restores(self.velero)
+        self.schedules = Schedules(self.velero)
         self.cluster.controllers = [
             Namespaces(self.cluster),
             self.workloads,
@@ -131,7 +133,8 @@ class KubeApi:
             self.restores,
             Downloads(self.velero),
             Deletions(self.velero),
-            Schedules(self.velero),
+            self.schedules,
+            Collecting(self.velero),
         ]
         self.reads = Reads(self.cluster)
         self.writes = Writes(self.cluster, self.reads)

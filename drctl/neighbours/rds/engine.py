@@ -124,7 +124,7 @@ class InMemoryEngine:
         `role` → [[in recovery]], `proof` (source) → [[seconds since its newest row]] or [], `prepare-heartbeat`,
         `write-heartbeat` (source); `beat` (source) → [[its newest row's number, when it was written in ms since 1970]]
         or [], `prepare-beat`, `write-beat` (source), which answers as `beat` does; `check` (name) → [[what the
-        integrity check of that name counts]]; and `heartbeats` → every proof.
+        integrity check of that name counts]]; `clock` → [[ms since 1970]]; and `heartbeats` → every proof.
         ConnectionRefusedError when nothing answers there, `SqlError` when the database refuses.
         """
         name = next((n for n, d in self._databases.items() if d.address == (host, port)), None)
@@ -138,6 +138,8 @@ class InMemoryEngine:
         match statement:
             case "role":
                 return [[kept.follows is not None]]
+            case "clock":
+                return [[int(self.clock().timestamp() * 1000)]]
             case "check":
                 return [[next((n for name, n, _ in reversed(kept.spoiled) if name == arguments[0]), 0)]]
             case "heartbeats":
