@@ -188,7 +188,7 @@ def test_an_incident_explains_what_another_rule_watches_and_nothing_else(broken:
     line = "    speaks_for: [us-east-1/cluster, us-east-1/cluster/deployments/pods]\n"
     broken.edit("signals", line, line.replace("/deployments/pods", "/pods")).says(
         "explained-scope-is-watched",
-        "signals.yaml rules[4].speaks_for[1]",
+        "signals.yaml rules[5].speaks_for[1]",
         at="us-east-1/cluster/pods",
         found="us-east-1/cluster/pods",
         allowed="us-east-1/cluster/deployments/pods",
