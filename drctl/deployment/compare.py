@@ -11,7 +11,7 @@ from typing import Any, Final
 from chalicelib import names
 from chalicelib.policy import Policy
 from drctl.deployment import agents
-from drctl.deployment.permissions import document, iam_action, operations
+from drctl.deployment.permissions import AUDITS, document, iam_action, of_function, operations
 
 DEPLOYED: Final = (*names.FUNCTIONS, names.HEART, names.WITNESS)
 PREFIXES: Final = {"monitoring": "cloudwatch", "email": "ses"}
@@ -69,7 +69,8 @@ def compare(
     policy: Policy, granted: Mapping[str, Mapping[str, Any]], used: Iterable[tuple[str, str, str]]
 ) -> tuple[Compared, ...]:
     """`granted` is function → its policy's document; `used` are (logical id, signing name, operation) of the ledger."""
-    everything = (*operations(policy), *(op for name in agents.OPERATIONS for op in agents.operations(policy, name)))
+    theirs = (op for name in agents.OPERATIONS for op in agents.operations(policy, name))
+    everything = (*operations(policy), *of_function(policy, AUDITS), *theirs)
     named = {iam_action(op.service, op.operation): op.iam for op in everything if op.iam}
     seen: dict[str, set[str]] = {}
     for function, service, operation in used:

@@ -16,6 +16,7 @@ import botocore.session
 from botocore import xform_name
 
 from chalicelib import names
+from chalicelib.account.promises import READS
 from chalicelib.actions.contract import Action, AwsOp
 from chalicelib.actions.registry import ACTIONS, AIRGAP
 from chalicelib.actions.restored import base_of
@@ -28,6 +29,8 @@ from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, Slac
 from chalicelib.policy.platform import ArcSwitch, MetricSwitch, ObjectSwitch
 
 KEEPER: Final = "airgap"
+AUDITS: Final = "backups"
+"""The function that compares what stands with policy."""
 VAULT_WORDS: Final = ("vault_buckets", "vault_objects", "vault_secrets")
 PREFIXES: Final = {"sesv2": "ses", "cloudwatch": "cloudwatch"}
 TABLE: Final = ("arn:aws:dynamodb:{standby}:{account}:table/{table}",)
@@ -120,6 +123,13 @@ def lists(policy: Policy) -> dict[str, tuple[str, ...]]:
             f"arn:aws:dynamodb:{row.region}:{{account}}:table/{row.lock_table}" for row in states if row.lock_table
         ),
         "{terraform_keys}": tuple(dict.fromkeys(row.kms_key for row in states if row.kms_key)),
+        "{alarms}": tuple(
+            f"arn:aws:cloudwatch:{region}:{{account}}:alarm:*"
+            for region in dict.fromkeys((*names.alarm_regions(policy), policy.platform.regions.standby))
+        ),
+        "{replicated_buckets}": tuple(
+            f"arn:aws:s3:::{bucket}" for row in policy.backups.replication for bucket in (row.source, row.destination)
+        ),
         "{restorable_keys}": tuple(dict.fromkeys(row.kms_key for row in rows if row.kms_key)),
         **_airgap_lists(policy),
     }
@@ -169,7 +179,7 @@ def declared(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[Aws
 def operations(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[AwsOp, ...]:
     """Every AWS operation that the functions may come to."""
     primary = (PRIMARY_CLUSTER,) if kube_rights(policy, "primary", known) else ()
-    common = (*STORE, *COMMON, *primary, _alarms(policy))
+    common = (*STORE, *COMMON, *primary, _alarms())
     return (*common, *_channel_operations(policy), *declared(policy, known), *assumed(policy))
 
 
@@ -178,7 +188,8 @@ def of_function(policy: Policy, function: str) -> tuple[AwsOp, ...]:
     there. The keeper of copies creates there, and can do nothing else to the platform than start a dump.
     """
     if function != KEEPER:
-        return tuple(op for op in operations(policy) if op.batch not in (COPY_SPAN, WRITE_MANIFEST))
+        promised = tuple(op for op in READS if isinstance(op, AwsOp)) if function == AUDITS else ()
+        return (*(op for op in operations(policy) if op.batch not in (COPY_SPAN, WRITE_MANIFEST)), *promised)
     actions = [ACTIONS[name] for name in AIRGAP] if policy.backups.airgap else []
     its = [op for action in actions for op in (*action.reads, *action.calls) if isinstance(op, AwsOp)]
     failed = [op for op in COMMON if op.service in ("eks", "sqs")]
@@ -232,11 +243,9 @@ def _resources(policy: Policy, op: AwsOp, filled: Mapping[str, str]) -> Iterable
         yield resource.format(**there), account
 
 
-def _alarms(policy: Policy) -> AwsOp:
+def _alarms() -> AwsOp:
     """DescribeAlarms is asked of the regions that alarms stand in, the primary too: bounded, and off the path."""
-    regions = (*names.alarm_regions(policy), policy.platform.regions.standby)
-    resources = tuple(f"arn:aws:cloudwatch:{region}:{{account}}:alarm:*" for region in dict.fromkeys(regions))
-    return AwsOp(service="cloudwatch", operation="describe_alarms", resources=resources)
+    return AwsOp(service="cloudwatch", operation="describe_alarms", resources=("{alarms}",))
 
 
 def _channel_operations(policy: Policy) -> Iterable[AwsOp]:
