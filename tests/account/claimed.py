@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -180,8 +181,7 @@ class House:
 
 def _fits(service: str, operation: str, value: Mapping[str, Any], *, given: bool) -> None:
     """AssertionError where botocore's model knows no such field, or has another type for it."""
-    model = botocore.session.get_session().get_service_model(service)
-    shape = model.operation_model(_named(model, operation))
+    shape = _model(service).operation_model(_named(service, operation))
     wanted = shape.input_shape if given else shape.output_shape
     cleaned = {k: v for k, v in value.items() if v is not None}
     report = ParamValidator().validate(cleaned, wanted)
@@ -189,5 +189,11 @@ def _fits(service: str, operation: str, value: Mapping[str, Any], *, given: bool
     assert not problems, problems
 
 
-def _named(model: Any, operation: str) -> str:
-    return next(str(name) for name in model.operation_names if xform_name(name) == operation)
+@cache
+def _model(service: str) -> Any:
+    return botocore.session.get_session().get_service_model(service)
+
+
+@cache
+def _named(service: str, operation: str) -> str:
+    return next(str(name) for name in _model(service).operation_names if xform_name(name) == operation)
