@@ -110,7 +110,7 @@ def test_only_what_compares_the_account_with_policy_reads_how_it_is_configured_a
         assert not {a for a in mine if a.startswith("s3:Put") and a.endswith(("Configuration", "Versioning"))}
         assert not {a for a in mine if a.startswith(("route53:", "cloudwatch:"))} - {
             *("route53:ListHealthChecks", "cloudwatch:GetMetricData", "cloudwatch:DescribeAlarms"),
-            "cloudwatch:PutMetricData",
+            *("cloudwatch:GetMetricStatistics", "cloudwatch:PutMetricData"),
         }
     replicated = [s["Resource"] for s in statements(AUDITS) if "s3:GetReplicationConfiguration" in s["Action"]]
     row = POLICY.backups.replication[0]
