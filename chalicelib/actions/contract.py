@@ -117,6 +117,19 @@ class Answer(Protocol):
     def text(self) -> str: ...
 
 
+class Locked(Protocol):
+    """One object of a vault, with its lock: what `Reader.vault_stands` gives. `lock` is '' where it has none."""
+
+    @property
+    def at(self) -> datetime: ...
+
+    @property
+    def lock(self) -> str: ...
+
+    @property
+    def locked_until(self) -> datetime | None: ...
+
+
 class Reader(Protocol):
     """Looks at the world; changes nothing. Every method answers `NoData` with a reason instead of raising when
     nobody answered in time, and raises only on our own mistakes (an operation that was not declared).
@@ -168,6 +181,10 @@ class Reader(Protocol):
 
     def vault_document(self, vault: str, name: str) -> str | Refused | NoData | None:
         """A text that stands in a vault; None when there is none of that name."""
+        ...
+
+    def vault_stands(self, vault: str, name: str) -> Locked | Refused | NoData | None:
+        """One object of a vault, with when it was made and its lock; None when there is none of that name."""
         ...
 
     def cloudflare(self, zone: str, record: str) -> Mapping[str, Any] | Refused | NoData:

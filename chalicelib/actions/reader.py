@@ -17,7 +17,7 @@ from chalicelib.clients.cloudflare import Cloudflare
 from chalicelib.clients.database import DatabaseClients
 from chalicelib.clients.dns import Dns
 from chalicelib.clients.kubernetes import Clusters
-from chalicelib.clients.vaults import Vault, VaultError, Vaults
+from chalicelib.clients.vaults import Kept, Vault, VaultError, Vaults
 from chalicelib.clients.web import HttpAnswer, Web
 from chalicelib.core.outcome import NoData, Refused
 
@@ -97,6 +97,9 @@ class LiveReader:
 
     def vault_document(self, vault: str, name: str) -> str | Refused | NoData | None:
         return self._of_vault(vault, lambda there: there.document(name))
+
+    def vault_stands(self, vault: str, name: str) -> Kept | Refused | NoData | None:
+        return self._of_vault(vault, lambda there: there.stands(name))
 
     def cloudflare(self, zone: str, record: str) -> Mapping[str, Any] | Refused | NoData:
         self._at_cloudflare("get")

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from chalicelib.core import copies, evidence, findings, forewarning, readiness, waiting
+from chalicelib.core import copies, evidence, findings, forewarning, promises, readiness, waiting
 from chalicelib.core.answers import (
     AlarmsAsked,
     Answer,
@@ -129,6 +129,8 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
 
 
 def _fold_signal(book: Book, signal: Signal, rules: Rules, now: datetime) -> Book:
+    if promises.is_one(signal):
+        return promises.heard(book, signal, now)
     mark = book.watermarks.get(signal.source)
     if mark and (signal.changed_at <= mark.changed_at or _told_twice(mark, signal)):
         return book

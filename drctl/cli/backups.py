@@ -12,6 +12,7 @@ from chalicelib.core.schedules import Place
 from chalicelib.policy import Policy
 from drctl.backups.audit import Kept, Page, audit
 from drctl.backups.look import look
+from drctl.cli import promises
 from drctl.cli.people import By, Note, say
 from drctl.cli.places import JsonOption, StageName, StageOption, fail, out, place, show_json
 from drctl.cli.ready import reading
@@ -67,15 +68,20 @@ def backups(
     json: JsonOption = False,
 ) -> None:
     """Per schedule: the newest backup and its age against the RPO, how many are kept of how many, gaps, the standby's
-    copy, drift. Looks only; needs your own rights. Exit 1 when something is missing, 3 when it is not known.
+    copy, drift. Then what policy promises of replication, the replica, the endpoint's check and the alarms, with what
+    mends it. Looks only; needs your own rights. Exit 1 when something is missing, 3 when it is not known.
     """
     where, at = place(stage), place_of(cluster)
     page = audit(where.policy, at, look(where.policy, at, reading(where)), datetime.now(UTC))
+    seen = promises.seen(where)
     if json:
-        show_json(as_json(page))
+        show_json({**as_json(page), "promises": promises.as_json(seen)})
     else:
         show(page, where.policy)
-    raise typer.Exit(0 if page.whole else 3 if page.unseen and all(r.whole for r in page.rows) else 1)
+        promises.show(seen)
+    schedules = 0 if page.whole else 3 if page.unseen and all(r.whole for r in page.rows) else 1
+    worst = {schedules, promises.worst(seen)}
+    raise typer.Exit(next((status for status in (1, 3) if status in worst), 0))
 
 
 def place_of(cluster: str) -> Place:

@@ -16,6 +16,7 @@ import botocore.session
 from botocore import xform_name
 
 from chalicelib import names
+from chalicelib.account.promises import READS as PROMISED
 from chalicelib.actions.contract import Action, AwsOp
 from chalicelib.actions.registry import ACTIONS, AIRGAP
 from chalicelib.actions.restored import base_of
@@ -30,6 +31,8 @@ from chalicelib.readiness.registry import READS
 from chalicelib.store.rounds import FAMILY
 
 KEEPER: Final = "airgap"
+AUDITS: Final = "backups"
+"""The function that compares what stands with policy."""
 VAULT_WORDS: Final = ("vault_buckets", "vault_objects", "vault_secrets")
 PREFIXES: Final = {"sesv2": "ses", "cloudwatch": "cloudwatch"}
 TABLE: Final = ("arn:aws:dynamodb:{standby}:{account}:table/{table}",)
@@ -127,6 +130,13 @@ def lists(policy: Policy) -> dict[str, tuple[str, ...]]:
             for row in policy.notifications.channels
             if isinstance(row, PagerDutyChannel | SlackChannel)
         ),
+        "{alarms}": tuple(
+            f"arn:aws:cloudwatch:{region}:{{account}}:alarm:*"
+            for region in dict.fromkeys((*names.alarm_regions(policy), policy.platform.regions.standby))
+        ),
+        "{replicated_buckets}": tuple(
+            f"arn:aws:s3:::{bucket}" for row in policy.backups.replication for bucket in (row.source, row.destination)
+        ),
         "{restorable_keys}": tuple(dict.fromkeys(row.kms_key for row in rows if row.kms_key)),
         **_airgap_lists(policy),
     }
@@ -176,7 +186,7 @@ def declared(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[Aws
 def operations(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[AwsOp, ...]:
     """Every AWS operation that the functions may come to."""
     primary = (PRIMARY_CLUSTER,) if kube_rights(policy, "primary", known) else ()
-    common = (*STORE, *COMMON, *primary, _alarms(policy))
+    common = (*STORE, *COMMON, *primary, _alarms())
     return (*common, *_channel_operations(policy), *declared(policy, known), *assumed(policy))
 
 
@@ -206,7 +216,8 @@ def of_function(policy: Policy, function: str) -> tuple[AwsOp, ...]:
     if function == names.READINESS:
         return looking(policy)
     if function != KEEPER:
-        return tuple(op for op in operations(policy) if op.batch not in (COPY_SPAN, WRITE_MANIFEST))
+        promised = tuple(op for op in PROMISED if isinstance(op, AwsOp)) if function == AUDITS else ()
+        return (*(op for op in operations(policy) if op.batch not in (COPY_SPAN, WRITE_MANIFEST)), *promised)
     actions = [ACTIONS[name] for name in AIRGAP] if policy.backups.airgap else []
     its = [op for action in actions for op in (*action.reads, *action.calls) if isinstance(op, AwsOp)]
     failed = [op for op in COMMON if op.service in ("eks", "sqs")]
@@ -263,11 +274,9 @@ def _resources(policy: Policy, op: AwsOp, filled: Mapping[str, str]) -> Iterable
         yield resource.format(**there), account
 
 
-def _alarms(policy: Policy) -> AwsOp:
+def _alarms() -> AwsOp:
     """DescribeAlarms is asked of the regions that alarms stand in, the primary too: bounded, and off the path."""
-    regions = (*names.alarm_regions(policy), policy.platform.regions.standby)
-    resources = tuple(f"arn:aws:cloudwatch:{region}:{{account}}:alarm:*" for region in dict.fromkeys(regions))
-    return AwsOp(service="cloudwatch", operation="describe_alarms", resources=resources)
+    return AwsOp(service="cloudwatch", operation="describe_alarms", resources=("{alarms}",))
 
 
 def _channel_operations(policy: Policy) -> Iterable[AwsOp]:

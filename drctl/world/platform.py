@@ -44,11 +44,12 @@ from drctl.neighbours.pagerduty import PagerDuty
 from drctl.neighbours.rds.engine import Address
 from drctl.neighbours.rds.postgres import PostgresEngine
 from drctl.neighbours.rds.service import Rds
+from drctl.neighbours.s3_replication import ReplicatedRule
 from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel, Slack
 from drctl.neighbours.sts_token import Identity, Unauthorized, Verifier
 from drctl.neighbours.zonal_shift import ZonalShifts
-from drctl.world import deployments, nodes, people, seeds, states, workloads, zones
+from drctl.world import deployments, nodes, people, replicated, seeds, states, workloads, zones
 from drctl.world.ailing import KUBERNETES, SERVICES, Ails, felt
 from drctl.world.deploy import client, make_bucket
 from drctl.world.faults import Fault
@@ -160,6 +161,7 @@ class LocalPlatform:
         channels = [Channel(id=f"C{n:08d}", name=name) for n, name in enumerate(names)]
         self.slack = Slack(now, speed, tokens={BOT_TOKEN: "U00000001"}, channels=channels, burst=5)
         self.vaults = Vaults(policy, now)
+        self.replicated: list[ReplicatedRule] = []
         self._identities: dict[str, dict[str, Identity]] = {}
         self.sts = sts.Sts(people.keys(policy), clock=now)
         self.store = BackupStore(*(bucket for r in policy.backups.replication for bucket in (r.source, r.destination)))
@@ -260,6 +262,7 @@ class LocalPlatform:
         kept = {bucket: self.client("s3", region) for bucket, region in places}
         for bucket, region in places:
             make_bucket(kept[bucket], bucket, region)
+        self.replicated = replicated.furnish(self.policy, self.client)
 
         def upload(key: str, body: bytes) -> None:
             for bucket, s3 in kept.items():

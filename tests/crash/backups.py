@@ -95,7 +95,7 @@ class DriftStory(Story):
 
     def _audit(self) -> None:
         def work(responder: Responder) -> None:
-            ways_in.backups(responder, until=responder.clock.now() + SETTINGS.shift)
+            ways_in.schedules(responder, until=responder.clock.now() + SETTINGS.shift)
 
         self._invoke("backups", work)
         clock = self.platform.clock

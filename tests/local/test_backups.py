@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.local.stage import Stage, eventually, up
+from chalicelib.core.book import Finding
+from chalicelib.core.findings import standing
+from chalicelib.core.promises import kind
+from drctl.cli.airgap import asking
+from tests.local.stage import Stage, eventually, up, utc
 
 # A whole case of two minutes: `make test-long` runs it, `make test` does not.
 pytestmark = pytest.mark.long
@@ -28,11 +32,21 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 def page(stage: Stage) -> dict[str, Any]:
     """What `drctl backups` says. It ends with 1 when something is missing, and with 3 when something was not seen."""
     done = stage.drctl("backups", "--json")
-    assert done.returncode in (0, 1), done.stderr
+    assert done.returncode in (0, 1, 3), done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     assert found["unseen"] == []
-    assert done.returncode == (0 if found["whole"] else 1)
+    kept = {p["kept"] for p in found["promises"]}
+    assert done.returncode == (1 if False in kept or not found["whole"] else 3 if None in kept else 0)
     return found
+
+
+def promises(stage: Stage) -> dict[str, Any]:
+    return {p["promise"]: p for p in page(stage)["promises"]}
+
+
+def raised(stage: Stage) -> Finding | None:
+    book = stage.book()
+    return standing(book, kind("replication")) if book else None
 
 
 def row(found: dict[str, Any], schedule: str) -> dict[str, Any]:
@@ -54,6 +68,31 @@ def test_what_is_kept_is_shown_as_it_lies_in_the_cluster_and_in_both_buckets(sta
     text = stage.drctl("backups").stdout
     assert "newest good backup" in text
     assert hourly["newest"] in text
+
+
+def test_the_account_is_as_policy_promises_and_what_is_changed_is_raised_by_the_clock_with_its_mend(
+    stage: Stage,
+) -> None:
+    for name in ("replication", "replica", "health-check", "alarms"):
+        found = eventually(
+            lambda name=name: promises(stage)[name] if promises(stage)[name]["kept"] is not None else None,  # type: ignore[misc]
+            within=60,
+            what=f"a look at {name}",
+        )
+        assert found["kept"] is True, found
+    row = stage.policy.backups.replication[0]
+    s3 = stage.client("s3", row.source_region)
+    before = s3.get_bucket_replication(Bucket=row.source)["ReplicationConfiguration"]
+    rules = [{**r, "Status": "Disabled"} for r in before["Rules"]]
+    s3.put_bucket_replication(Bucket=row.source, ReplicationConfiguration={**before, "Rules": rules})
+    shown = promises(stage)["replication"]
+    assert shown["kept"] is False
+    assert "put-bucket-replication" in shown["others"][0]["mend"]
+    stage.invoke("backups", asking(utc()))
+    eventually(lambda: raised(stage), within=60, what="the finding")
+    s3.put_bucket_replication(Bucket=row.source, ReplicationConfiguration=before)
+    stage.invoke("backups", asking(utc()))
+    eventually(lambda: raised(stage) is None, within=60, what="its end")
 
 
 def test_failing_backups_become_an_incident_by_themselves_and_end_with_a_good_one(stage: Stage) -> None:
