@@ -19,6 +19,7 @@ from chalicelib.core.happened import Signal, Unreadable
 from chalicelib.core.judging import Report
 from chalicelib.desk import Worked
 from chalicelib.hearing import Unheard, heard
+from chalicelib.reports.readiness.render import html
 from chalicelib.shift import RESERVE
 from chalicelib.store.codec import read_book
 from chalicelib.store.contract import Store
@@ -96,7 +97,7 @@ def look(responder: Responder, what: object) -> Mapping[str, Any]:
 
 
 def readiness(responder: Responder) -> Report | None:
-    """Judges every runbook, keeps the report, tells the desk, and wakes it. None where nobody judges."""
+    """Judges every runbook, keeps the report, tells the desk, wakes it, and puts the page. None where nobody judges."""
     if responder.round is None or responder.rounds is None:
         return None
     body = responder.store.read_book().body
@@ -105,6 +106,8 @@ def readiness(responder: Responder) -> Report | None:
     if responder.rounds.put(report):
         responder.desk.receive(report.judged())
         responder.wake()
+        if responder.page:
+            responder.page.put(html(report, responder.policy))
     return report
 
 
