@@ -44,11 +44,13 @@ from chalicelib.policy.airgap import AzureVault, S3Vault
 from chalicelib.policy.platform import Mode
 from chalicelib.readiness.registry import JUDGES
 from chalicelib.readiness.round import Round
+from chalicelib.reports.readiness import render
 from chalicelib.settings import Settings
 from chalicelib.store.beats import Beats
 from chalicelib.store.codec import read_book
 from chalicelib.store.contract import Store
 from chalicelib.store.dynamodb import DynamoStore
+from chalicelib.store.page import Page
 from chalicelib.store.progress import Progresses
 from chalicelib.store.rounds import Rounds
 from chalicelib.tools import Clock, Tools
@@ -91,6 +93,8 @@ class Responder:
     rounds: Rounds | None = None
     """None where nobody judges readiness."""
     round: Round | None = None
+    page: Page | None = None
+    """Where operators read of it; None where policy names no place."""
 
     keeper: Keeper | None = None
     """None where nobody keeps air-gapped copies."""
@@ -152,6 +156,7 @@ def responder(settings: Settings, policy: Policy) -> Responder:
         rounds=Rounds(
             aws.writing("dynamodb", region), table=policy.platform.responder.table, platform=policy.platform.name
         ),
+        page=operators_page(aws, policy),
         round=Round(
             policy=policy,
             clock=clock,
@@ -231,6 +236,15 @@ def wake(aws: AwsClients, policy: Policy) -> None:
         aws.writing("lambda", policy.platform.responder.region).invoke(FunctionName=name, InvocationType="Event")
     except (ClientError, BotoCoreError) as error:
         log.warning("nobody could be woken, the next tick comes: %s", error)
+
+
+def operators_page(aws: AwsClients, policy: Policy) -> Page | None:
+    """Where the round's page goes."""
+    bucket = policy.platform.responder.operators_bucket
+    if bucket is None:
+        return None
+    client = aws.writing("s3", policy.platform.responder.region)
+    return Page(client, bucket=bucket, key=render.KEY, content_type=render.CONTENT_TYPE)
 
 
 def rights_of_the_desk(aws: AwsClients, policy: Policy) -> Mapping[str, Any] | NoData:

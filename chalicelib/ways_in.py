@@ -26,6 +26,7 @@ from chalicelib.core.judging import Report
 from chalicelib.desk import Worked
 from chalicelib.hearing import Unheard, heard
 from chalicelib.intake.probe import STATES, from_audit
+from chalicelib.reports.readiness.render import html
 from chalicelib.shift import RESERVE
 from chalicelib.store.codec import read_book
 from chalicelib.store.contract import Store
@@ -103,7 +104,7 @@ def look(responder: Responder, what: object) -> Mapping[str, Any]:
 
 
 def readiness(responder: Responder) -> Report | None:
-    """Judges every runbook, keeps the report, tells the desk, and wakes it. None where nobody judges."""
+    """Judges every runbook, keeps the report, tells the desk, wakes it, and puts the page. None where nobody judges."""
     if responder.round is None or responder.rounds is None:
         return None
     body = responder.store.read_book().body
@@ -112,6 +113,8 @@ def readiness(responder: Responder) -> Report | None:
     if responder.rounds.put(report):
         responder.desk.receive(report.judged())
         responder.wake()
+        if responder.page:
+            responder.page.put(html(report, responder.policy))
     return report
 
 

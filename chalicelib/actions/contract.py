@@ -175,6 +175,12 @@ class Reader(Protocol):
         """
         ...
 
+    def served(self, cluster: str, version: str) -> frozenset[str] | Refused | NoData:
+        """The plurals that a cluster serves of a group's version (`apps/v1`, `v1`); empty when it has no such version.
+        Whoever is known to a cluster may ask.
+        """
+        ...
+
     def vault_top(self, vault: str, prefix: str) -> Sequence[str] | Refused | NoData:
         """The names right below a prefix of a vault, and its folders, which end with a slash."""
         ...

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from chalicelib.actions.contract import VAULT_BUCKETS, AwsOp, CloudflareOp, KubeOp, Op
-from chalicelib.clients import any_endpoint, aws, kubernetes
+from chalicelib.clients import any_endpoint, aws, discovery, kubernetes
 from chalicelib.clients.aws import AwsClients
 from chalicelib.clients.cloudflare import Cloudflare
 from chalicelib.clients.database import DatabaseClients
@@ -91,6 +91,9 @@ class LiveReader:
         if not any(isinstance(d, KubeOp) and (d.verb, d.named) == (verb, resource) for d in self.declared):
             raise UndeclaredError(f"{verb} {resource} is not among what this action declared to read")
         return kubernetes.look(self.ports.kube, cluster, resource, namespace=namespace, name=name, label=label)
+
+    def served(self, cluster: str, version: str) -> frozenset[str] | Refused | NoData:
+        return discovery.served(self.ports.kube, cluster, version)
 
     def vault_top(self, vault: str, prefix: str) -> Sequence[str] | Refused | NoData:
         return self._of_vault(vault, lambda there: there.top(prefix))

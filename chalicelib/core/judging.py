@@ -101,8 +101,16 @@ class Report:
 
     def judged(self) -> ReadinessJudged:
         """What of it the desk is told."""
-        rows = (RunbookJudged(scenario=r.scenario, state=r.state, because=r.because) for r in self.runbooks)
+        rows = (RunbookJudged(scenario=r.scenario, state=r.state, because=_told(r)) for r in self.runbooks)
         return ReadinessJudged(at=self.at, runbooks=tuple(rows))
+
+
+def _told(report: RunbookReport) -> str:
+    """A runbook's sentence for the desk: where it is not ready, with whose it is to mend the first thing, and how."""
+    first = next((row for row in report.rows if row.lowers), None)
+    if report.state is not Readiness.NOT_READY or first is None:
+        return report.because
+    return f"{report.because}; to mend by {first.owner}" + (f": {first.mend}" if first.mend else "")
 
 
 def runbook(

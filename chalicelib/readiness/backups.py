@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from chalicelib.actions.contract import KubeOp, Op, Target, Where
+from chalicelib.actions.velero_location import Location, LocationReadOnly
 from chalicelib.actions.velero_restore import BACKUPS, Restoring, VeleroRestore
 from chalicelib.core.judging import Lacking, Ready
 from chalicelib.core.outcome import NoData, Refused
@@ -26,21 +27,23 @@ Starts = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Of each service what could be restored, and both clusters' backups by name."""
+    """Where backups lie, of each service what could be restored, and both clusters' backups by name."""
 
+    location: Location | Refused | NoData | None
     services: Mapping[str, Restoring | Refused | NoData]
     standby: Starts | NoData
     primary: Starts | NoData
 
 
 class BackupsJudge:
-    """A verdict a service, and one on the names."""
+    """A verdict a service, one on where backups lie, and one on the names."""
 
     name: ClassVar[str] = "backups"
     actions: ClassVar[frozenset[str]] = frozenset({"velero-restore"})
     place: ClassVar[Where | None] = "standby"
     reads: ClassVar[tuple[Op, ...]] = (
         *VeleroRestore.reads,
+        KubeOp(verb="get", group="velero.io", resource="backupstoragelocations"),
         KubeOp(verb="list", group="velero.io", resource="backups", where="primary"),
     )
     lowers: ClassVar[bool] = True
@@ -48,19 +51,24 @@ class BackupsJudge:
 
     def look(self, around: Around) -> Kept:
         policy, clusters = around.policy, around.policy.platform.clusters
+        location = LocationReadOnly().observe(self._target(around), policy, around.reader)
         services: dict[str, Restoring | Refused | NoData] = {}
         for service in _workloads(policy):
-            params = {"cluster": "standby", "service": service.name}
-            target = Target(step=self.name, incident=self.name, opened_at=around.now, at=around.now, params=params)
+            target = self._target(around, service=service.name)
             services[service.name] = VeleroRestore().observe(target, policy, around.reader)
         begun = []
         for cluster in (clusters.standby, clusters.primary):
             found = around.reader.kube(cluster.name, BACKUPS, namespace=cluster.velero_namespace)
             begun.append(_starts(found, cluster.name))
-        return Kept(services, *begun)
+        return Kept(location, services, *begun)
+
+    def _target(self, around: Around, **params: str) -> Target:
+        where = {"cluster": "standby", **params}
+        return Target(step=self.name, incident=self.name, opened_at=around.now, at=around.now, params=where)
 
     def judge(self, facts: Kept, policy: Policy, now: datetime) -> Iterator[Said]:
         rpo = policy.backups.rpo
+        yield "backup location", _lies(facts.location, policy)
         for service in _workloads(policy):
             subject = f"backup of {service.display}"
             match facts.services[service.name]:
@@ -76,6 +84,24 @@ class BackupsJudge:
                     said = f"backup {newest.name!r} is {policy.real(age)} old, allowed are {policy.real(rpo)}"
                     yield subject, Ready(because=said) if age <= rpo else Lacking(because=said)
         yield "names of backups", _names(facts.standby, facts.primary)
+
+
+def _lies(location: Location | Refused | NoData | None, policy: Policy) -> Ready | Lacking | NoData:
+    cluster = policy.platform.clusters.standby
+    named = f"backup location {cluster.backup_location!r} of cluster {cluster.name!r}"
+    match location:
+        case NoData():
+            return location
+        case Refused(because=because, code=code):
+            return Lacking(because=f"{named} cannot be looked at: {because} ({code})")
+        case None:
+            return Lacking(because=f"{named} does not exist")
+        case Location(phase="Available"):
+            return Ready(because=f"{named} is Available")
+        case Location(phase="", message=message):
+            return NoData(because=f"Velero has not looked at {named} yet{message and f': {message}'}")
+        case Location(phase=phase, message=message):
+            return Lacking(because=f"{named} is {phase}: {message or 'Velero gives no reason'}")
 
 
 def _workloads(policy: Policy) -> list[Service]:

@@ -10,9 +10,12 @@ from chalicelib.readiness import steps
 from chalicelib.readiness.backups import BackupsJudge
 from chalicelib.readiness.capacity import CapacityJudge, WarmJudge
 from chalicelib.readiness.clocks import ClocksJudge
+from chalicelib.readiness.contents import ContentsJudge
 from chalicelib.readiness.contract import Judge
+from chalicelib.readiness.quotas import QuotaJudge
 from chalicelib.readiness.replica import ReplicaJudge
 from chalicelib.readiness.rights import PrimaryRights, StandbyRights
+from chalicelib.readiness.secrets import SecretsJudge
 from chalicelib.readiness.switch import SwitchJudge
 from chalicelib.readiness.telling import ChannelsJudge, GlassJudge
 
@@ -21,8 +24,11 @@ JUDGES: Final[Mapping[str, Judge]] = {
     for judge in (
         ReplicaJudge(),
         BackupsJudge(),
+        ContentsJudge(),
         CapacityJudge(),
         WarmJudge(),
+        QuotaJudge(),
+        SecretsJudge(),
         SwitchJudge(),
         StandbyRights(),
         PrimaryRights(),

@@ -12,25 +12,27 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, assert_never
 
 from chalicelib.actions.contract import Answer, AwsOp, Op, Where
 from chalicelib.core.judging import Lacking, Ready, Verdict
 from chalicelib.core.outcome import NoData, Refused
 from chalicelib.policy import Policy
-from chalicelib.policy.notifications import PagerDutyChannel, SlackChannel
+from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel, StatusPageChannel
 from chalicelib.policy.people import Saying
+from chalicelib.readiness import mail
 from chalicelib.readiness.contract import Around, Said
 
 
 class ChannelsJudge:
-    """A verdict a channel that has a secret. A channel that is broken stops no recovery, so none lowers anything."""
+    """A verdict a channel. A channel that is broken stops no recovery, so none lowers anything."""
 
     name: ClassVar[str] = "channels"
     actions: ClassVar[frozenset[str]] = frozenset()
     place: ClassVar[Where | None] = None
     reads: ClassVar[tuple[Op, ...]] = (
         AwsOp(service="secretsmanager", operation="get_secret_value", resources=("{channel_secrets}",)),
+        *mail.READS,
     )
     lowers: ClassVar[bool] = False
     mend: ClassVar[str] = "drctl verify-account; put the channel's secret anew"
@@ -44,6 +46,7 @@ class ChannelsJudge:
 
 
 def _channels(around: Around) -> Iterator[tuple[str, Verdict]]:
+    responder = around.policy.platform.responder
     for row in around.policy.notifications.channels:
         match row:
             case SlackChannel():
@@ -61,8 +64,12 @@ def _channels(around: Around) -> Iterator[tuple[str, Verdict]]:
                 answer = around.get(f"{around.pagerduty_url}/", {})
                 reached = Ready(because="it answers; whether the routing key is good only an event can tell")
                 yield row.name, answer if isinstance(answer, NoData) else reached
+            case EmailChannel():
+                yield row.name, mail.email(row.sender, responder.region, around.reader)
+            case StatusPageChannel():
+                yield row.name, mail.page(responder.status_bucket, responder.region, around.reader)
             case _:
-                pass
+                assert_never(row)
 
 
 def slack(said: Answer | NoData) -> Verdict:

@@ -66,12 +66,18 @@ def table(policy: Policy, account: Account) -> Iterator[Row]:
         kept = account.ask("dynamodb", responder.region, "describe_continuous_backups", TableName=responder.table)
         path = ("ContinuousBackupsDescription", "PointInTimeRecoveryDescription", "PointInTimeRecoveryStatus")
         yield from subject.claims(kept, (Claim("point-in-time recovery", "ENABLED", at(*path)),))
-    bucket = Subject(f"bucket {responder.status_bucket}", "platform.responder.status_bucket")
-    versions = account.ask("s3", responder.region, "get_bucket_versioning", Bucket=responder.status_bucket)
+    for field in ("status_bucket", "operators_bucket"):
+        if name := getattr(responder, field):
+            yield from _private(account, name, responder.region, f"platform.responder.{field}")
+
+
+def _private(account: Account, name: str, region: str, field: str) -> Iterator[Row]:
+    bucket = Subject(f"bucket {name}", field)
+    versions = account.ask("s3", region, "get_bucket_versioning", Bucket=name)
     yield from bucket.claims(versions, (Claim("versioning", "Enabled", at("Status")),))
     if isinstance(versions, NotThere):
         return
-    closed = account.ask("s3", responder.region, "get_public_access_block", Bucket=responder.status_bucket)
+    closed = account.ask("s3", region, "get_public_access_block", Bucket=name)
     names = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
     if isinstance(closed, NotThere):
         yield bucket.missing("public access block", names)

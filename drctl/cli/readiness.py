@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from chalicelib.core.happened import Readiness
 from chalicelib.core.judging import Report, RunbookReport
+from chalicelib.reports.readiness.render import html
 from chalicelib.store.contract import StoreUnavailableError
 from chalicelib.store.rounds import Rounds
 from drctl.cli.places import JsonOption, StageName, StageOption, fail, out, place, show_json
@@ -30,8 +32,15 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel="Looking")(readiness)
 
 
+PageOption = Annotated[Path | None, typer.Option("--page", help="Write the operators' page into this file.")]
+
+
 def readiness(
-    scenario: ScenarioArgument = None, stage: StageOption = StageName.LOCAL, *, json: JsonOption = False
+    scenario: ScenarioArgument = None,
+    stage: StageOption = StageName.LOCAL,
+    page: PageOption = None,
+    *,
+    json: JsonOption = False,
 ) -> None:
     """Whether each runbook could succeed right now, as the newest round found it. Exit 0 when all that is shown is
     ready, findings that lower nothing among it; 1 when a runbook is not ready; 3 when that is not known, the round is
@@ -49,6 +58,8 @@ def readiness(
     if not shown:
         fail(f"no runbook {scenario!r} was judged; there are: {', '.join(r.scenario for r in report.runbooks)}", 2)
     age = datetime.now(UTC) - report.at
+    if page:
+        page.write_text(html(report, where.policy), encoding="utf-8")
     if json:
         plain = TypeAdapter(Report).dump_python(report, mode="json")
         plain["runbooks"] = [r for r in plain["runbooks"] if scenario in (None, r["scenario"])]

@@ -14,6 +14,7 @@ import typer
 from rich.panel import Panel
 from rich.table import Table
 
+from chalicelib.reports.readiness.render import KEY
 from drctl.cli.demo import demo as run_demo
 from drctl.cli.places import POLICIES, ROOT, JsonOption, PoliciesOption, fail, out, read_policies, show_json
 from drctl.deployment import generate
@@ -84,6 +85,8 @@ def screen(world: Any) -> Panel:
     grid.add_row("standby", f"{regions.standby}: {world.world_url(regions.standby)}/health")
     grid.add_row("AWS", f"{world.world.gate_url}  (any AWS client: --endpoint-url, key {policy.platform.account})")
     grid.add_row("status page", f"{world.world.gate_url}/{policy.platform.responder.status_bucket}/index.html")
+    if bucket := policy.platform.responder.operators_bucket:
+        grid.add_row("readiness", f"{world.world.gate_url}/{bucket}/{KEY}")
     for name in ("pagerduty", "slack"):
         url = next(n.url for n in world.world.neighbours if n.name == name)
         grid.add_row(name, f"{url}/_seen")

@@ -28,13 +28,14 @@ from chalicelib.policy.airgap import AzureVault, S3Vault
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
 from chalicelib.policy.platform import ArcSwitch, MetricSwitch, ObjectSwitch
 from chalicelib.readiness.registry import READS
+from chalicelib.reports.readiness.render import KEY
 from chalicelib.store.rounds import FAMILY
 
 KEEPER: Final = "airgap"
 AUDITS: Final = "backups"
 """The function that compares what stands with policy."""
 VAULT_WORDS: Final = ("vault_buckets", "vault_objects", "vault_secrets")
-PREFIXES: Final = {"sesv2": "ses", "cloudwatch": "cloudwatch"}
+PREFIXES: Final = {"sesv2": "ses", "cloudwatch": "cloudwatch", "service-quotas": "servicequotas"}
 TABLE: Final = ("arn:aws:dynamodb:{standby}:{account}:table/{table}",)
 STORE: Final = tuple(
     AwsOp(service="dynamodb", operation=operation, resources=TABLE)
@@ -93,6 +94,8 @@ def words(policy: Policy) -> dict[str, str]:
         "credentials_secret": platform.database.credentials_secret,
         "table": platform.responder.table,
         "status_bucket": platform.responder.status_bucket,
+        "operators_bucket": platform.responder.operators_bucket or "",
+        "readiness_page": KEY,
         "failed_queue": f"{names.app(policy)}-failed",
         "wake": names.function(policy, "wake"),
     }
@@ -137,6 +140,11 @@ def lists(policy: Policy) -> dict[str, tuple[str, ...]]:
         "{replicated_buckets}": tuple(
             f"arn:aws:s3:::{bucket}" for row in policy.backups.replication for bucket in (row.source, row.destination)
         ),
+        "{backup_objects}": tuple(f"arn:aws:s3:::{row.destination}/*" for row in policy.backups.replication),
+        # Of a replica's key policy has the ARN only where copies are made of it; S3 alone may use it for us.
+        "{backup_keys}": ("arn:aws:kms:{standby}:{account}:key/*",)
+        if any(row.encryption == "SSE-KMS" for row in policy.backups.replication)
+        else (),
         "{restorable_keys}": tuple(dict.fromkeys(row.kms_key for row in rows if row.kms_key)),
         **_airgap_lists(policy),
     }
@@ -190,6 +198,10 @@ def operations(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[A
     return (*common, *_channel_operations(policy), *declared(policy, known), *assumed(policy))
 
 
+# The page that operators read is put by whoever judges, into a bucket that nobody else of the functions comes to.
+OPERATORS_PAGE: Final = AwsOp(
+    service="s3", operation="put_object", resources=("arn:aws:s3:::{operators_bucket}/{readiness_page}",)
+)
 LOOKS: Final = (
     # The book says which region serves; the report lies beside it. A round is told by the inbox, and by no other way.
     AwsOp(service="dynamodb", operation="get_item", resources=TABLE, items=("desk", FAMILY)),
@@ -205,7 +217,8 @@ def looking(policy: Policy) -> tuple[AwsOp, ...]:
     kind = policy.platform.traffic.switch.kind
     reads = (op for action in used(policy) if action.name not in AIRGAP for op in action.reads)
     aws = (op for op in (*reads, *READS) if isinstance(op, AwsOp) and op.switch in (None, kind))
-    return (*LOOKS, PRIMARY_CLUSTER, *aws, *assumed(policy, writes=False))
+    page = (OPERATORS_PAGE,) if policy.platform.responder.operators_bucket else ()
+    return (*LOOKS, *page, PRIMARY_CLUSTER, *aws, *assumed(policy, writes=False))
 
 
 def of_function(policy: Policy, function: str) -> tuple[AwsOp, ...]:

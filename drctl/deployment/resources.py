@@ -32,7 +32,17 @@ EVENTS: Final = {
 def resources(policy: Policy) -> dict[str, Any]:
     """The template."""
     found: dict[str, Any] = {}
-    for build in (_functions, _table, _status_bucket, _queues, _switch, _own_alarms, standby_entries, endpoints):
+    for build in (
+        _functions,
+        _table,
+        _status_bucket,
+        _operators_bucket,
+        _queues,
+        _switch,
+        _own_alarms,
+        standby_entries,
+        endpoints,
+    ):
         found |= build(policy)
     found |= _permissions(policy)
     return {"Resources": found, "Outputs": _outputs()}
@@ -94,22 +104,30 @@ def _table(policy: Policy) -> dict[str, Any]:
 
 
 def _status_bucket(policy: Policy) -> dict[str, Any]:
+    return {"StatusBucket": _private(policy.platform.responder.status_bucket)}
+
+
+def _operators_bucket(policy: Policy) -> dict[str, Any]:
+    """Pages with internal names: never the bucket that the public page is served from."""
+    bucket = policy.platform.responder.operators_bucket
+    return {"OperatorsBucket": _private(bucket)} if bucket else {}
+
+
+def _private(bucket: str) -> dict[str, Any]:
     return {
-        "StatusBucket": {
-            "Type": "AWS::S3::Bucket",
-            "DeletionPolicy": "Retain",
-            "UpdateReplacePolicy": "Retain",
-            "Properties": {
-                "BucketName": policy.platform.responder.status_bucket,
-                "VersioningConfiguration": {"Status": "Enabled"},
-                "PublicAccessBlockConfiguration": {
-                    "BlockPublicAcls": True,
-                    "BlockPublicPolicy": True,
-                    "IgnorePublicAcls": True,
-                    "RestrictPublicBuckets": True,
-                },
+        "Type": "AWS::S3::Bucket",
+        "DeletionPolicy": "Retain",
+        "UpdateReplacePolicy": "Retain",
+        "Properties": {
+            "BucketName": bucket,
+            "VersioningConfiguration": {"Status": "Enabled"},
+            "PublicAccessBlockConfiguration": {
+                "BlockPublicAcls": True,
+                "BlockPublicPolicy": True,
+                "IgnorePublicAcls": True,
+                "RestrictPublicBuckets": True,
             },
-        }
+        },
     }
 
 

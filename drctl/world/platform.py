@@ -41,6 +41,7 @@ from drctl.neighbours.kubernetes.rbac import User
 from drctl.neighbours.kubernetes.status import Answer
 from drctl.neighbours.kubernetes.velero.store import BackupStore
 from drctl.neighbours.pagerduty import PagerDuty
+from drctl.neighbours.quotas import ServiceQuotas
 from drctl.neighbours.rds.engine import Address
 from drctl.neighbours.rds.postgres import PostgresEngine
 from drctl.neighbours.rds.service import Rds
@@ -67,6 +68,7 @@ ROUTES: Final[Mapping[str, str]] = {
     "eks": "aws",
     "ecr": "aws",
     "arc-zonal-shift": "aws",
+    "servicequotas": "aws",
     **{f"route53:{operation}HealthCheck": "aws" for operation in ("Create", "Get", "Update", "Delete")},
     "route53:ListHealthChecks": "aws",
     "route53:GetHealthCheckStatus": "aws",
@@ -152,6 +154,7 @@ class LocalPlatform:
                 "route53": self.checks,
                 any_endpoint.ARC: self.arc,
                 "arc-zonal-shift": self.shifts,
+                "service-quotas": ServiceQuotas(),
             },
             # A role's temporary keys are of this account, as an account's own are.
             account=platform.account,

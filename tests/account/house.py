@@ -192,13 +192,13 @@ def _buckets(policy: Policy) -> None:
         )
     _restorable(policy)
     responder = policy.platform.responder
-    _bucket(responder.status_bucket, responder.region)
-    client("s3", responder.region).put_public_access_block(
-        Bucket=responder.status_bucket,
-        PublicAccessBlockConfiguration=resources(policy)["Resources"]["StatusBucket"]["Properties"][
-            "PublicAccessBlockConfiguration"
-        ],
-    )
+    made = resources(policy)["Resources"]
+    for properties in (made[name]["Properties"] for name in ("StatusBucket", "OperatorsBucket") if name in made):
+        _bucket(properties["BucketName"], responder.region)
+        client("s3", responder.region).put_public_access_block(
+            Bucket=properties["BucketName"],
+            PublicAccessBlockConfiguration=properties["PublicAccessBlockConfiguration"],
+        )
 
 
 def _restorable(policy: Policy) -> None:

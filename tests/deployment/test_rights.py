@@ -126,10 +126,13 @@ def test_whoever_judges_readiness_may_only_look_in_the_clusters_and_in_the_accou
                     "lambda:InvokeFunction",
                     "sqs:SendMessage",
                     "kms:Decrypt",
+                    "s3:PutObject",
                 }
         if statement["Action"] == ["dynamodb:PutItem"]:
             keys = statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
             assert keys == ["neurectomy#inbox", "neurectomy#readiness"]
+        if "s3:PutObject" in statement["Action"]:
+            assert statement["Resource"] == ["arn:aws:s3:::neurectomy-dr-operators/readiness.html"]
         if statement["Action"] == ["lambda:InvokeFunction"]:
             assert [r.rpartition(":")[2] for r in statement["Resource"]] == ["neurectomy-dr-wake"]
 

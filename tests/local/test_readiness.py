@@ -105,4 +105,4 @@ def test_a_switch_that_was_deleted_is_named_in_one_round_and_lifted_by_the_next_
     asked = {(c.service, c.operation) for c in stage.calls(since=began, function=names.logical(names.READINESS))}
     assert asked, "the gate saw no call of the function that judges"
     writes = {(s, o) for s, o in asked if not o.startswith(("Describe", "Get", "List", "Head"))}
-    assert writes <= {("dynamodb", "PutItem"), ("lambda", "Invoke")}
+    assert writes <= {("dynamodb", "PutItem"), ("lambda", "Invoke"), ("s3", "PutObject")}

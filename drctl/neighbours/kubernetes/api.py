@@ -140,6 +140,8 @@ class KubeApi:
         self.writes = Writes(self.cluster, self.reads)
         self.deletes = Deletes(self.cluster, self.reads)
         self._subresources = Subresources(self.cluster, self.reads, self.writes, self.deletes)
+        self.lacks: set[str] = set()
+        """Kinds that are not installed here, by their keys: a custom resource's definition was never applied."""
         self._fault: _Fault | None = None
         self._ledger: deque[dict[str, Any]] = deque(maxlen=LEDGER)
         seed(self, [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n}} for n in _NAMESPACES])
@@ -259,7 +261,7 @@ class KubeApi:
         if to is None:
             if not may_visit(user, path):
                 raise forbidden_path(user, method.lower(), path)
-            return reviews.visit(path)
+            return reviews.visit(path, self.lacks)
         asking = Asking(method, user, to, query, headers, body)
         if verdict(self.cluster, self.grants, user, asking.asked) is None:
             raise forbidden(user, asking.asked)
@@ -267,7 +269,7 @@ class KubeApi:
         if said is not None:
             return said
         resource = kinds.resources().get((to.group, to.version, to.resource))
-        if resource is None:
+        if resource is None or resource.key in self.lacks:
             raise no_such_path()
         if not acceptable(headers.get("accept", "*/*")):
             raise not_acceptable()

@@ -67,6 +67,7 @@ class _Database:
     address: Address
     follows: str | None = None
     reachable: bool = True
+    paused: bool = False
     beats: list[Proof] | None = None
     spoiled: list[tuple[str, int, datetime]] = field(default_factory=list)
     """(integrity check, what it counts from then on, when), oldest first."""
@@ -115,6 +116,13 @@ class InMemoryEngine:
         for follower, kept in self._databases.items():
             if kept.follows == database:
                 self._follow(follower)
+
+    def pause(self, database: str, paused: bool) -> None:
+        """Replay stands still while the connection to the source goes on: pg_wal_replay_pause().
+        https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-RECOVERY-CONTROL
+        """
+        self._databases[database].paused = paused
+        self._follow(database)
 
     def delete(self, database: str) -> None:
         self._databases.pop(database, None)
@@ -174,7 +182,7 @@ class InMemoryEngine:
         """Takes in what the source has committed, if both can be reached; then its own followers do."""
         copy = self._databases[follower]
         origin = self._databases.get(copy.follows) if copy.follows is not None else None
-        if origin is None or not (origin.reachable and copy.reachable):
+        if origin is None or copy.paused or not (origin.reachable and copy.reachable):
             return
         copy.beats = None if origin.beats is None else list(origin.beats)
         copy.spoiled = list(origin.spoiled)
