@@ -21,6 +21,7 @@ DAY_S: Final = 24 * HOUR_S
 # Chalice's logical ids: the handler's name in CamelCase; its event has a name of its own, by kind.
 EVENTS: Final = {
     "on_alarm_event": "OnAlarmEventEvent",
+    "on_service_event": "OnServiceEventEvent",
     "tick": "TickEvent",
     "probe": "ProbeEvent",
     "airgap": "AirgapEvent",
@@ -58,7 +59,7 @@ def _functions(policy: Policy) -> dict[str, Any]:
                         # A minute's tick is worth nothing an hour later; an alarm is.
                         "RetryPolicy": {
                             "MaximumRetryAttempts": 185,
-                            "MaximumEventAgeInSeconds": DAY_S if name == "on_alarm_event" else 60,
+                            "MaximumEventAgeInSeconds": DAY_S if name.startswith("on_") else 60,
                         },
                     }
                 }
