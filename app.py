@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from chalice.app import Chalice, ConvertToMiddleware, Rate
 
-from chalicelib import names, ways_in
+from chalicelib import names, patterns, ways_in
 from chalicelib.bootstrap import Responder
 from chalicelib.bootstrap import responder as build
 from chalicelib.core.happened import Readiness
@@ -88,6 +88,15 @@ def on_alarm_sns(event: Any, context: Any) -> Mapping[str, Any]:
 )
 def on_alarm_event(event: Any) -> Mapping[str, Any]:
     """Alarms by way of EventBridge."""
+    found = alarms.from_eventbridge(
+        event.to_dict(), received_at=datetime.now(UTC), accounts=names.believed_accounts(POLICY)
+    )
+    return received(ways_in.alarms(responder(), found, until=shift(event.context)))
+
+
+@app.on_cw_event(patterns.service_events(POLICY, POLICY.platform.responder.region))
+def on_service_event(event: Any) -> Mapping[str, Any]:
+    """AWS Health's events and GuardDuty's findings, by way of EventBridge."""
     found = alarms.from_eventbridge(
         event.to_dict(), received_at=datetime.now(UTC), accounts=names.believed_accounts(POLICY)
     )

@@ -12,7 +12,7 @@ from chalicelib.policy import Policy
 READINESS: Final = "readiness"
 """The function that only looks: it has rights of its own, and never works the desk."""
 DESK: Final = (
-    *("on_alarm_sns", "on_alarm_event", "on_alarm_direct", "command"),
+    *("on_alarm_sns", "on_alarm_event", "on_alarm_direct", "on_service_event", "command"),
     *("tick", "probe", "wake", "backups"),
 )
 """The functions that work the desk."""
@@ -61,8 +61,12 @@ def alarm_topic(policy: Policy) -> str:
 
 
 def alarm_regions(policy: Policy) -> tuple[str, ...]:
-    """Where the platform's alarms stand: the primary region, and others where a metric exists only there."""
-    return tuple(dict.fromkeys((policy.platform.regions.primary, *policy.signals.regions.values())))
+    """Where the platform's alarms stand: the primary region, and others where a metric exists only there, or where
+    events of AWS services are to be heard of.
+    """
+    signals, home = policy.signals, policy.platform.responder.region
+    events = (region for region in signals.event_regions if region != home)
+    return tuple(dict.fromkeys((policy.platform.regions.primary, *signals.regions.values(), *events)))
 
 
 def alarm_topic_arn(policy: Policy, region: str) -> str:
@@ -75,6 +79,17 @@ def alarm_stack(policy: Policy, region: str) -> str:
     return f"{app(policy)}-{'primary' if region == policy.platform.regions.primary else 'alarms'}"
 
 
+def service_events_rule(policy: Policy) -> str:
+    """The rule that hands events of AWS services on to the responder's region, and its role."""
+    return f"{app(policy)}-service-events"
+
+
+def event_bus_arn(policy: Policy) -> str:
+    """The responder's own bus, on which AWS puts its services' events; those of other regions are handed to it."""
+    platform = policy.platform
+    return f"arn:aws:events:{platform.responder.region}:{platform.account}:event-bus/default"
+
+
 def believed_topics(policy: Policy) -> frozenset[str]:
     """The topics whose events are believed: the alarms' own, and those that policy names."""
     own = {alarm_topic_arn(policy, region) for region in alarm_regions(policy)}
@@ -82,7 +97,7 @@ def believed_topics(policy: Policy) -> frozenset[str]:
 
 
 def believed_accounts(policy: Policy) -> frozenset[str]:
-    """The accounts whose alarms are believed: the platform's own, and those that policy names."""
+    """The accounts whose alarms and events are believed: the platform's own, and those that policy names."""
     return frozenset({policy.platform.account, *policy.signals.accounts})
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from chalicelib.core.happened import AlarmState, Readiness, SignalKind
+from chalicelib.core.happened import AlarmState, Readiness, ServiceEvent, SignalKind
 from chalicelib.core.message import PublicIncident
 from chalicelib.core.outcome import Call
 from chalicelib.core.states import IncidentState
@@ -209,7 +209,9 @@ class Incident:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watermark:
-    """The newest change taken in from one source. `flips` are the times at which it went from good to bad or back."""
+    """The newest change taken in from one source. `flips` are the times at which it went from good to bad or back;
+    `event` is what policy asks of it, where an AWS service said it.
+    """
 
     name: str
     kind: SignalKind
@@ -218,6 +220,7 @@ class Watermark:
     reason: str
     region: str | None = None
     flips: tuple[datetime, ...] = ()
+    event: ServiceEvent | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """What the observers of a scenario say, and whether that is enough.
 
 Rules. Three verdicts, never converted: Bad (somebody saw it fail), Good (somebody saw it work), NoData (nobody saw).
-An alarm in INSUFFICIENT_DATA, an alarm that never spoke, a probe that has not run: NoData. Only Bad counts towards a
+An alarm in INSUFFICIENT_DATA, an alarm that never spoke, a probe that has not run, an event of AWS that is too old to
+count (service_events.py): NoData. Only Bad counts towards a
 quorum, only Good towards clearing. Observers are independent; alarms of one observer are one voice.
 Never add a timeout that turns silence into Bad; silence is evidence only where an observer of its own says so.
 """
@@ -13,6 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from chalicelib.core import service_events
 from chalicelib.core.book import Book, Watermark, covers
 from chalicelib.core.happened import AlarmState, Signal
 from chalicelib.policy import Policy
@@ -57,7 +59,7 @@ def flips(mark: Watermark | None, signal: Signal, policy: Policy) -> tuple[datet
 
 def _ask(book: Book, observer: Observer, policy: Policy, now: datetime) -> Observation:
     rule = policy.signals.flapping
-    marks = _marks(book, observer, policy)
+    marks = _marks(book, observer, policy, now)
     for state, verdict in ((AlarmState.ALARM, Verdict.BAD), (AlarmState.OK, Verdict.GOOD)):
         saying = [m for m in marks if m.state is state]
         if saying:
@@ -80,13 +82,15 @@ def _ask(book: Book, observer: Observer, policy: Policy, now: datetime) -> Obser
     )
 
 
-def _marks(book: Book, observer: Observer, policy: Policy) -> list[Watermark]:
+def _marks(book: Book, observer: Observer, policy: Policy, now: datetime) -> list[Watermark]:
     regions = policy.signals.regions
     marks = [
         m
         for source, m in book.watermarks.items()
-        if not source.startswith(OURS) and m.name in observer.alarms and m.region in (None, regions.get(m.name))
+        if not source.startswith(OURS) and m.event is None
+        if m.name in observer.alarms and m.region in (None, regions.get(m.name))
     ]
+    marks += [m for m in book.watermarks.values() if m.event and service_events.counts(m, observer, policy, now)]
     marks += [book.watermarks[source] for source in _ours(observer) if source in book.watermarks]
     return marks
 
@@ -105,10 +109,20 @@ def rules_reading(signal: Signal, policy: Policy) -> tuple[Rule, ...]:
     """The rules that have an observer which this signal speaks for."""
     if signal.source.startswith(OURS):
         return tuple(r for r in policy.signals.rules if any(signal.source in _ours(o) for o in r.observers))
+    if signal.event:
+        heard = service_events.speaks_for
+        return tuple(r for r in policy.signals.rules if any(heard(signal, o, policy) for o in r.observers))
     regions = policy.signals.regions
     if signal.region not in (None, regions.get(signal.name)):
         return ()
     return tuple(r for r in policy.signals.rules if any(signal.name in o.alarms for o in r.observers))
+
+
+def opens(signal: Signal, rule: Rule, policy: Policy) -> bool:
+    """Whether an observer that this signal speaks for may open the rule's incident, and say since when it is."""
+    if signal.event is None:
+        return True
+    return any(o.opens and service_events.speaks_for(signal, o, policy) for o in rule.observers)
 
 
 def rule_of(scenario: str, scope: str, policy: Policy) -> Rule | None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from chalicelib.core import copies, evidence, findings, forewarning, promises, readiness, waiting
+from chalicelib.core import copies, evidence, findings, forewarning, promises, readiness, service_events, waiting
 from chalicelib.core.answers import (
     AlarmsAsked,
     Answer,
@@ -140,6 +140,9 @@ def _fold_signal(book: Book, signal: Signal, rules: Rules, now: datetime) -> Boo
     former = [r for k in sorted(kept) for r in evidence.rules_reading(signal, rules.of(k).policy) if r not in today]
     if not today and not former:
         return book
+    policies = (rules.policy, *(rules.of(k).policy for k in sorted(kept)))
+    if signal.event and not service_events.counts_at_all(signal, policies, now):
+        return book
     watermark = Watermark(
         name=signal.name,
         kind=signal.kind,
@@ -148,31 +151,41 @@ def _fold_signal(book: Book, signal: Signal, rules: Rules, now: datetime) -> Boo
         reason=signal.reason,
         region=signal.region,
         flips=evidence.flips(mark, signal, rules.policy),
+        event=signal.event,
     )
-    book = replace(book, watermarks={**book.watermarks, signal.source: watermark})
+    marks = {**book.watermarks, signal.source: watermark}
+    book = replace(book, watermarks=service_events.kept(marks, policies, now) if signal.event else marks)
     text = f"{signal.name} is {signal.state} since {signal.changed_at:%H:%M:%S} UTC: {signal.reason}"
     for rule in (*today, *former):
         there = book.incident_at(rule.scope)
         if there is not None:
-            if signal.state is AlarmState.ALARM and signal.changed_at < there.failed_at:
+            earlier = signal.state is AlarmState.ALARM and signal.changed_at < there.failed_at
+            if earlier and evidence.opens(signal, rule, rules.policy):
                 book = put(book, replace(there, failed_at=signal.changed_at))
             book = note(book, there.id, "signal", text, now)
             if there.scope == rule.scope or there.scenario == rule.scenario:
                 continue
         if signal.state is AlarmState.ALARM and there is None and rule in today:
-            book = _open(book, rule, text, rules, now)
+            if evidence.opens(signal, rule, rules.policy):
+                book = _open(book, rule, text, rules, now)
+            else:
+                book = note(book, "", "quiet", f"{text}; it opens no {rule.scenario} by itself", now)
     return book
 
 
 def _told_twice(mark: Watermark, signal: Signal) -> bool:
-    """Our own looks report a state until the book has it, each time as of a later moment: the first one stands."""
-    return signal.source.startswith(evidence.OURS) and signal.state is mark.state
+    """Our own looks report a state until the book has it, each time as of a later moment: the first one stands. What
+    AWS Health says comes by two regions.
+    """
+    ours = signal.source.startswith(evidence.OURS) and signal.state is mark.state
+    return ours or service_events.told_twice(mark, signal)
 
 
 def _open(book: Book, rule: Rule, text: str, rules: Rules, now: datetime) -> Book:
     """An incident in doubt, when enough of the rule's observers are bad; a region that does not serve has none."""
     found = evidence.observations(book, rule, rules.policy, now)
-    ill = evidence.bad(found)
+    openers = {o.name for o in rule.observers if o.opens}
+    ill = [o for o in evidence.bad(found) if o.observer in openers]
     if len(ill) < rule.opens:
         return book
     if rules.policy.scenario(rule.scenario).scope is ScopeKind.REGION and rule.scope != book.serving:

@@ -34,6 +34,34 @@ class SignalKind(StrEnum):
     PROBE = "probe"
     HEARTBEAT = "heartbeat"
     AUDIT = "audit"
+    HEALTH_EVENT = "health-event"
+    SECURITY_FINDING = "security-finding"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthEvent:
+    """What policy asks of an AWS Health event. `communication` is what AWS said it with, the same in every region and
+    on every page; empty when it was not named.
+    """
+
+    service: str
+    category: str
+    communication: str = ""
+    what: Literal["health"] = "health"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityFinding:
+    """What policy asks of a GuardDuty finding: its type, and its severity from 1 to 10."""
+
+    type: str
+    severity: float
+    count: int = 1
+    what: Literal["finding"] = "finding"
+
+
+ServiceEvent = HealthEvent | SecurityFinding
+"""What an AWS service itself says, by EventBridge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +69,9 @@ class Signal:
     """One change of state that one observer saw.
 
     `source` is the alarm's ARN, `probe:<name>`, `heartbeat:<name>` or `audit:<name>`; `name` is what policy calls it;
-    `changed_at` is aware UTC. `region` and `account` are None for what we saw ourselves.
+    `changed_at` is aware UTC. `region` and `account` are None for what we saw ourselves. What an AWS service said has
+    the `event` that policy picks it by, its own code or type as `name`, and one source for all it says of the same
+    thing.
     """
 
     source: str
@@ -52,6 +82,7 @@ class Signal:
     reason: str
     region: str | None = None
     account: str | None = None
+    event: ServiceEvent | None = None
 
     @property
     def id(self) -> str:

@@ -1,4 +1,4 @@
-"""CloudWatch's alarms, in the three shapes they come in, as one `Signal`.
+"""CloudWatch's alarms, in the three shapes they come in, as one `Signal`; by EventBridge other services too.
 
 - SNS: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
 - EventBridge: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html
@@ -21,6 +21,7 @@ from itertools import chain
 from typing import Any, Final, Literal
 
 from chalicelib.core.happened import AlarmState, Signal, SignalKind, Unreadable
+from chalicelib.intake import service_events
 from chalicelib.intake.reading import (
     MISSING,
     CannotReadError,
@@ -75,8 +76,12 @@ def from_sns(
 def from_eventbridge(
     event: Mapping[str, Any], *, received_at: datetime, accounts: frozenset[str] | None = None
 ) -> tuple[Signal | Unreadable, ...]:
-    """One result. Read is `CloudWatch Alarm State Change` of source `aws.cloudwatch`, which nobody else can send."""
-    return (_one("eventbridge", event, partial(_eventbridge, event, "event", received_at), received_at, accounts),)
+    """One result. Read are `CloudWatch Alarm State Change` of source `aws.cloudwatch`, and what service_events.py
+    knows; nobody but AWS can send such a source (PutEvents refuses `aws.` with NotAuthorizedForSourceException). A
+    service's event has two accounts, which may differ: both must be believed.
+    """
+    read = partial(_eventbridge, event, "event", received_at, accounts)
+    return (_one("eventbridge", event, read, received_at, accounts),)
 
 
 def from_direct(
@@ -111,7 +116,8 @@ def _one(
         return _unreadable(way, raw, str(error), received_at)
     if accounts is not None and signal.account not in accounts:
         allowed = ", ".join(sorted(accounts)) or "none"
-        reason = f"alarm {signal.source} is of account {signal.account}, allowed: {allowed}"
+        what = "event" if signal.event else "alarm"
+        reason = f"{what} {signal.source} is of account {signal.account}, allowed: {allowed}"
         return _unreadable(way, raw, reason, received_at)
     return signal
 
@@ -192,11 +198,20 @@ def _built_arn(name: str, account: object, topic: object, where: str) -> str:
     return f"arn:{match[1]}:cloudwatch:{match[2]}:{account}:alarm:{name}"
 
 
-def _eventbridge(event: object, where: str, now: datetime) -> Signal:
+def _eventbridge(event: object, where: str, now: datetime, accounts: frozenset[str] | None = None) -> Signal:
     event = mapping_at(event, where)
-    for key, allowed in (("detail-type", DETAIL_TYPE), ("source", "aws.cloudwatch")):
+    source = field(event, "source")
+    read = _SERVICES.get(source) if isinstance(source, str) else None
+    wanted = read[0] if read else ("aws.cloudwatch", DETAIL_TYPE)
+    for key, allowed in zip(("source", "detail-type"), wanted, strict=True):
         if field(event, key) != allowed:
             raise CannotReadError(f"{where}.{key} is {found(field(event, key))}, expected {allowed!r}")
+    if read:
+        sent_to = service_events.sender(event, where)
+        if accounts is not None and sent_to not in accounts:
+            allowed = ", ".join(sorted(accounts)) or "none"
+            raise CannotReadError(f"{where} is of account {sent_to}, allowed: {allowed}")
+        return read[1](event, where, now)
     resources = field(event, "resources")
     if not isinstance(resources, list | tuple) or not resources:
         raise CannotReadError(f"{where}.resources is {found(resources)}, expected a list with the alarm's ARN")
@@ -204,6 +219,12 @@ def _eventbridge(event: object, where: str, now: datetime) -> Signal:
     return _detail(
         event, "detail", arn, f"{where}.resources[0]", field(event, "account"), f"{where}.account", where, now
     )
+
+
+_SERVICES: Final[Mapping[str, tuple[tuple[str, str], Callable[[Mapping[str, Any], str, datetime], Signal]]]] = {
+    service_events.HEALTH[0]: (service_events.HEALTH, service_events.health_event),
+    service_events.GUARDDUTY[0]: (service_events.GUARDDUTY, service_events.finding),
+}
 
 
 def _direct(event: object, where: str, now: datetime) -> Signal:

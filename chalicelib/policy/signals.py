@@ -26,6 +26,12 @@ CHECKER_REGIONS: Final = (
 https://docs.aws.amazon.com/Route53/latest/APIReference/API_HealthCheckConfig.html
 """
 
+HEALTH_BACKUP: Final = {"us-west-2": "us-east-1"}
+"""Region → the other one that its public Health events are sent to as well, where that is not HEALTH_BACKUP_REGION.
+https://docs.aws.amazon.com/health/latest/ug/about-public-events.html
+"""
+HEALTH_BACKUP_REGION: Final = "us-west-2"
+
 
 class HealthCheck(Row):
     """The Route 53 health check of the platform's public endpoint. Evidence only; it hangs on no record."""
@@ -93,11 +99,62 @@ class Flapping(Row):
     within: Duration
 
 
-class Observer(Row):
-    """One independent witness of a scenario: the alarms, the probe, the heartbeat or the audit that
-    speak for it.
+class HealthSource(Row):
+    """AWS Health events of one region that are evidence. They name a region and a service, and no availability zone.
 
-    Several alarms of one observer are one voice: it is Bad when any of them is.
+    An open one is Bad and a closed one Good, each for as long as it counts; without one there is no data.
+    """
+
+    name: Name
+    region: Region = Field(description="the region that the events are about, `detail.eventRegion`")
+    services: tuple[Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")], ...] = Field(
+        min_length=1, description="`detail.service`, such as EC2 or MULTIPLE_SERVICES"
+    )
+    categories: tuple[Literal["issue", "investigation", "accountNotification", "scheduledChange"], ...] = ("issue",)
+    counts_for: Duration = Field(description="how long AWS's word counts after it was last updated")
+
+    def fits(self, region: str | None, service: str, category: str) -> bool:
+        """Whether an event is one of these."""
+        return region == self.region and service in self.services and category in self.categories
+
+
+class FindingSource(Row):
+    """GuardDuty findings that are evidence: of these types, and of this severity or more.
+
+    One that is there is Bad for as long as it counts. None is ever Good: that nothing was found proves nothing, and an
+    archived one was put away by somebody, who may be the intruder.
+    """
+
+    name: Name
+    regions: tuple[Region, ...] = Field(min_length=1, description="where GuardDuty is listened to")
+    types: tuple[Annotated[str, Field(pattern=r"^[A-Za-z]+:[^*\s]*\*?$")], ...] = Field(
+        min_length=1, description="`detail.type`, whole or with a * at its end: UnauthorizedAccess:IAMUser/*"
+    )
+    severity: Annotated[float, Field(ge=1, le=10)] = Field(
+        description="the least: 1 low, 4 medium, 7 high, 9 critical, as GuardDuty has them"
+    )
+    counts_for: Duration = Field(description="how long a finding counts after it was last updated")
+
+    def fits(self, region: str | None, type_: str, severity: float) -> bool:
+        """Whether a finding is one of these."""
+        return region in self.regions and severity >= self.severity and any(_like(type_, t) for t in self.types)
+
+
+def heard_in(row: HealthSource | FindingSource) -> tuple[str, ...]:
+    """Where such events are sent to: findings where they are made, Health events to a second region as well."""
+    if isinstance(row, FindingSource):
+        return row.regions
+    return row.region, HEALTH_BACKUP.get(row.region, HEALTH_BACKUP_REGION)
+
+
+def _like(type_: str, pattern: str) -> bool:
+    return type_.startswith(pattern[:-1]) if pattern.endswith("*") else type_ == pattern
+
+
+class Observer(Row):
+    """One independent witness of a scenario: what speaks for it, such as alarms, a probe or AWS's own word.
+
+    Several alarms of one observer are one voice: it is Bad when any of them is. So are several events.
     """
 
     name: Name
@@ -106,6 +163,11 @@ class Observer(Row):
     heartbeat: Literal["primary"] | None = None
     audit: Literal["primary", "standby"] | None = Field(
         default=None, description="the cluster whose backup schedules are compared with backups.yaml"
+    )
+    health: Name | None = None
+    findings: Name | None = None
+    opens: bool = Field(
+        default=True, description="whether its word opens an incident; else it only counts towards a quorum"
     )
 
 
@@ -150,11 +212,13 @@ class Signals(Row):
     alarms: tuple[Alarm, ...]
     composites: tuple[CompositeAlarm, ...] = ()
     probes: tuple[Probe, ...]
+    health: tuple[HealthSource, ...] = Field(default=(), description="AWS Health events that are evidence")
+    findings: tuple[FindingSource, ...] = Field(default=(), description="GuardDuty findings that are evidence")
     heartbeats: Heartbeats
     flapping: Flapping
     rules: tuple[Rule, ...]
     accounts: tuple[AccountId, ...] = Field(
-        default=(), description="accounts whose alarms are believed beside the platform's own"
+        default=(), description="accounts whose alarms and events are believed beside the platform's own"
     )
     topics: tuple[Topic, ...] = Field(
         default=(), description="topics whose events are believed beside the one that is deployed with the responder"
@@ -167,6 +231,12 @@ class Signals(Row):
             return ()
         wanted, below = rule.waits.scenario, rule.scope + "/"
         return tuple(r for r in self.rules if r.scenario == wanted and r.scope.startswith(below))
+
+    @property
+    def event_regions(self) -> tuple[str, ...]:
+        """Where AWS services' events are listened to."""
+        rows: tuple[HealthSource | FindingSource, ...] = (*self.health, *self.findings)
+        return tuple(dict.fromkeys(r for row in rows for r in heard_in(row)))
 
     @property
     def regions(self) -> dict[str, str]:

@@ -42,6 +42,8 @@ def register(app: typer.Typer) -> None:
     broken.command(name="deployment")(break_deployment)
     broken.command(name="configuration")(break_configuration)
     broken.command(name="backups")(break_backups)
+    broken.command(name="health")(break_health)
+    broken.command(name="finding")(break_finding)
     app.add_typer(broken, name="break", rich_help_panel=PANEL)
     app.command(rich_help_panel=PANEL)(mend)
     app.command(rich_help_panel=PANEL)(ledger)
@@ -276,6 +278,30 @@ def break_backups(
     """Backups of the primary cluster fail: by an item's error, or as an option says. `drctl mend` ends it."""
     made = _control("POST", "/faults", json={"kind": "backups", "location": location, "node_agent": node_agent})
     _broken(made, f"backups: {made['because']}", json=json)
+
+
+def break_health(
+    region: Annotated[str, typer.Argument(help="Such as eu-west-1.")],
+    *,
+    service: Annotated[str, typer.Option("--service", help="By AWS Health's code, such as EC2.")] = "EC2",
+    json: JsonOption = False,
+) -> None:
+    """AWS Health tells of an issue in a region. It is AWS's word and no more: nothing fails. `drctl mend` closes it."""
+    made = _control("POST", "/faults", json={"kind": "health", "region": region, "service": service})
+    _broken(made, f"{made['what']}: {made['because']}", json=json)
+
+
+def break_finding(
+    kind: Annotated[str, typer.Argument(metavar="TYPE", help="Such as Backdoor:EC2/C&CActivity.B.")],
+    *,
+    region: Annotated[str, typer.Option("--region", help="Where GuardDuty found it.")],
+    severity: Annotated[float, typer.Option("--severity", min=1, max=10)] = 8.0,
+    json: JsonOption = False,
+) -> None:
+    """GuardDuty finds something. `drctl mend` archives it, which proves nothing."""
+    wanted = {"kind": "finding", "type": kind, "region": region, "severity": severity}
+    made = _control("POST", "/faults", json=wanted)
+    _broken(made, f"{made['what']}: {made['because']}", json=json)
 
 
 def _broken(fault: dict[str, Any], sentence: str, *, json: bool) -> None:

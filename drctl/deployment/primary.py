@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from chalicelib import names
+from chalicelib import names, patterns
 from chalicelib.account.alarms import CHECK, alarm_properties
 from chalicelib.account.endpoint import endpoint_check
 from chalicelib.policy import Policy
@@ -73,13 +73,8 @@ def alarm_stack(policy: Policy, region: str) -> dict[str, Any]:
                 "PolicyDocument": {
                     "Version": "2012-10-17",
                     "Statement": [
-                        {
-                            "Effect": "Allow",
-                            "Principal": {"Service": "sns.amazonaws.com"},
-                            "Action": "sqs:SendMessage",
-                            "Resource": {"Fn::GetAtt": ["UndeliveredAlarms", "Arn"]},
-                            "Condition": {"ArnEquals": {"aws:SourceArn": {"Ref": "AlarmTopic"}}},
-                        }
+                        _may_send("sns.amazonaws.com", {"Ref": "AlarmTopic"}),
+                        *(_may_send("events.amazonaws.com", rule) for rule in _service_event_rules(policy, region)),
                     ],
                 },
             },
@@ -111,6 +106,7 @@ def alarm_stack(policy: Policy, region: str) -> dict[str, Any]:
                 "Type": "AWS::CloudWatch::CompositeAlarm",
                 "Properties": {"AlarmName": composite.name, "AlarmRule": composite.rule, **SPEAKS},
             }
+    found |= _service_events(policy, region)
     beats = region == policy.platform.regions.primary
     found |= agents.heart(policy) if beats else {}
     return {
@@ -119,6 +115,68 @@ def alarm_stack(policy: Policy, region: str) -> dict[str, Any]:
         **({"Parameters": agents.PARAMETERS | agents.NETWORK, "Conditions": agents.IN_A_NETWORK} if beats else {}),
         "Resources": found,
         "Outputs": {"AlarmTopicArn": {"Value": {"Ref": "AlarmTopic"}}},
+    }
+
+
+def _may_send(service: str, source: Any) -> dict[str, Any]:
+    return {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sqs:SendMessage",
+        "Resource": {"Fn::GetAtt": ["UndeliveredAlarms", "Arn"]},
+        "Condition": {"ArnEquals": {"aws:SourceArn": source}},
+    }
+
+
+def _service_event_rules(policy: Policy, region: str) -> tuple[str, ...]:
+    """The ARN of the rule that hands events on, where there is one. The responder's region needs none."""
+    if region not in policy.signals.event_regions or region == policy.platform.responder.region:
+        return ()
+    return (f"arn:aws:events:{region}:{policy.platform.account}:rule/{names.service_events_rule(policy)}",)
+
+
+def _service_events(policy: Policy, region: str) -> dict[str, Any]:
+    """What hands events of AWS services to the responder's bus, unchanged; to another region's bus a role is needed.
+
+    Not by the topic: its policy would have to let EventBridge publish without a condition, for whichever account's
+    rule. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
+    """
+    rules = _service_event_rules(policy, region)
+    if not rules:
+        return {}
+    bus = names.event_bus_arn(policy)
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    put = {"Effect": "Allow", "Action": "events:PutEvents", "Resource": bus}
+    return {
+        "ServiceEventsRole": {
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
+                "Policies": [
+                    {"PolicyName": "hand-on", "PolicyDocument": {"Version": "2012-10-17", "Statement": [put]}}
+                ],
+            },
+        },
+        "ServiceEvents": {
+            "Type": "AWS::Events::Rule",
+            "Properties": {
+                "Name": names.service_events_rule(policy),
+                "Description": "AWS Health events and GuardDuty findings that policy names, to the responder.",
+                "EventPattern": patterns.service_events(policy, region),
+                "Targets": [
+                    {
+                        "Id": "responder",
+                        "Arn": bus,
+                        "RoleArn": {"Fn::GetAtt": ["ServiceEventsRole", "Arn"]},
+                        "DeadLetterConfig": {"Arn": {"Fn::GetAtt": ["UndeliveredAlarms", "Arn"]}},
+                    }
+                ],
+            },
+        },
     }
 
 

@@ -21,6 +21,7 @@ DAY_S: Final = 24 * HOUR_S
 # Chalice's logical ids: the handler's name in CamelCase; its event has a name of its own, by kind.
 EVENTS: Final = {
     "on_alarm_event": "OnAlarmEventEvent",
+    "on_service_event": "OnServiceEventEvent",
     "tick": "TickEvent",
     "probe": "ProbeEvent",
     "backups": "BackupsEvent",
@@ -48,6 +49,11 @@ def resources(policy: Policy) -> dict[str, Any]:
     return {"Resources": found, "Outputs": _outputs()}
 
 
+def _kept_for(function: str) -> int:
+    """How long an event waits to be delivered, in seconds: what was said is worth as much later, a tick is not."""
+    return DAY_S if function.startswith("on_") else {names.READINESS: 600}.get(function, 60)
+
+
 def _functions(policy: Policy) -> dict[str, Any]:
     failed = {"Fn::GetAtt": ["FailedEvents", "Arn"]}
     undelivered = {"Fn::GetAtt": ["UndeliveredEvents", "Arn"]}
@@ -70,7 +76,7 @@ def _functions(policy: Policy) -> dict[str, Any]:
                         # A minute's tick is worth nothing an hour later; an alarm is.
                         "RetryPolicy": {
                             "MaximumRetryAttempts": 185,
-                            "MaximumEventAgeInSeconds": {"on_alarm_event": DAY_S, names.READINESS: 600}.get(name, 60),
+                            "MaximumEventAgeInSeconds": _kept_for(name),
                         },
                     }
                 }

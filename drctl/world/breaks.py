@@ -13,13 +13,16 @@ from drctl.neighbours.kubernetes.api import KubeApi
 from drctl.neighbours.kubernetes.karpenter import CLAIMS
 from drctl.neighbours.kubernetes.volumes import ATTACHMENTS
 from drctl.neighbours.rds.service import Rds
-from drctl.world import deployments, states
+from drctl.world import deployments, said, states
 from drctl.world.folders import Folders
 from drctl.world.rows import SPOILED, Rows
 from drctl.world.workloads import TAG
 from drctl.world.zones import ZoneFailures
 
-KINDS: Final = ("pods", "node", "zone", "deployment", "configuration", "data", "deletion", "backups")
+KINDS: Final = (
+    *("pods", "node", "zone", "deployment", "configuration", "data", "deletion", "backups"),
+    *("health", "finding"),
+)
 FIELDS: Final = frozenset(
     {
         "kind",
@@ -36,6 +39,9 @@ FIELDS: Final = frozenset(
         "folder",
         "location",
         "node_agent",
+        "region",
+        "type",
+        "severity",
     }
 )
 TOLD_FOR: Final = timedelta(minutes=3)
@@ -70,6 +76,8 @@ class Breaks:
         self._policy, self._api, self._ec2, self._clients = policy, api, ec2, clients
         self._zones = ZoneFailures(policy, api, ec2, rds)
         self._rows, self._folders = rows, folders
+        self.say: Callable[[said.Event], None] = lambda _: None
+        """How an AWS service is made to say something; the world sets it once it is up."""
         self._deleted: list[tuple[datetime, int]] = []
         self._breaks: dict[int, tuple[Break, Callable[[], None]]] = {}
 
@@ -80,7 +88,8 @@ class Breaks:
             raise ValueError(f"a break has {', '.join(sorted(unknown))}, expected are {', '.join(sorted(FIELDS))}")
         ways = {"pods": self._pods, "node": self._node, "data": self._data, "deletion": self._deletion}
         more = {"zone": self._zone, "deployment": self._deployment, "configuration": self._configuration}
-        made, end = {**ways, **more, "backups": self._backups}[wanted["kind"]](number, wanted)
+        more |= {"health": self._health, "finding": self._finding, "backups": self._backups}
+        made, end = {**ways, **more}[wanted["kind"]](number, wanted)
         self._breaks[number] = (made, end)
         return made
 
@@ -117,6 +126,42 @@ class Breaks:
         count = sum(trouble.kill_pods(*place) for place in places)
         because = f"{count} pods are gone; Kubernetes starts others"
         return Break(number, "pods", service.name, because), lambda: None
+
+    def _health(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
+        region, service = str(wanted.get("region")), str(wanted.get("service"))
+        rows = {(h.region, s) for h in self._policy.signals.health for s in h.services}
+        if (region, service) not in rows:
+            allowed = ", ".join(f"{s} in {r}" for r, s in sorted(rows))
+            raise ValueError(f"the event is of {service} in {region}, allowed are policy's: {allowed or 'none'}")
+        began_at = datetime.now(UTC)
+        account = self._policy.platform.account
+        issue = said.HealthIssue(account=account, region=region, service=service, number=number, began_at=began_at)
+
+        def tell(status: str) -> None:
+            for event in issue.said(status, datetime.now(UTC)):
+                self.say(event)
+
+        tell("open")
+        because = f"AWS Health has an open issue of {service} there, and tells of it in two regions"
+        return Break(number, "health", region, because), lambda: tell("closed")
+
+    def _finding(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
+        kind, severity = str(wanted.get("type")), float(wanted.get("severity") or 8)
+        region, began_at = str(wanted.get("region")), datetime.now(UTC)
+        if not 1 <= severity <= 10 or ":" not in kind:
+            raise ValueError(f"the finding is {kind!r} of severity {severity:g}, allowed are a type and 1 to 10")
+        account = self._policy.platform.account
+        found = said.Finding(
+            account=account, region=region, type=kind, severity=severity, number=number, began_at=began_at
+        )
+
+        def tell(count: int, *, archived: bool) -> None:
+            for event in found.said(count=count, archived=archived, at=datetime.now(UTC)):
+                self.say(event)
+
+        tell(1, archived=False)
+        because = f"GuardDuty found it, of severity {severity:g}"
+        return Break(number, "finding", f"{kind} in {region}", because), lambda: tell(2, archived=True)
 
     def _node(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
         stuck, known = bool(wanted.get("volume_stuck")), self._names()

@@ -103,6 +103,10 @@ class LocalWorld:
             on_gone=self._lose_route53,
         )
         await self._left.enter_async_context(self.world)
+        loop = asyncio.get_running_loop()
+        self._broken.say = lambda event: asyncio.run_coroutine_threadsafe(self.world.ministack.say(event), loop).result(
+            10
+        )
         self.platform.ails = self.world.gate.faults.ailing
         urls = {neighbour.name: neighbour.url for neighbour in self.world.neighbours}
         await asyncio.to_thread(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -16,9 +17,11 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -183,6 +186,13 @@ class MiniStack:
         if self._process is None or self._process.stdin is None:
             raise WorldError(f"MiniStack is not running, so {region} cannot be made {'dark' if dark else 'lit'}")
         self._process.stdin.write(f"{'dark' if dark else 'lit'} {region}\n".encode())
+        await self._process.stdin.drain()
+
+    async def say(self, event: Mapping[str, Any]) -> None:
+        """Has an AWS service say something: EventBridge's envelope, for the default bus of its `region`."""
+        if self._process is None or self._process.stdin is None:
+            raise WorldError(f"MiniStack is not running, so {event['source']} cannot say anything")
+        self._process.stdin.write(f"event {json.dumps(event)}\n".encode())
         await self._process.stdin.drain()
 
     async def stop(self) -> None:

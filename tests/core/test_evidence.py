@@ -66,8 +66,9 @@ def test_every_observation_says_why() -> None:
     assert all(o.because for o in found)
     assert "route53 is bad" in found[0].because
     assert evidence.sentence(found) == (
-        "1 of 5 observers is bad: route53; "
-        "standby-probe is good, cluster has no data, witness-probe has no data, heartbeat has no data"
+        "1 of 6 observers is bad: route53; "
+        "standby-probe is good, cluster has no data, witness-probe has no data, heartbeat has no data, "
+        "aws-health has no data"
     )
 
 

@@ -110,14 +110,14 @@ def test_what_cannot_be_undone_asks_when_the_evidence_has_become_weaker() -> Non
         gates.confirmed(wanted(book), book, RULES, at(20)),
         Ask,
         "weaker",
-        "2 of 5 observers are bad: route53, heartbeat",
+        "2 of 6 observers are bad: route53, heartbeat",
     )
     said(gates.confirmed(wanted(book, "capacity"), book, RULES, at(20)), Pass, "confirmed")
 
 
 def test_what_cannot_be_undone_passes_while_the_evidence_stands() -> None:
     book = ready()
-    said(gates.confirmed(wanted(book), book, RULES, at(20)), Pass, "3 of 5 observers are bad")
+    said(gates.confirmed(wanted(book), book, RULES, at(20)), Pass, "3 of 6 observers are bad")
 
 
 def test_what_a_person_declared_needs_no_observer() -> None:

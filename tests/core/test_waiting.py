@@ -97,7 +97,7 @@ def test_a_region_that_is_still_bad_when_the_bound_has_passed_is_confirmed_and_t
     assert region.absorbed == (zone,)
     assert book.incidents[zone].ending == "absorbed"
     assert f"it has waited for {zone} until 03:03:00 UTC" in region.because
-    assert "3 of 5 observers are bad" in region.because
+    assert "3 of 6 observers are bad" in region.because
     assert texts(book, "absorbed")[-1] == f"incident {zone} belongs to this one now"
 
 

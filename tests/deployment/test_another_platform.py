@@ -12,7 +12,7 @@ import pytest
 
 from chalicelib.policy import Policy
 from chalicelib.policy.load import load
-from chalicelib.policy.signals import ROUTE53_METRICS_REGION
+from chalicelib.policy.signals import HEALTH_BACKUP_REGION, ROUTE53_METRICS_REGION
 from drctl.another.asked import Asked
 from drctl.another.make import make
 from drctl.deployment import generate
@@ -74,13 +74,15 @@ def test_no_file_of_the_package_names_the_shipped_platform(packaged: Package) ->
 def test_no_template_names_the_shipped_platform(packaged: Package, policy: Policy) -> None:
     files = {path.name: path.read_text() for path in packaged.zip.parent.glob("*.json")}
     assert set(files) == {
-        *("template.json", "primary.json", "witness.json", "alarms-us-east-1.json", "access-primary.json")
+        *("template.json", "primary.json", "witness.json", "access-primary.json"),
+        *("alarms-us-east-1.json", f"alarms-{HEALTH_BACKUP_REGION}.json"),
     }
     for name, content in generate.generated(policy).items():
         files[name] = json.dumps(content)
     for name, text in files.items():
-        # An alarm over Route 53's metrics stands where those are; its topic and the right to ask for it do too.
-        assert ours(text) <= {ROUTE53_METRICS_REGION}, name
+        # An alarm over Route 53's metrics stands where those are; its topic and the right to ask for it do too. AWS
+        # Health tells of every region in a second one as well.
+        assert ours(text) <= {ROUTE53_METRICS_REGION, HEALTH_BACKUP_REGION}, name
     assert not ours(files["primary.json"])
 
 

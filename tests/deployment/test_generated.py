@@ -37,8 +37,10 @@ KNOWS_NO_RESOURCE = {
     "rds:DescribeEvents",
     "rds:DescribeDBInstanceAutomatedBackups",
     "route53:ListHealthChecks",
+    "servicequotas:GetServiceQuota",
+    "ses:GetAccount",
 }
-"""By CloudWatch's, EC2's, RDS's and Route 53's pages of the service authorization reference."""
+"""By the services' pages of the service authorization reference: CloudWatch, EC2, RDS, Route 53, Service Quotas, SES."""
 
 
 def statements(function: str) -> list[dict[str, Any]]:
@@ -240,3 +242,25 @@ def test_the_package_imports_alone_and_without_the_x_ray_sdk(made: Package, tmp_
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
+
+
+def test_the_primary_hands_events_of_aws_services_to_the_responder_s_bus_and_its_role_can_do_nothing_else() -> None:
+    template = primary(POLICY)["Resources"]
+    bus = "arn:aws:events:us-west-2:111122223333:event-bus/default"
+    rule, role = template["ServiceEvents"]["Properties"], template["ServiceEventsRole"]["Properties"]
+    (target,) = rule["Targets"]
+    assert target["Arn"] == bus
+    assert rule["EventPattern"]["source"] == ["aws.health"]
+    (document,) = [p["PolicyDocument"] for p in role["Policies"]]
+    assert document["Statement"] == [{"Effect": "Allow", "Action": "events:PutEvents", "Resource": bus}]
+    senders = template["UndeliveredAlarmsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    rules = [s["Condition"]["ArnEquals"]["aws:SourceArn"] for s in senders]
+    assert rules[1] == f"arn:aws:events:us-east-1:111122223333:rule/{rule['Name']}"
+    # Its policy could not name whose rule may publish.
+    topic = template["AlarmTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert [s["Principal"] for s in topic] == [{"Service": "cloudwatch.amazonaws.com"}]
+
+
+def test_nothing_is_handed_on_where_policy_names_no_events() -> None:
+    signals = POLICY.signals.model_copy(update={"health": ()})
+    assert "ServiceEvents" not in primary(POLICY.model_copy(update={"signals": signals}))["Resources"]

@@ -27,6 +27,7 @@ from chalicelib.store.beat import Who
 from chalicelib.store.beats import Beats
 from chalicelib.store.codec import read_book, read_incident
 from chalicelib.store.dynamodb import DynamoStore
+from drctl.deployment.permissions import AUDITS
 from drctl.signing import signed
 from drctl.world.ledger import Call
 from drctl.world.local import LocalWorld
@@ -200,6 +201,11 @@ class Stage:
     def ours(self, since: datetime | None = None) -> list[Call]:
         """The calls that deployed functions made."""
         return [c for c in self.calls(since) if c.function]
+
+    def recovering(self, since: datetime | None = None) -> list[Call]:
+        """The same without the clock's own looks, each by a function of its own, which nothing waits for."""
+        looking = {names.logical(name) for name in (names.READINESS, AUDITS)}
+        return [c for c in self.ours(since) if c.function not in looking]
 
     def seen(self, neighbour: str) -> Any:
         url = next(n.url for n in self.world.world.neighbours if n.name == neighbour)

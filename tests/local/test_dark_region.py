@@ -72,7 +72,7 @@ def test_a_failover_waits_for_nothing_there(breaks: Callable[[Stage], None], tmp
         assert incident.ending == "recovered"
         assert stage.world.serving() == stage.standby
         assert incident.confirmed_at
-        calls = [c for c in stage.ours(incident.confirmed_at) if c.function_region == stage.standby]
+        calls = [c for c in stage.recovering(incident.confirmed_at) if c.function_region == stage.standby]
         there = [c for c in calls if c.region == stage.primary]
         assert calls
         assert there, "what is done aside is tried there too"

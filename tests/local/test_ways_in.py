@@ -75,6 +75,26 @@ def test_the_platform_begins_whole(stage: Stage) -> None:
     assert {point["Minimum"] for point in told} == {100.0}
 
 
+def test_aws_s_own_word_comes_by_two_regions_is_heard_once_and_opens_nothing(stage: Stage) -> None:
+    """Nobody can put it on a bus: `drctl break health` has the world say it, as AWS does."""
+    done = stage.drctl("break", "health", stage.primary, "--service", "RDS", "--json")
+    assert done.returncode == 0, done.stderr
+
+    def marks(state: str) -> list[str]:
+        book = stage.book()
+        return [s for s, m in (book.watermarks if book else {}).items() if m.event and m.state == state]
+
+    (source,) = eventually(lambda: marks("ALARM"), within=30, what="AWS's word")
+    assert source.startswith(f"arn:aws:health:{stage.primary}::event/RDS/")
+    functions = {c.function for c in stage.ours() if c.operation == "PutItem"}
+    assert "OnServiceEvent" in functions
+    assert len(entries(stage, "AWS_RDS_OPERATIONAL_ISSUE")) == 1
+    assert not [i for i in stage.open() if i.scenario == "region-failure"]
+    number = str(json.loads(done.stdout)["id"])
+    assert stage.drctl("mend", number).returncode == 0
+    assert eventually(lambda: marks("OK"), within=30, what="the issue's end") == [source]
+
+
 def test_an_alarm_set_by_an_ordinary_client_reaches_the_desk_by_its_topic(stage: Stage) -> None:
     stage.raise_alarm("NodeReadiness")
     found = eventually(stage.open, within=20, what="an incident")

@@ -68,12 +68,12 @@ def test_one_alarm_that_two_observers_hear_is_told(broken: Broken) -> None:
 
 
 def test_a_quorum_that_is_never_met_is_told(broken: Broken) -> None:
-    broken.edit("signals", "quorum: 3\n    hold: 10s", "quorum: 6\n    hold: 10s").says(
+    broken.edit("signals", "quorum: 3\n    hold: 10s", "quorum: 7\n    hold: 10s").says(
         "quorum-can-be-met",
         "signals.yaml rules[0].quorum",
-        at="quorum: 6",
-        found="6",
-        allowed="at most 5",
+        at="quorum: 7",
+        found="7",
+        allowed="at most 6",
         because="never becomes certain",
     )
 
@@ -110,7 +110,7 @@ def test_a_quorum_that_the_failed_region_silences_is_a_warning_until_there_are_o
         at="quorum: 3",
         found="3",
         allowed="at most 2, the observers outside us-east-1",
-        because="route53, cluster may have no data",
+        because="route53, cluster, aws-health may have no data",
         severity="warning",
     )
 

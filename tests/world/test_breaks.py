@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -163,3 +163,28 @@ def test_a_deletion_takes_workloads_and_objects_and_is_counted(primary: Primary)
 def test_what_is_not_there_cannot_be_broken(breaks: Breaks, kind: str) -> None:
     with pytest.raises(ValueError, match=r"there (is no database|are no buckets) here"):
         breaks.add(1, {"kind": kind})
+
+
+def test_aws_health_tells_of_an_issue_in_two_regions_and_closes_it_when_it_is_mended(breaks: Breaks) -> None:
+    told: list[Mapping[str, Any]] = []
+    breaks.say = told.append
+    with pytest.raises(ValueError, match=r"allowed are policy's: .*EC2 in us-east-1"):
+        breaks.add(1, {"kind": "health", "region": "eu-west-1", "service": "EC2"})
+    made = breaks.add(2, {"kind": "health", "region": "us-east-1", "service": "RDS"})
+    assert (made.kind, made.what) == ("health", "us-east-1")
+    breaks.remove(2)
+    said = [(e["source"], e["region"], e["detail"]["statusCode"]) for e in told]
+    regions = ("us-east-1", "us-west-2")
+    assert said == [("aws.health", r, status) for status in ("open", "closed") for r in regions]
+    assert len({e["detail"]["eventArn"] for e in told}) == 1
+
+
+def test_guardduty_finds_what_it_is_told_to_and_archives_it_when_it_is_mended(breaks: Breaks) -> None:
+    told: list[Mapping[str, Any]] = []
+    breaks.say = told.append
+    with pytest.raises(ValueError, match="of severity 11, allowed are a type and 1 to 10"):
+        breaks.add(1, {"kind": "finding", "type": "Trojan:EC2/X", "region": "us-east-1", "severity": 11})
+    breaks.add(2, {"kind": "finding", "type": "Trojan:EC2/X", "region": "us-east-1", "severity": 9})
+    breaks.clear()
+    assert [(e["detail"]["severity"], e["detail"]["service"]["archived"]) for e in told] == [(9.0, False), (9.0, True)]
+    assert len({e["detail"]["id"] for e in told}) == 1

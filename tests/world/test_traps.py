@@ -327,6 +327,35 @@ def test_a_topic_reaches_a_function_in_another_region(cloud: Cloud) -> None:
     assert json.loads(record["Message"])["Region"] == "US East (N. Virginia)"
 
 
+def handed_on(cloud: Cloud) -> list[Any]:
+    """What arrives on this region's bus of an event that was put on another region's; one of its own is the control."""
+    url, arn = cloud.queue("handed-on")
+    rule_to(cloud, "handed-on", arn, {"source": ["far", "control"]})
+    far = cloud.client("events", "us-east-1")
+    far.put_rule(Name="hands-on", EventPattern=json.dumps({"source": ["far"]}))
+    bus = f"arn:aws:events:us-west-2:{ACCOUNT}:event-bus/default"
+    role = f"arn:aws:iam::{ACCOUNT}:role/hands-on"
+    far.put_targets(Rule="hands-on", Targets=[{"Id": "1", "Arn": bus, "RoleArn": role}])
+    far.put_events(Entries=[{"Source": "far", "DetailType": "d", "Detail": '{"n": 1}'}])
+    cloud.client("events").put_events(Entries=[{"Source": "control", "DetailType": "d", "Detail": "{}"}])
+    eventually(lambda: any(event["source"] == "control" for event in cloud.received(url)))
+    return [(e["source"], e["detail"]) for e in cloud.received(url) if e["source"] != "control"]
+
+
+def test_no_rule_reaches_a_bus_in_another_region_unmended(unmended: Cloud) -> None:
+    assert handed_on(unmended) == []
+
+
+def test_a_rule_reaches_a_bus_in_another_region(cloud: Cloud) -> None:
+    assert handed_on(cloud) == [("far", {"n": 1})]
+
+
+def test_nobody_may_say_what_only_an_aws_service_says(cloud: Cloud) -> None:
+    said = {"Source": "aws.health", "DetailType": "AWS Health Event", "Detail": "{}"}
+    (entry,) = cloud.client("events").put_events(Entries=[said])["Entries"]
+    assert entry["ErrorCode"] == "NotAuthorizedForSourceException"
+
+
 def sends_mail(cloud: Cloud) -> str:
     """The code that a user gets who may send mail as ann, and does; empty when it is sent."""
     cloud.client("sesv2").create_email_identity(EmailIdentity="ann@example.org")

@@ -18,11 +18,13 @@ WATCHED: Final = 2
 
 
 def signal_name_is_single(whole: Whole) -> Iterator[Flaw]:
-    """Alarms, probes, and the observers of one rule have names of their own."""
+    """Alarms, probes, sources of events, and the observers of one rule have names of their own."""
     signals = whole.policy.signals
     rows: list[tuple[Path, list[str]]] = [
         (("alarms",), [a.name for a in signals.alarms]),
         (("probes",), [p.name for p in signals.probes]),
+        (("health",), [h.name for h in signals.health]),
+        (("findings",), [f.name for f in signals.findings]),
     ]
     rows += [(("rules", i, "observers"), [o.name for o in r.observers]) for i, r in enumerate(signals.rules)]
     for path, names in rows:
@@ -36,7 +38,7 @@ def signal_name_is_single(whole: Whole) -> Iterator[Flaw]:
 
 
 def signal_is_read(whole: Whole) -> Iterator[Flaw]:
-    """An alarm or a probe that no rule reads wakes nobody."""
+    """An alarm, a probe or a source of events that no rule reads wakes nobody."""
     signals = whole.policy.signals
     observers = [o for r in signals.rules for o in r.observers]
     heard = {a for o in observers for a in o.alarms}
@@ -44,6 +46,8 @@ def signal_is_read(whole: Whole) -> Iterator[Flaw]:
     for part, names, read in (
         ("alarms", [a.name for a in signals.alarms], heard),
         ("probes", [p.name for p in signals.probes], asked),
+        ("health", [h.name for h in signals.health], {o.health for o in observers}),
+        ("findings", [f.name for f in signals.findings], {o.findings for o in observers}),
     ):
         for i, name in enumerate(names):
             if name not in read:
@@ -124,21 +128,28 @@ def explained_scope_is_watched(whole: Whole) -> Iterator[Flaw]:
 
 
 def observer_source_is_known(whole: Whole) -> Iterator[Flaw]:
-    """What an observer listens to is an alarm or a probe of signals.yaml."""
+    """What an observer listens to is in signals.yaml."""
     signals = whole.policy.signals
-    alarms, probes = [a.name for a in signals.alarms], [p.name for p in signals.probes]
+    alarms = [a.name for a in signals.alarms]
+    named = {
+        "probe": [p.name for p in signals.probes],
+        "health": [h.name for h in signals.health],
+        "findings": [f.name for f in signals.findings],
+    }
     for i, rule in enumerate(signals.rules):
         for j, observer in enumerate(rule.observers):
             path = ("signals", "rules", i, "observers", j)
             for k, name in enumerate(observer.alarms):
                 if name not in alarms:
                     yield _unheard((*path, "alarms", k), observer, name, alarms)
-            if observer.probe and observer.probe not in probes:
-                yield _unheard((*path, "probe"), observer, observer.probe, probes)
-            if not (observer.probe or observer.alarms or observer.heartbeat or observer.audit):
+            for kind, known in named.items():
+                if (name := getattr(observer, kind)) and name not in known:
+                    yield _unheard((*path, kind), observer, name, known)
+            silent = not (observer.alarms or observer.heartbeat or observer.audit)
+            if silent and not any(getattr(observer, kind) for kind in named):
                 yield error(
                     *path,
-                    allowed="at least one alarm, a probe, a heartbeat, or an audit",
+                    allowed="at least one alarm, a probe, a heartbeat, an audit, or events of health or findings",
                     found="none of them",
                     because=f"observer {observer.name!r} listens to nothing, so it never says anything",
                 )
@@ -167,7 +178,7 @@ def observers_are_independent(whole: Whole) -> Iterator[Flaw]:
         heard: dict[str, str] = {}
         for j, observer in enumerate(rule.observers):
             sources = [(("alarms", k), name) for k, name in enumerate(observer.alarms)]
-            own = (("probe", observer.probe), ("heartbeat", observer.heartbeat), ("audit", observer.audit))
+            own = [(kind, getattr(observer, kind)) for kind in ("probe", "heartbeat", "audit", "health", "findings")]
             for path, name in [*sources, *(((kind,), f"{kind}:{name}") for kind, name in own if name)]:
                 if heard.setdefault(name, observer.name) != observer.name:
                     yield error(
@@ -182,10 +193,12 @@ def quorum_can_be_met(whole: Whole) -> Iterator[Flaw]:
     """A quorum larger than its observers is never met; where only people confirm, that may be meant."""
     for i, rule in enumerate(whole.policy.signals.rules):
         there, path = len(rule.observers), ("signals", "rules", i)
-        if rule.opens > min(rule.quorum, there):
+        openers = sum(o.opens for o in rule.observers)
+        if rule.opens > min(rule.quorum, openers):
             yield error(
                 *(*path, "opens"),
-                allowed=f"at most {min(rule.quorum, there)}: the quorum is {rule.quorum}, the observers are {there}",
+                allowed=f"at most {min(rule.quorum, openers)}: the quorum is {rule.quorum}, "
+                f"the observers that may open it are {openers}",
                 found=rule.opens,
                 because=f"an incident of {rule.scenario!r} would be confirmed before it is opened, or never open",
             )
@@ -221,7 +234,8 @@ def quorum_survives_the_failed_region(whole: Whole) -> Iterator[Flaw]:
 
 
 def _speaks_outside(observer: Observer, failed: str, policy: Policy) -> bool:
-    # The heartbeat comes from the failed region, and its silence is what is heard, in the standby.
+    # The heartbeat comes from the failed region, and its silence is what is heard, in the standby. AWS's own word comes
+    # by another region too, but late or never: no quorum may have to wait for it.
     return (
         observer.heartbeat is not None
         or any(a.region != failed for a in policy.signals.alarms if a.name in observer.alarms)

@@ -58,8 +58,8 @@ def detection(scenario: str, policy: Policy) -> Way:
 
     The rule's quorum is reached by the last of its quickest observers: an alarm takes its period times its
     evaluation periods (the health check's own also its interval times failures), a probe its interval times failures,
-    a heartbeat the time after which it is silent. The rule's wait counts whole: it begins
-    before the hold ends.
+    a heartbeat the time after which it is silent. When AWS itself speaks nobody can say, so it is left out. The rule's
+    wait counts whole: it begins before the hold ends.
     """
     ways = []
     for rule in policy.signals.rules:

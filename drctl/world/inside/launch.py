@@ -1,6 +1,7 @@
 """Starts MiniStack in this interpreter, mended. Run by `drctl.world.ministack` with MiniStack's own virtualenv.
 
-Standard input is a lifeline and a command channel: each line goes to `Darkness.obey`, and its end means that whoever
+Standard input is a lifeline and a command channel: each line goes to `Darkness.obey` or is an event of an AWS service
+(service_events.py), and its end means that whoever
 started us is gone, however that happened, so the whole process group (MiniStack and its functions) ends too.
 """
 
@@ -17,15 +18,16 @@ import threading
 from drctl.world.inside.darkness import Darkness
 from drctl.world.inside.deliveries import Queue
 from drctl.world.inside.mends import MENDS, Setting
+from drctl.world.inside.service_events import WORD, ServiceEvents
 
 log = logging.getLogger("drctl.launch")
 
 
-def listen(darkness: Darkness) -> None:
+def listen(darkness: Darkness, events: ServiceEvents) -> None:
     for line in sys.stdin:
         try:
-            darkness.obey(line)
-        except ValueError as refused:
+            (events.put if line.startswith(WORD) else darkness.obey)(line)
+        except (ValueError, KeyError) as refused:
             log.warning("%s", refused)
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
@@ -40,10 +42,11 @@ def main() -> None:
     arguments = parser.parse_args()
     sys.argv = ["ministack"]  # MiniStack reads the command line too
     darkness = Darkness()
-    threading.Thread(target=listen, args=(darkness,), daemon=True, name="lifeline").start()
     app = importlib.import_module("ministack.app")
+    scope = importlib.import_module("ministack.core.responses").request_scope
+    events = ServiceEvents(importlib.import_module("ministack.services.eventbridge"), scope, darkness)
+    threading.Thread(target=listen, args=(darkness, events), daemon=True, name="lifeline").start()
     if not arguments.unmended:
-        scope = importlib.import_module("ministack.core.responses").request_scope
         queue = Queue(importlib.import_module("ministack.services.lambda_svc"), scope, darkness, arguments.speed)
         for mend in MENDS:
             mend.apply(Setting(arguments.lambda_python, arguments.speed, darkness, queue))

@@ -24,13 +24,12 @@ from typing import Any
 from drctl.world.inside import alarms, deliveries, pump
 from drctl.world.inside.darkness import Darkness
 from drctl.world.inside.environments import Environments
+from drctl.world.inside.service_events import HandOn
 
 log = logging.getLogger("drctl.mends")
 
 EVALUATE_EVERY = 0.5
 """Seconds between looks at which alarms are due; an alarm is judged once a period."""
-
-
 UPLOAD_ID = re.compile(rb"<UploadId>([^<]*)</UploadId>")
 ALARM_ARN = re.compile(rb"<AlarmArn>([^<]*)</AlarmArn>")
 
@@ -127,6 +126,12 @@ def rules_queue_for_functions(setting: Setting) -> None:
 
     original = eventbridge.replace("_invoke_target", invoke_target)
     eventbridge.replace("_dispatch_to_lambda", dispatch)
+
+
+def rules_reach_buses_of_other_regions(setting: Setting) -> None:
+    eventbridge = Service("services.eventbridge")
+    hand_on = HandOn(setting.queue.scope, setting.darkness)
+    hand_on.within = eventbridge.replace("_dispatch_to_event_bus", hand_on)
 
 
 def rates_run_at_speed(setting: Setting) -> None:
@@ -336,6 +341,11 @@ MENDS = (
         "MiniStack calls a rule's function once; EventBridge hands the event to Lambda's queue, if the function's "
         "policy lets it",
         rules_queue_for_functions,
+    ),
+    Mend(
+        "rules reach buses of other regions",
+        "MiniStack finds no bus but those of the rule's own region; EventBridge hands an event to a bus in another one",
+        rules_reach_buses_of_other_regions,
     ),
     Mend(
         "rates run at speed",
