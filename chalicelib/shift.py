@@ -133,7 +133,7 @@ class Shift:
 
         With no incident open it only waits for what is under way beside it, and for people who are still to be told.
         """
-        if not (self._book.incidents or self._aside.busy() or waiting(self._book, self._rules)):
+        if not (self._book.incidents or self._book.drills or self._aside.busy() or waiting(self._book, self._rules)):
             return False
         end = self._until - RESERVE
         wake = min(wake_at(self._book, rules=self._rules, now=self._clock.now()) or end, end)
@@ -311,7 +311,8 @@ class Shift:
         """The archive is written before the book forgets; the timeline before that."""
         ended = [w for w in self._due() if isinstance(w, Archive)]
         for work in ended:
-            self._store.put_document("closed", work.incident, dump_incident(self._book.incidents[work.incident]))
+            family = "drill" if work.incident in self._book.drills else "closed"
+            self._store.put_document(family, work.incident, dump_incident(self._case(work.incident)))
             self._fold(Archived(incident=work.incident))
         return len(ended)
 
@@ -326,7 +327,7 @@ class Shift:
 
     def _put(self) -> None:
         self._keep_policy()
-        for incident in self._book.incidents.values():
+        for incident in (*self._book.incidents.values(), *self._book.drills.values()):
             if incident.plan not in self._plans:
                 plan = self._rules.of(incident.policy).plan_of(incident.plan, incident.scenario, incident.chosen)
                 self._store.put_document("plan", plan.hash, dump_plan(plan))
@@ -338,8 +339,10 @@ class Shift:
 
     def _keep_policy(self) -> None:
         """Today's policy is kept when an incident begins to follow it: a deploy takes it from under nobody."""
-        policy, known = self._tools.policy, self._stored.incidents if self._stored else {}
-        began = (i for i in self._book.incidents.values() if i.policy == policy.digest)
+        policy, stored = self._tools.policy, self._stored
+        known = {**stored.incidents, **stored.drills} if stored else {}
+        open_ = (*self._book.incidents.values(), *self._book.drills.values())
+        began = (i for i in open_ if i.policy == policy.digest)
         if any(i.id not in known or known[i.id].policy != i.policy for i in began):
             self._store.put_document("policy", policy.digest, dump_policy(policy))
 

@@ -11,7 +11,18 @@ from pydantic import ValidationError
 
 from chalicelib.policy.models import Policy
 
-FILES = ("platform", "scenarios", "services", "signals", "runbooks", "notifications", "backups", "rewrites", "people")
+FILES = (
+    "platform",
+    "scenarios",
+    "services",
+    "signals",
+    "runbooks",
+    "notifications",
+    "backups",
+    "rewrites",
+    "people",
+    "drills",
+)
 """The files of a policy folder, each `<name>.yaml`, each one field of `Policy`."""
 
 

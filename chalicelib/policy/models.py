@@ -7,6 +7,7 @@ from functools import cached_property
 
 from chalicelib.policy.backups import Backups
 from chalicelib.policy.base import Row, show_duration
+from chalicelib.policy.drills import Drills
 from chalicelib.policy.notifications import Notifications
 from chalicelib.policy.people import People
 from chalicelib.policy.platform import Platform
@@ -29,6 +30,7 @@ class Policy(Row):
     backups: Backups
     rewrites: Rewrites
     people: People
+    drills: Drills = Drills()
     digest: str = ""
     speed: float = 1.0
 
