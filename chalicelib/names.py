@@ -9,7 +9,17 @@ from typing import Final
 
 from chalicelib.policy import Policy
 
-FUNCTIONS: Final = ("on_alarm_sns", "on_alarm_event", "on_alarm_direct", "command", "tick", "probe", "wake", "airgap")
+FUNCTIONS: Final = (
+    "on_alarm_sns",
+    "on_alarm_event",
+    "on_alarm_direct",
+    "command",
+    "tick",
+    "probe",
+    "wake",
+    "airgap",
+    "drills",
+)
 HEART: Final = "heart"
 """The function in the primary region."""
 WITNESS: Final = "witness"

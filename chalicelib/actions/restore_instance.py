@@ -164,7 +164,8 @@ def _there(target: Target, policy: Policy, old: Mapping[str, Any], new: Mapping[
     if not differs:
         endpoint = new["Endpoint"]
         where = f"{endpoint['Address']}:{endpoint['Port']}"
-        because = f"instance {name!r} holds {side.instance!r} as of {tags(new).get(AS_OF, 'then')}, at {where}"
+        moment = tags(new).get(AS_OF, "then") if is_copy(target) else spelled(as_of(target))
+        because = f"instance {name!r} holds {side.instance!r} as of {moment}, at {where}"
         return Done(because=f"{because}, with its settings", facts={"instance": name, "address": where})
     if new.get("PendingModifiedValues"):
         because = f"instance {name!r} applies {', '.join(new['PendingModifiedValues'])}"

@@ -34,7 +34,8 @@ IMAGES: Final = "dr-image-registries"
 IMAGES_LABEL: Final = "velero.io/change-image-name"
 IMAGES_LABELS: Final[Mapping[str, str]] = {"velero.io/plugin-config": "", IMAGES_LABEL: "RestoreItemAction"}
 
-DRILL_REWRITES: Final = "dr-drill-rewrites-"
+DRILL_REWRITES: Final = "dr-drill-rewrites"
+"""Named as it is and not by its content: the right to delete it is one to this name."""
 _TEMPLATE: Final = "/spec/template/spec"
 _REQUIRED: Final = (
     f"{_TEMPLATE}/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms/0"
@@ -62,13 +63,11 @@ def modifiers(policy: Policy, place: str = "standby", *, drill: bool = False) ->
 
 
 def modifiers_name(policy: Policy, place: str = "standby", *, drill: bool = False) -> str | None:
-    """The ConfigMap that holds `modifiers`, named by its content; None when there is none."""
+    """The ConfigMap that holds `modifiers`, named by its content but for a drill's; None when there is none."""
     text = modifiers(policy, place, drill=drill)
-    return (
-        f"{DRILL_REWRITES if drill else 'dr-rewrites-'}{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-        if text
-        else None
-    )
+    if text is None or drill:
+        return DRILL_REWRITES if text else None
+    return f"dr-rewrites-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 def _small() -> Iterator[Rule]:

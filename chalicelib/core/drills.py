@@ -26,7 +26,8 @@ KINDS: Final = ("copies", "people", "live")
 def rehearse(book: Book, command: Rehearse, rules: Rules, now: datetime) -> tuple[Book, str]:
     """Begins a drill, or says why none begins now."""
     row, said = rules.policy.drills.row(command.runbook), command.said
-    kind = command.kind or (row.kind if row else "copies")
+    # A live one moves people: it is begun by its name only.
+    kind = command.kind or (row.kind if row and row.kind != "live" else "copies")
     if kind not in KINDS:
         raise IllegalCommandError(f"kind is {kind!r}, allowed: {', '.join(KINDS)}")
     if kind != "people":

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from drctl.cli import account, airgap, another, looking, offline, people, policies, ready, replay, rights, worlds
+from drctl.cli import (
+    account,
+    airgap,
+    another,
+    drills,
+    looking,
+    offline,
+    people,
+    policies,
+    ready,
+    replay,
+    rights,
+    worlds,
+)
 
 app = typer.Typer(
     help="Disaster recovery: look at it, decide, rehearse it in a local world.",
@@ -12,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for part in (policies, another, looking, rights, ready, people, offline, replay, worlds, account, airgap):
+for part in (policies, another, looking, rights, ready, people, offline, replay, worlds, account, airgap, drills):
     part.register(app)
 
 

@@ -24,6 +24,7 @@ EVENTS: Final = {
     "tick": "TickEvent",
     "probe": "ProbeEvent",
     "airgap": "AirgapEvent",
+    "drills": "DrillsEvent",
 }
 
 

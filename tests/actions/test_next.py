@@ -32,6 +32,7 @@ from tests.actions import (
     airgaps,
     configuration,
     deployments,
+    drills,
     failures,
     fences,
     outages,
@@ -72,6 +73,7 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     *deployments.ROWS,
     *configuration.ROWS,
     *airgaps.ROWS,
+    *drills.ROWS,
     ("velero-location-read-only", STANDBY, SILENT, Wait, "looking again"),
     ("velero-location-read-only", STANDBY, DENIED, Stuck, "AccessDenied"),
     ("velero-location-read-only", STANDBY, None, Stuck, "does not exist"),
@@ -329,4 +331,6 @@ def test_rows_that_policy_no_longer_has_leave_the_image_mapping() -> None:
 
 def test_only_a_promotion_a_released_volume_a_switch_to_older_data_and_a_locked_copy_cannot_be_undone() -> None:
     lasting = {"promote-replica", "volumes-attached", "point-restored", "vault-copied"}
+    # What is deleted for good is a drill's own.
+    lasting |= {"drill-copies-gone", "drill-instance-gone"}
     assert {c[0] for c in CALLS if not call_of(*c).reversible} == lasting
