@@ -28,6 +28,8 @@ from chalicelib.policy.scenarios import Severity
 _NOTHING: Final[tuple[tuple[str, str], ...]] = ()
 UNANSWERED: Final = timedelta(seconds=30)
 """How long a call whose answer was lost may still come to have its effect: the clean-up looks after that."""
+AT_MOST: Final = 3
+_A_MOMENT: Final = timedelta(milliseconds=1)
 UNCLEAN: Final = "drill-unclean"
 FAILED: Final = "drill-failed"
 TABLETOP: Final = "drill-tabletop"
@@ -83,10 +85,14 @@ def begun(book: Book, scenario: str, kind: str, by: str, rules: Rules, now: date
     return book, name
 
 
+def heard_of(book: Book, rules: Rules, now: datetime) -> Book:
+    """From the first moment that policy's drills are known here on, what was never drilled grows older."""
+    unheard = book.drills_since is None and rules.policy.drills.rows
+    return replace(book, drills_since=now) if unheard else book
+
+
 def follows(book: Book, rules: Rules, now: datetime) -> Book:
     """What follows for every drill from the book as it is now."""
-    if book.drills_since is None and rules.policy.drills.rows:
-        book = replace(book, drills_since=now)
     for name in tuple(book.drills):
         case, drill = book.drills[name], of(book.drills[name])
         its = rules.of(case.policy)
@@ -236,8 +242,8 @@ def wake_times(book: Book, rules: Rules, now: datetime) -> Iterator[datetime]:
         for step, record in (*ready_steps(case, its), *clean_steps(case, its, now)):
             if record.look_at:
                 yield record.look_at
-            if record.started_at and drill.over_at is None:
-                yield record.started_at + step.deadline
+            if drill.over_at is None and (by := _late_from(step, record)):
+                yield by + _A_MOMENT
         if drill.over_at is not None:
             yield clean_from(case, its)
 
@@ -290,12 +296,11 @@ def _tabletop(book: Book, case: Incident, its: Rules, now: datetime) -> Book:
 def _late(book: Book, case: Incident, its: Rules, now: datetime) -> Book:
     """A step past its deadline has failed, and everything that leans on it with it; the others go on."""
     for step, record in tuple(ready_steps(case, its)):
-        if record.started_at is None or now - record.started_at <= step.deadline:
+        by = _late_from(step, record)
+        if by is None or now <= by or (record.look_at and record.look_at <= now):
             continue
         because = f"not done in {its.policy.real(step.deadline)}: {record.because}"
-        changed = replace(record, late_at=now, because=because, call=None, look_at=None)
-        if record.state is not StepState.ACTING:
-            changed = replace(changed, state=StepState.STUCK)
+        changed = replace(record, state=StepState.STUCK, late_at=now, because=because, call=None, look_at=None)
         held = {**book.drills[case.id].steps, step.id: changed}
         book = put(book, replace(book.drills[case.id], steps=held))
         book = note(book, case.id, "failed-step", f"{step.title}: {because}", now)
@@ -316,6 +321,16 @@ def _cleaning(book: Book, name: str, its: Rules, now: datetime) -> Book:
         headline = f"The clean-up of drill {name} is late"
         return raised(book, UNCLEAN, headline=headline, because=left, severity=Severity.HIGH, scope=case.scope, now=now)
     return book
+
+
+def _late_from(step: Step, record: StepRecord) -> datetime | None:
+    """After when a step has failed: its deadline after its newest call, of which there may be more than one when a
+    worker was stopped; but no later than so many deadlines. One whose call nobody has looked at since is not judged.
+    """
+    if record.started_at is None or record.state is StepState.ACTING:
+        return None
+    newest = max(filter(None, (record.called_at, record.started_at)))
+    return min(newest + step.deadline, record.started_at + AT_MOST * step.deadline)
 
 
 def _ready(case: Incident, step: Step) -> bool:

@@ -120,7 +120,7 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
         case MarkerSeen():
             book = heeded(book, happened, now)
         case Tick():
-            book = findings.lapse(_lapse(book, rules, now), rules, now)
+            book = drilling.heard_of(findings.lapse(_lapse(book, rules, now), rules, now), rules, now)
         case _:
             assert_never(happened)
     return _follows(book, rules, now)

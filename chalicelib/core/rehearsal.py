@@ -232,7 +232,6 @@ def _asked_too(steps: list[Step], policy: Policy) -> list[Step]:
     made = next((s for s in steps if s.action == "restore-instance"), None)
     if made is None:
         return steps
-    its = {"needs": (made.id,), "params": {COPY: DRILL}, "automatic": True, "reversible": True}
     minutes = policy.drills.clean_within
     more = {
         "drill-write": "Prove the throw-away instance with a write",
@@ -246,10 +245,13 @@ def _asked_too(steps: list[Step], policy: Policy) -> list[Step]:
             id=f"drill-{action.removeprefix('drill-')}",
             title=title,
             action=action,
+            params={COPY: DRILL},
+            needs=(made.id,),
+            automatic=True,
+            reversible=True,
             expected=minutes / 30,
             deadline=minutes,
-            **its,
-        )  # type: ignore[arg-type] # each is the field's own
+        )
         for action, title in more.items()
         if action not in present
     ]

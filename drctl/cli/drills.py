@@ -115,13 +115,13 @@ def as_json(found: Report, policy: Policy) -> dict[str, Any]:
 
 
 def _kept(where: Place) -> list[Incident]:
-    return [read_incident(body) for body in where.store.documents("drill").values()]
+    return [read_incident(body) for _, body in where.store.documents("drill")]
 
 
 def _live(where: Place, book: Book | None) -> list[Incident]:
     """Planned moves that were drills: they are incidents, and kept as such."""
     open_ = book.incidents.values() if book else ()
-    closed = (read_incident(body) for body in where.store.documents("closed").values())
+    closed = (read_incident(body) for _, body in where.store.documents("closed"))
     return [i for i in (*open_, *closed) if i.drill is not None]
 
 

@@ -32,7 +32,7 @@ def of_drill(case: Incident) -> Any:
 
 def aims_at_copies(call: Call) -> bool:
     """Whether all that the call changes is a drill's own."""
-    test, params = POLICY.drills.test_record, call.params
+    test, params = POLICY.drills.test_record, dict[str, Any](call.params)
     match call.system, call.operation:
         case "aws", "restore_db_instance_to_point_in_time":
             return COPIES in params["TargetDBInstanceIdentifier"]
@@ -42,13 +42,13 @@ def aims_at_copies(call: Call) -> bool:
             return test is not None and [d["MetricName"] for d in params["MetricData"]] == [test.switch.metric]
         case "kubernetes", "create velero.io/v1 restores":
             spec = params["body"]["spec"]
-            mapped = spec["namespaceMapping"]
+            mapped: dict[str, str] = spec["namespaceMapping"]
             return set(mapped) == set(spec["includedNamespaces"]) and all(v.startswith(COPIES) for v in mapped.values())
         case "kubernetes", "delete velero.io/v1 restores" | "create v1 configmaps" | "delete v1 configmaps":
             # A Restore that it deletes is one that it created: its label is the drill's.
             return str(params["name"]).startswith("dr-")
         case "kubernetes", "delete v1 namespaces":
-            return params["name"].startswith(COPIES)
+            return str(params["name"]).startswith(COPIES)
         case "postgres", "write-heartbeat":
             return COPIES in params["source"]
         case _:

@@ -23,7 +23,7 @@ from tests.policy.broken import Broken
             "runbook: region-failure",
             "drill-runbook-is-known",
             "drills.yaml rows[1].runbook",
-            6,
+            4,
             "region-failure",
             "a runbook without a row",
             "already is rows[0]",
@@ -62,10 +62,10 @@ from tests.policy.broken import Broken
             "metric: DrillSwitch",
             "metric: StandbyTakesOver",
             "drill-moves-what-nobody-uses",
-            "drills.yaml test_record.switch",
-            "switch:",
+            "drills.yaml test_record.switch.metric",
+            "metric: StandbyTakesOver",
             "StandbyTakesOver",
-            "of its own",
+            "another metric",
             "would move people",
         ),
         (
@@ -93,5 +93,6 @@ from tests.policy.broken import Broken
 def test_a_drill_that_cannot_be_or_that_moves_people_is_told(
     broken: Broken, old: str, new: str, rule: str, where: str, at: str | int, found: str, allowed: str, because: str
 ) -> None:
-    place = broken.edit("drills", old, new).line("drills.yaml", at) if isinstance(at, str) else at
+    broken.edit("drills", old, new)
+    place = broken.line("drills.yaml", at) if isinstance(at, str) else at
     broken.says(rule, where, at=place, found=found, allowed=allowed, because=because)

@@ -59,10 +59,11 @@ def drill_moves_what_nobody_uses(whole: Whole) -> Iterator[Flaw]:
         yield error(*path, "record", allowed=allowed, found=test.record, because=because)
     real = traffic.switch
     if real.kind == "metric":
-        if test.switch.alarm == real.alarm or test.switch.metric == real.metric:
-            because = "a drill that throws it would move people"
-            found = f"{test.switch.alarm}, {test.switch.metric}"
-            yield error(*path, "switch", allowed="an alarm and a metric of its own", found=found, because=because)
+        for field in ("alarm", "metric"):
+            mine, its = getattr(test.switch, field), getattr(real, field)
+            if mine == its:
+                because = "a drill that throws it would move people"
+                yield error(*path, "switch", field, allowed=f"another {field}", found=mine, because=because)
         if test.switch.namespace != real.namespace:
             because = "the right to publish is one to the namespace of the traffic's switch"
             found = test.switch.namespace
