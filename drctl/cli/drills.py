@@ -64,9 +64,9 @@ def drills(
             f"there is no drill {named!r}; there are: {', '.join(c.id for c in every) or 'none'}"
         )
         found = report(case, rules, now)
-        show_json(as_json(found, where.policy)) if json else _print_one(found, where.policy)
+        show_json(as_json(found, where.policy)) if json else print_one(found, where.policy)
         raise typer.Exit(1 if found.result == "failed" else 0)
-    rows = list(_rows(where.policy, book, [report(c, rules, now) for c in every], now))
+    rows = list(rows_of(where.policy, book, [report(c, rules, now) for c in every], now))
     show_json(rows) if json else _print(rows)
     raise typer.Exit(1 if any(r["asks"] for r in rows) else 0)
 
@@ -125,7 +125,7 @@ def _live(where: Place, book: Book | None) -> list[Incident]:
     return [i for i in (*open_, *closed) if i.drill is not None]
 
 
-def _rows(policy: Policy, book: Book | None, reports: Iterable[Report], now: datetime) -> Iterable[dict[str, Any]]:
+def rows_of(policy: Policy, book: Book | None, reports: Iterable[Report], now: datetime) -> Iterable[dict[str, Any]]:
     reports = sorted(reports, key=lambda r: r.began_at)
     real = hashes(Rules(policy))
     others = [r.runbook for r in reports if policy.drills.row(r.runbook) is None]
@@ -168,7 +168,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
         out.print(f"[dim]drctl drills {last[-1]} shows what one showed[/dim]")
 
 
-def _print_one(found: Report, policy: Policy) -> None:
+def print_one(found: Report, policy: Policy) -> None:
     colour = RESULTS[found.result]
     out.print(f"[bold]{found.id}[/bold]  {found.runbook}, {found.kind}")
     out.print(f"[{colour}]{found.result or 'running'}[/{colour}]  {found.because}")

@@ -97,6 +97,7 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
                 "switch": switch_json(book),
                 "switch_kept": book.meant
                 and f"{book.meant.by} means it to be at {book.meant.region}: {book.meant.because}",
+                "drills": [{"drill": d.id, "because": d.because} for d in book.drills.values()],
                 "findings": [finding_json(f) for f in book.findings.values()],
                 "dead_letters": dead,
                 "desk_held_until": lock and lock.until.isoformat(),
@@ -116,6 +117,8 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
         silent = "  [yellow]no answer now[/yellow]" if book.switch.silent_since else ""
         since = f"since {book.switch.since:%Y-%m-%d %H:%M:%S} UTC"
         out.print(f"switch [bold]{at}[/bold]{silent}  [dim]{since}: {book.switch.because}[/dim]")
+    for rehearsed in book.drills.values():
+        out.print(f"drill [bold]{rehearsed.id}[/bold]  [dim]{rehearsed.because} (drctl drills {rehearsed.id})[/dim]")
     if book.meant:
         word = f"[bold]{book.meant.by}[/bold] means it to be there since {book.meant.at:%Y-%m-%d %H:%M:%S} UTC"
         out.print(f"  {word}: {book.meant.because}")

@@ -45,4 +45,4 @@ def test_a_drill_proves_the_way_and_leaves_nothing_behind(tmp_path: Path) -> Non
         assert "RTO" in page.stdout
         # Nobody outside was told, and nobody was paged.
         assert "under_maintenance" not in stage.page().get("api/v2/summary.json", "")
-        assert not stage.seen("pagerduty")
+        assert not stage.seen("pagerduty")["alerts"]
