@@ -117,8 +117,7 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
         silent = "  [yellow]no answer now[/yellow]" if book.switch.silent_since else ""
         since = f"since {book.switch.since:%Y-%m-%d %H:%M:%S} UTC"
         out.print(f"switch [bold]{at}[/bold]{silent}  [dim]{since}: {book.switch.because}[/dim]")
-    for rehearsed in book.drills.values():
-        out.print(f"drill [bold]{rehearsed.id}[/bold]  [dim]{rehearsed.because} (drctl drills {rehearsed.id})[/dim]")
+    _print_drills(book)
     if book.meant:
         word = f"[bold]{book.meant.by}[/bold] means it to be there since {book.meant.at:%Y-%m-%d %H:%M:%S} UTC"
         out.print(f"  {word}: {book.meant.because}")
@@ -154,6 +153,11 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
                 out.print(f"  [yellow]{record.state}[/yellow] {step_id}: {record.because}")
         for step_id, because in held(incident, rules.of(incident.policy)):
             out.print(f"  [yellow]held[/yellow] {step_id}: {because}")
+
+
+def _print_drills(book: Book) -> None:
+    for drill in book.drills.values():
+        out.print(f"drill [bold]{drill.id}[/bold]  [dim]{drill.because} (drctl drills {drill.id})[/dim]")
 
 
 def held_json(incident: Incident) -> list[dict[str, str]]:
