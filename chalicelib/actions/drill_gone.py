@@ -119,7 +119,6 @@ class DrillInstanceGone:
             operation="delete_db_instance",
             resources=(DRILL_ONES,),
             where="primary",
-            iam=("rds:DeleteDBInstance", "rds:DeleteDBInstanceAutomatedBackup"),
         ),
     )
 
