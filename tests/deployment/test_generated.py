@@ -132,7 +132,11 @@ def test_the_old_database_is_never_modified_and_nothing_of_rds_is_deleted_but_wh
     deleted = {r for s in made if any("Delete" in a for a in s["Action"]) for r in s["Resource"]}
     assert deleted == {f"arn:aws:rds:us-east-1:{POLICY.platform.account}:db:neurectomy-pg-drill-*"}
     modified = [r for s in made if "rds:ModifyDBInstance" in s["Action"] for r in s["Resource"]]
-    assert sorted(r.split(":", 5)[-1] for r in modified) == ["db:neurectomy-pg-at-*", "pg:*"]
+    assert sorted(r.split(":", 5)[-1] for r in modified) == [
+        "db:neurectomy-pg-at-*",
+        "db:neurectomy-pg-drill-*",
+        "pg:*",
+    ]
 
 
 @pytest.mark.parametrize("name", ["heart", "witness"])
