@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from chalice.app import Chalice, ConvertToMiddleware, Rate
 
 from chalicelib import names, ways_in
 from chalicelib.bootstrap import Responder
 from chalicelib.bootstrap import responder as build
+from chalicelib.core.happened import Readiness
 from chalicelib.intake import alarms
 from chalicelib.policy.load import load
 from chalicelib.settings import Settings
@@ -25,6 +26,9 @@ SETTINGS = Settings.read(os.environ, root=ROOT)
 POLICY = load(SETTINGS.policies, speed=SETTINGS.speed)
 SPARE = timedelta(seconds=10)
 """What an invocation keeps between the end of its shift and its hard deadline."""
+
+READY_AS = {Readiness.READY: 1, Readiness.WITH_FINDINGS: 1, Readiness.UNKNOWN: 0.5}
+"""Of the metric RunbookReady: half is not known, nothing is not ready."""
 
 app = Chalice(app_name=names.app(POLICY))
 # Another name than Chalice's app, or every line would be logged twice.
@@ -115,9 +119,12 @@ def tick(event: Any) -> str:
 
 
 @app.lambda_function()
-def wake(event: Any, context: Any) -> str:
-    """Somebody has put something in the inbox: the probe, or the witness from its own region."""
-    del event
+def wake(event: Any, context: Any) -> str | Mapping[str, Any]:
+    """Somebody has put something in the inbox: the probe, the witness from its own region, a round of readiness, which
+    also asks what this function may do.
+    """
+    if isinstance(event, Mapping) and "look" in event:
+        return ways_in.look(responder(), event["look"])
     return responder().desk.work(responder().nonce(), until=shift(context)).because
 
 
@@ -125,6 +132,28 @@ def wake(event: Any, context: Any) -> str:
 def probe(event: Any) -> Mapping[str, str]:
     """Every minute: our own look at the primary, from the standby region, and at the heartbeats."""
     return ways_in.probe(responder(), until=shift(event.context))
+
+
+@app.schedule(Rate(round(POLICY.backups.audit.every * POLICY.speed / timedelta(minutes=1)), unit=Rate.MINUTES))
+def backups(event: Any) -> Mapping[str, str]:
+    """As often as policy says: the clusters' backup schedules are compared with policy."""
+    return ways_in.backups(responder(), until=shift(event.context))
+
+
+@app.schedule(Rate(names.every_minutes(POLICY), unit=Rate.MINUTES))
+def readiness(event: Any) -> Mapping[str, str]:
+    """Every period of policy: whether each runbook could succeed right now. It only looks."""
+    del event
+    report = ways_in.readiness(responder())
+    for row in report.runbooks if report else ():
+        with single_metric(
+            name="RunbookReady",
+            unit=MetricUnit.Count,
+            value=float(READY_AS.get(row.state, 0)),
+            namespace=names.metrics_namespace(POLICY),
+        ) as metric:
+            metric.add_dimension(name="runbook", value=row.scenario)
+    return {row.scenario: row.state for row in report.runbooks} if report else {}
 
 
 @app.schedule(Rate(names.airgap_minutes(POLICY), unit=Rate.MINUTES))

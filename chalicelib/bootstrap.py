@@ -10,12 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import names
-from chalicelib.actions.reader import Ports
+from chalicelib.actions.reader import LiveReader, Ports
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.agents.replay import Replay
 from chalicelib.channels.contract import Channel
@@ -41,15 +42,23 @@ from chalicelib.keeper import Keeper
 from chalicelib.policy import Policy
 from chalicelib.policy.airgap import AzureVault, S3Vault
 from chalicelib.policy.platform import Mode
+from chalicelib.readiness.registry import JUDGES
+from chalicelib.readiness.round import Round
+from chalicelib.reports.readiness import render
 from chalicelib.settings import Settings
 from chalicelib.store.beats import Beats
 from chalicelib.store.codec import read_book
 from chalicelib.store.contract import Store
 from chalicelib.store.dynamodb import DynamoStore
+from chalicelib.store.page import Page
 from chalicelib.store.progress import Progresses
+from chalicelib.store.rounds import Rounds
 from chalicelib.tools import Clock, Tools
 
 SIDE_BY_SIDE = 8
+GET_S = 4.0
+RIGHTS_S = 45
+"""The desk's function asks some sixty questions of each cluster, one after another."""
 log = logging.getLogger("responder")
 
 
@@ -81,6 +90,11 @@ class Responder:
     """Has somebody visit the desk soon."""
     replayed: Callable[[datetime], None] = lambda _: None
     """Notes what the replica has replayed."""
+    rounds: Rounds | None = None
+    """None where nobody judges readiness."""
+    round: Round | None = None
+    page: Page | None = None
+    """Where operators read of it; None where policy names no place."""
 
     keeper: Keeper | None = None
     """None where nobody keeps air-gapped copies."""
@@ -139,6 +153,21 @@ def responder(settings: Settings, policy: Policy) -> Responder:
         beats=beats,
         wake=partial(wake, aws, policy),
         replayed=Replay(policy, ports, beats).record,
+        rounds=Rounds(
+            aws.writing("dynamodb", region), table=policy.platform.responder.table, platform=policy.platform.name
+        ),
+        page=operators_page(aws, policy),
+        round=Round(
+            policy=policy,
+            clock=clock,
+            actions=ACTIONS,
+            judges=JUDGES,
+            reader=partial(LiveReader, ports),
+            get=lambda url, headers: ports.web.get(url, timeout_s=GET_S, headers=headers),
+            rights=partial(rights_of_the_desk, aws, policy),
+            slack_url=settings.slack_url,
+            pagerduty_url=settings.pagerduty_url,
+        ),
         keeper=Keeper(
             hands=hands,
             kept=Progresses(
@@ -207,6 +236,29 @@ def wake(aws: AwsClients, policy: Policy) -> None:
         aws.writing("lambda", policy.platform.responder.region).invoke(FunctionName=name, InvocationType="Event")
     except (ClientError, BotoCoreError) as error:
         log.warning("nobody could be woken, the next tick comes: %s", error)
+
+
+def operators_page(aws: AwsClients, policy: Policy) -> Page | None:
+    """Where the round's page goes."""
+    bucket = policy.platform.responder.operators_bucket
+    if bucket is None:
+        return None
+    client = aws.writing("s3", policy.platform.responder.region)
+    return Page(client, bucket=bucket, key=render.KEY, content_type=render.CONTENT_TYPE)
+
+
+def rights_of_the_desk(aws: AwsClients, policy: Policy) -> Mapping[str, Any] | NoData:
+    """Has a function that works the desk ask the clusters what it may do: only it knows. It looks, and nothing else."""
+    name, region = names.function(policy, "wake"), policy.platform.responder.region
+    client = aws.bulk("lambda", region, connections=1, read_s=RIGHTS_S)
+    try:
+        answer = client.invoke(FunctionName=name, Payload=json.dumps({"look": "rights"}).encode())
+        body = json.loads(answer["Payload"].read())
+    except (ClientError, BotoCoreError, ValueError) as error:
+        return NoData(because=f"function {name} could not be asked what it may do: {error}")
+    if answer.get("FunctionError") or not isinstance(body, dict):
+        return NoData(because=f"function {name} failed when it was asked what it may do")
+    return body
 
 
 def channels(settings: Settings, policy: Policy, ports: Ports) -> Mapping[str, Channel]:

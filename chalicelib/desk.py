@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from chalicelib.core.happened import Command, Signal
+from chalicelib.core.happened import Incoming
 from chalicelib.intake import codec
 from chalicelib.shift import RESERVE, LostDeskError, Shift
 from chalicelib.store.contract import Busy
@@ -45,7 +45,7 @@ class Desk:
         self.tools = tools
         self._store, self._clock = tools.store, tools.clock
 
-    def receive(self, happened: Signal | Command) -> bool:
+    def receive(self, happened: Incoming) -> bool:
         """Puts it into the inbox; False when it was there already. StoreUnavailableError: the sender must repeat."""
         return self._store.put_inbox(codec.key(happened), codec.dump(happened))
 

@@ -9,17 +9,14 @@ from typing import Final
 
 from chalicelib.policy import Policy
 
-FUNCTIONS: Final = (
-    "on_alarm_sns",
-    "on_alarm_event",
-    "on_alarm_direct",
-    "command",
-    "tick",
-    "probe",
-    "wake",
-    "airgap",
-    "drills",
+READINESS: Final = "readiness"
+"""The function that only looks: it has rights of its own, and never works the desk."""
+DESK: Final = (
+    *("on_alarm_sns", "on_alarm_event", "on_alarm_direct", "command"),
+    *("tick", "probe", "wake", "backups", "drills"),
 )
+"""The functions that work the desk."""
+FUNCTIONS: Final = (*DESK, "airgap", READINESS)
 HEART: Final = "heart"
 """The function in the primary region."""
 WITNESS: Final = "witness"
@@ -51,6 +48,11 @@ def function_arn(policy: Policy, name: str) -> str:
     """Its ARN, in the responder's region."""
     platform = policy.platform
     return f"arn:aws:lambda:{platform.responder.region}:{platform.account}:function:{function(policy, name)}"
+
+
+def every_minutes(policy: Policy) -> int:
+    """The period of the rounds of readiness, as a schedule knows it: in real time, and at least a minute."""
+    return max(1, round((policy.readiness.every * policy.speed).total_seconds() / 60))
 
 
 def alarm_topic(policy: Policy) -> str:

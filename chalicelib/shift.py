@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from chalicelib.aside import Aside
 from chalicelib.core import copies
@@ -23,17 +23,18 @@ from chalicelib.core.due import Archive, AskAlarms, Do, Held, Look, Tell, Work, 
 from chalicelib.core.elsewhere import Heeded, MarkerSeen
 from chalicelib.core.findings import waiting
 from chalicelib.core.fold import Happened, fold
-from chalicelib.core.happened import Command, Signal, Tick, Unreadable
+from chalicelib.core.happened import Incoming, ReadinessJudged, Signal, Tick, Unreadable
 from chalicelib.core.incidents import PLATFORM, note
 from chalicelib.core.outcome import Doubtful, NoData, Stuck
 from chalicelib.core.plan import Plan, Rules
 from chalicelib.core.public import page
 from chalicelib.core.switch import Found, LookAtSwitch, SwitchSeen, alike
+from chalicelib.core.times import Times
 from chalicelib.intake import codec
 from chalicelib.policy import Policy
 from chalicelib.store.codec import dump_book, dump_entry, dump_incident, dump_plan, dump_policy
 from chalicelib.store.contract import Superseded
-from chalicelib.tools import Tools, read_stored
+from chalicelib.tools import Tools, keep_times, read_stored, times_of
 
 log = logging.getLogger("responder")
 T = TypeVar("T")
@@ -61,6 +62,7 @@ class Shift:
         self._until = until
         self._plans: dict[str, Plan] = {}
         self._policies: dict[str, Policy] = {}
+        self._measured: dict[str, Times] = {}
         self._folded: list[str] = []
         self._linger = False
         self._aside: Aside[Happened] = Aside(tools.aside)
@@ -74,7 +76,7 @@ class Shift:
 
     @property
     def _rules(self) -> Rules:
-        return Rules(self._tools.policy, self._plans, self._policies)
+        return Rules(self._tools.policy, self._plans, self._policies, measured=self._measured)
 
     def run(self, *, linger: bool) -> None:
         """Rounds until nothing is due, and with `linger` until the shift ends or no incident is open."""
@@ -112,6 +114,7 @@ class Shift:
     def _round(self) -> bool:
         """Take in, look, judge, save, act. Whether anything was done that may make more due."""
         self._take_in()
+        self._know_times()
         self._fold(Tick())
         self._fold_all(self._aside.ended())
         looked = self._look()
@@ -155,12 +158,17 @@ class Shift:
                 self._fold_one(key, happened)
             self._folded.append(key)
 
-    def _fold_one(self, key: str, happened: Signal | Command) -> None:
+    def _know_times(self) -> None:
+        """One read a scenario and shift, and none while nothing recovers."""
+        for scenario in {i.scenario for i in self._book.incidents.values() if i.confirmed_at} - self._measured.keys():
+            self._measured[scenario] = times_of(self._tools, scenario)
+
+    def _fold_one(self, key: str, happened: Incoming) -> None:
         now = self._clock.now()
         try:
             self._fold(happened)
         except IllegalCommandError as error:
-            if not isinstance(happened, Signal):
+            if not isinstance(happened, Signal | ReadinessJudged):
                 self._book = replied(self._book, happened, ok=False, because=str(error))
                 text = f"{happened.verb} by {happened.said.who} was refused: {error}"
                 self._book = note(self._book, PLATFORM, "refused", text, now)
@@ -311,8 +319,11 @@ class Shift:
         """The archive is written before the book forgets; the timeline before that."""
         ended = [w for w in self._due() if isinstance(w, Archive)]
         for work in ended:
-            family = "drill" if work.incident in self._book.drills else "closed"
-            self._store.put_document(family, work.incident, dump_incident(self._case(work.incident)))
+            incident = self._case(work.incident)
+            drill = incident.id in self._book.drills
+            self._store.put_document("drill" if drill else "closed", incident.id, dump_incident(incident))
+            kind: Literal["drill", "incident"] = "drill" if drill else "incident"
+            keep_times(self._tools, incident, self._rules, epoch=self._epoch, kind=kind)
             self._fold(Archived(incident=work.incident))
         return len(ended)
 

@@ -17,16 +17,18 @@ from chalicelib.core.copies import Seen
 from chalicelib.core.elsewhere import Heeded
 from chalicelib.core.happened import Signal, Unreadable
 from chalicelib.core.incidents import PLATFORM, note
+from chalicelib.core.measured import measured
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Call, Next, Outcome
 from chalicelib.core.plan import Plan, PlanError, Rules, Step
 from chalicelib.core.repinning import adrift
 from chalicelib.core.switch import Found
+from chalicelib.core.times import NONE, Kind, Times
 from chalicelib.intake import codec
 from chalicelib.policy import Policy
 from chalicelib.policy.load import PolicyUnreadableError
-from chalicelib.store.codec import dump_incident, read_book, read_plan, read_policy
-from chalicelib.store.contract import Store
+from chalicelib.store.codec import dump_incident, dump_times, read_book, read_plan, read_policy, read_times
+from chalicelib.store.contract import Store, StoreUnavailableError
 
 log = logging.getLogger("responder")
 T = TypeVar("T")
@@ -157,3 +159,32 @@ def _plan_missing(tools: Tools, incident: Incident, plans: dict[str, Plan], poli
     except (KeyError, PlanError) as error:
         return f"its plan is gone: {error}"
     return None
+
+
+def times_of(tools: Tools, scenario: str) -> Times:
+    """What was measured of a scenario. A forecast is worth no recovery: what cannot be read was not measured."""
+    try:
+        body = tools.store.measured(scenario)
+        return read_times(body) if body else NONE
+    except (StoreUnavailableError, ValueError):
+        log.exception("what was measured of %s cannot be read; forecasts go by the runbook's written times", scenario)
+        return NONE
+
+
+def keep_times(tools: Tools, incident: Incident, rules: Rules, *, epoch: int, kind: Kind = "incident") -> None:
+    """Takes what an incident that has ended measured into its scenario's runs, once. StoreUnavailableError passes
+    through, so that whoever comes next does it; nothing else keeps an incident from its archive.
+    """
+    try:
+        run = measured(incident, rules, kind=kind)
+        if run is None:
+            return
+        body = tools.store.measured(incident.scenario)
+        known = read_times(body) if body else NONE
+    except StoreUnavailableError:
+        raise
+    except Exception:  # whatever it is, the archive has it all, and a person can look
+        log.exception("what %s measured could not be kept", incident.id)
+        return
+    if (times := known.with_run(run)) != known:
+        tools.store.put_measured(incident.scenario, dump_times(times), epoch)

@@ -8,17 +8,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from chalicelib import rights
+from chalicelib.account.promises import READS, kept, looked
+from chalicelib.actions.reader import LiveReader
+from chalicelib.actions.velero_schedules_kept import LIST
 from chalicelib.agents.lookout import Heartbeat, Lookout, Seen
 from chalicelib.agents.parts import endpoints, told
+from chalicelib.agents.schedules import StandingSchedules
 from chalicelib.bootstrap import Responder
+from chalicelib.core import promises
 from chalicelib.core.book import Reply
 from chalicelib.core.drill_clock import due_now
 from chalicelib.core.happened import Signal, Unreadable
+from chalicelib.core.judging import Report
 from chalicelib.desk import Worked
 from chalicelib.hearing import Unheard, heard
+from chalicelib.intake.probe import STATES, from_audit
+from chalicelib.reports.readiness.render import html
 from chalicelib.shift import RESERVE
 from chalicelib.store.codec import read_book
 from chalicelib.store.contract import Store
@@ -95,6 +104,21 @@ def look(responder: Responder, what: object) -> Mapping[str, Any]:
     }
 
 
+def readiness(responder: Responder) -> Report | None:
+    """Judges every runbook, keeps the report, tells the desk, wakes it, and puts the page. None where nobody judges."""
+    if responder.round is None or responder.rounds is None:
+        return None
+    body = responder.store.read_book().body
+    serving = read_book(body)[0].serving if body else responder.policy.platform.regions.primary
+    report = responder.round.make(serving, responder.rounds.newest())
+    if responder.rounds.put(report):
+        responder.desk.receive(report.judged())
+        responder.wake()
+        if responder.page:
+            responder.page.put(html(report, responder.policy))
+    return report
+
+
 def keep(responder: Responder, detail: object, *, until: datetime) -> Mapping[str, str]:
     """Carries the air-gapped copies on. With `{"begin": true}` in the event's detail a new one begins, whatever the
     newest one's age is.
@@ -130,6 +154,54 @@ def reply_to(store: Store, command_id: str) -> Reply | None:
     return next((r for r in book.replies if r.id == command_id), None)
 
 
+def backups(responder: Responder, *, until: datetime) -> Mapping[str, str]:
+    """One look at the backup schedules, and one at everything else that policy promises of the account."""
+    return {**schedules(responder, until=until), **promised(responder)}
+
+
+def schedules(responder: Responder, *, until: datetime) -> Mapping[str, str]:
+    """One look at the backup schedules of each cluster that has some by policy; what changed is told to the desk."""
+    policy, clock = responder.policy, responder.clock
+    serving = _serving(responder)
+    sights: list[Seen] = [
+        StandingSchedules(place=place, policy=policy, reader=LiveReader(responder.ports, LIST), serving=serving)
+        for place in ("primary", "standby")
+        if policy.backups.on(place)
+    ]
+    lookout = Lookout(
+        clock=clock,
+        policy=policy,
+        sights=sights,
+        told=lambda: told(responder.store.read_book().body),
+        tell=partial(_tell, responder),
+    )
+    return lookout.watch(policy.backups.audit.every, min(until - RESERVE, clock.now()))
+
+
+def promised(responder: Responder) -> Mapping[str, str]:
+    """One look at each promise of policy; what is news is told to the desk."""
+    now, said = responder.clock.now(), dict[str, str]()
+    found = looked(responder.policy, LiveReader(responder.ports, READS), _serving(responder), now)
+    body = responder.store.read_book().body
+    book = read_book(body)[0] if body else None
+    for name, rows in found.items():
+        healthy, because = kept(rows)
+        said[promises.source(name)] = because
+        if promises.news(book, name, STATES[healthy], because):
+            _tell(responder, from_audit(name, healthy=healthy, changed_at=now, reason=because))
+    return said
+
+
+def _serving(responder: Responder) -> str:
+    body = responder.store.read_book().body
+    return read_book(body)[0].serving if body else responder.policy.platform.regions.primary
+
+
+def _tell(responder: Responder, signal: Signal) -> None:
+    responder.desk.receive(signal)
+    responder.wake()
+
+
 def probe(responder: Responder, *, until: datetime) -> Mapping[str, str]:
     """A minute's watch from the standby: our own probes, the heartbeats, and what the replica has replayed."""
     policy, clock = responder.policy, responder.clock
@@ -138,16 +210,12 @@ def probe(responder: Responder, *, until: datetime) -> Mapping[str, str]:
         after = policy.signals.heartbeats.silent_after
         sights.append(Heartbeat(read=responder.beats.read, silent_after=after, real=policy.real))
 
-    def tell(signal: Signal) -> None:
-        responder.desk.receive(signal)
-        responder.wake()
-
     lookout = Lookout(
         clock=clock,
         policy=policy,
         sights=sights,
         told=lambda: told(responder.store.read_book().body),
-        tell=tell,
+        tell=partial(_tell, responder),
         beside=responder.replayed,
     )
     every = min((p.interval for p in policy.signals.probes), default=policy.signals.heartbeats.every)

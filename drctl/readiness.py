@@ -7,10 +7,7 @@ Source of the file's layout: https://velero.io/docs/v1.18/output-file-format/.
 
 from __future__ import annotations
 
-import io
-import json
-import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -22,6 +19,7 @@ from chalicelib.actions.velero_restore import Restoring, VeleroRestore
 from chalicelib.core.outcome import NoData, Refused
 from chalicelib.policy import Policy
 from chalicelib.policy.services import Service
+from chalicelib.readiness.held import of, unpacked
 from drctl import standby_fit
 from drctl.neighbours.kubernetes.kinds import by_kind
 from drctl.neighbours.kubernetes.velero import modifiers as velero
@@ -82,7 +80,7 @@ def _row(
     found: list[tuple[Want, Unfit | NoData]] = []
     own = []
     for resource, obj in objects:
-        if not _of(service, obj):
+        if not of(service, obj):
             continue
         new, errors = rewritten(obj, policy)
         own.append((resource, new))
@@ -148,26 +146,6 @@ def _contents(backup: str, policy: Policy, reader: Reader) -> Objects | NoData:
     if isinstance(answer, Refused | NoData):
         return NoData(because=f"s3://{storage['bucket']}/{key}: {answer.because}")
     return tuple(unpacked(answer["Body"]))
-
-
-def unpacked(content: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The objects of a backup's file with their resources, each once."""
-    with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as file:
-        for member in file:
-            parts = member.name.removeprefix("./").split("/")
-            if parts[0] != "resources" or parts[2] not in ("namespaces", "cluster") or not member.isfile():
-                continue  # `metadata/`, and the copies under `<version>-preferredversion/`
-            read = file.extractfile(member)
-            if read is None:
-                continue
-            obj = json.load(read)
-            yield f"{obj['apiVersion']} {parts[1].partition('.')[0]}", obj
-
-
-def _of(service: Service, obj: Mapping[str, Any]) -> bool:
-    key, _, value = service.label.partition("=")
-    meta = obj["metadata"]
-    return meta.get("namespace") == service.namespace and (meta.get("labels") or {}).get(key) == value
 
 
 def _is(obj: Mapping[str, Any], kind: str, name: str) -> bool:

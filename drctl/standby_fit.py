@@ -13,7 +13,6 @@ Sources: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_DescribeI
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,8 +20,10 @@ from typing import Any, Final
 
 from chalicelib.actions.contract import NOT_SERVED, AwsOp, KubeOp, Op, Reader
 from chalicelib.actions.rewriting import ROLE
+from chalicelib.core.judging import Lacking, Ready
 from chalicelib.core.outcome import NoData, Refused
 from chalicelib.policy import Policy
+from chalicelib.readiness.contents import image
 
 IAM_REGION: Final = "us-east-1"
 """IAM is one for all regions; this is its endpoint: https://docs.aws.amazon.com/general/latest/gr/iam-service.html"""
@@ -36,9 +37,6 @@ READS: Final[tuple[Op, ...]] = (
     KubeOp(verb="get", group="", resource="secrets"),
     KubeOp(verb="get", group="", resource="configmaps"),
     KubeOp(verb="get", group="", resource="serviceaccounts"),
-)
-_ECR: Final = re.compile(
-    r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/([^:@]+)(?::([^@]+))?(?:@(sha256:[0-9a-f]+))?"
 )
 _QUIET: Final = frozenset({"kubectl.kubernetes.io/last-applied-configuration"})
 """Annotations that nothing reads when an object is restored."""
@@ -191,26 +189,14 @@ def _said(found: object) -> Verdict:
     return NoData(because=found.because) if isinstance(found, Refused | NoData) else Fits()
 
 
-def _image(image: str, region: str, reader: Reader) -> Verdict:
-    named = _ECR.fullmatch(image)
-    if named is None:
-        return NoData(
-            because=f"image {image!r} is in no registry of ours; nobody here can say whether it can be pulled"
-        )
-    account, there, repository, tag, digest = named.groups()
-    if there != region:
-        return Unfit(f"image {image!r} is pulled from {there}, not from {region}")
-    wanted = {"imageDigest": digest} if digest else {"imageTag": tag or "latest"}
-    found = reader.aws(
-        "ecr", region, "describe_images", registryId=account, repositoryName=repository, imageIds=[wanted]
-    )
-    match found:
-        case Refused(code="RepositoryNotFoundException"):
-            return Unfit(f"repository {repository!r} is not replicated to {region}")
-        case Refused(code="ImageNotFoundException"):
-            return Unfit(f"image {repository}:{tag or digest or 'latest'} is not replicated to {region}")
-        case _:
-            return _said(found)
+def _image(name: str, region: str, reader: Reader) -> Verdict:
+    match image(name, region, reader):
+        case Lacking(because=because):
+            return Unfit(because)
+        case NoData() as silent:
+            return silent
+        case Ready():
+            return Fits()
 
 
 def _role(arn: str, policy: Policy, reader: Reader) -> Verdict:

@@ -119,6 +119,19 @@ class Answer(Protocol):
     def text(self) -> str: ...
 
 
+class Locked(Protocol):
+    """One object of a vault, with its lock: what `Reader.vault_stands` gives. `lock` is '' where it has none."""
+
+    @property
+    def at(self) -> datetime: ...
+
+    @property
+    def lock(self) -> str: ...
+
+    @property
+    def locked_until(self) -> datetime | None: ...
+
+
 class Reader(Protocol):
     """Looks at the world; changes nothing. Every method answers `NoData` with a reason instead of raising when
     nobody answered in time, and raises only on our own mistakes (an operation that was not declared).
@@ -164,12 +177,22 @@ class Reader(Protocol):
         """
         ...
 
+    def served(self, cluster: str, version: str) -> frozenset[str] | Refused | NoData:
+        """The plurals that a cluster serves of a group's version (`apps/v1`, `v1`); empty when it has no such version.
+        Whoever is known to a cluster may ask.
+        """
+        ...
+
     def vault_top(self, vault: str, prefix: str) -> Sequence[str] | Refused | NoData:
         """The names right below a prefix of a vault, and its folders, which end with a slash."""
         ...
 
     def vault_document(self, vault: str, name: str) -> str | Refused | NoData | None:
         """A text that stands in a vault; None when there is none of that name."""
+        ...
+
+    def vault_stands(self, vault: str, name: str) -> Locked | Refused | NoData | None:
+        """One object of a vault, with when it was made and its lock; None when there is none of that name."""
         ...
 
     def cloudflare(self, zone: str, record: str) -> Mapping[str, Any] | Refused | NoData:

@@ -10,10 +10,10 @@ Source: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_PromoteRea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar
 
 from chalicelib.actions.contract import AwsOp, Op, Reader, Target
 from chalicelib.actions.fence_primary import READ_BEAT, read_beat
@@ -28,7 +28,7 @@ DESCRIBE: Final = AwsOp(
 _PASSING: Final = frozenset(
     {"backing-up", "modifying", "rebooting", "maintenance", "configuring-log-exports", "creating"}
 )
-
+T = TypeVar("T")
 
 Side = Beat | Refused | NoData | None
 """One side's newest row of the heartbeat, or why it is not known."""
@@ -70,7 +70,7 @@ class PromoteReplica:
             return seen
         return replace(
             seen,
-            written=read_beat(policy, reader, "primary"),
+            written=_asked(lambda: read_beat(policy, reader, "primary")),
             replayed=_replayed(policy, reader, instance.get("Endpoint") or {}),
         )
 
@@ -138,7 +138,15 @@ def _row(beat: Side) -> tuple[int, int] | None:
 
 def _replayed(policy: Policy, reader: Reader, endpoint: Mapping[str, Any]) -> Beat | Refused | NoData:
     """The replica's own answer, or what it was last seen to have replayed."""
-    rows = reader.sql(endpoint["Address"], int(endpoint["Port"]), "beat", ["primary"]) if endpoint else ()
+    rows = (
+        _asked(lambda: reader.sql(endpoint["Address"], int(endpoint["Port"]), "beat", ["primary"])) if endpoint else ()
+    )
     if not isinstance(rows, Refused | NoData) and rows:
         return Beat({"n": int(rows[0][0]), "written_at": int(rows[0][1])})
-    return read_beat(policy, reader, "replica")
+    return _asked(lambda: read_beat(policy, reader, "replica"))
+
+
+def _asked(ask: Callable[[], T]) -> T:
+    """The answer; asked once more when there is none, since a single lost one must not make the loss unknown."""
+    found = ask()
+    return ask() if isinstance(found, NoData) else found

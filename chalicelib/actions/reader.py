@@ -11,13 +11,13 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from chalicelib.actions.contract import VAULT_BUCKETS, AwsOp, CloudflareOp, KubeOp, Op
-from chalicelib.clients import any_endpoint, aws, kubernetes
+from chalicelib.clients import any_endpoint, aws, discovery, kubernetes
 from chalicelib.clients.aws import AwsClients
 from chalicelib.clients.cloudflare import Cloudflare
 from chalicelib.clients.database import DatabaseClients
 from chalicelib.clients.dns import Dns
 from chalicelib.clients.kubernetes import Clusters
-from chalicelib.clients.vaults import Vault, VaultError, Vaults
+from chalicelib.clients.vaults import Kept, Vault, VaultError, Vaults
 from chalicelib.clients.web import HttpAnswer, Web
 from chalicelib.core.outcome import NoData, Refused
 
@@ -27,7 +27,7 @@ EACH_SIDE_BY_SIDE: Final = 8
 NOT_HERE: Final = NoData(
     because="Cloudflare is asked from an operator's machine only (`drctl respond --offline`), which holds its token"
 )
-READ_STATEMENTS: Final = frozenset({"role", "proof", "beat", "check"})
+READ_STATEMENTS: Final = frozenset({"role", "proof", "beat", "check", "clock"})
 
 
 class UndeclaredError(Exception):
@@ -92,11 +92,17 @@ class LiveReader:
             raise UndeclaredError(f"{verb} {resource} is not among what this action declared to read")
         return kubernetes.look(self.ports.kube, cluster, resource, namespace=namespace, name=name, label=label)
 
+    def served(self, cluster: str, version: str) -> frozenset[str] | Refused | NoData:
+        return discovery.served(self.ports.kube, cluster, version)
+
     def vault_top(self, vault: str, prefix: str) -> Sequence[str] | Refused | NoData:
         return self._of_vault(vault, lambda there: there.top(prefix))
 
     def vault_document(self, vault: str, name: str) -> str | Refused | NoData | None:
         return self._of_vault(vault, lambda there: there.document(name))
+
+    def vault_stands(self, vault: str, name: str) -> Kept | Refused | NoData | None:
+        return self._of_vault(vault, lambda there: there.stands(name))
 
     def cloudflare(self, zone: str, record: str) -> Mapping[str, Any] | Refused | NoData:
         self._at_cloudflare("get")

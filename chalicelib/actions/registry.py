@@ -7,6 +7,7 @@ from typing import Final
 
 from chalicelib.actions.application_rolled_back import ApplicationRolledBack
 from chalicelib.actions.auto_sync import AutoSyncGivenBack
+from chalicelib.actions.backup_now import BackupNow
 from chalicelib.actions.canary_aborted import CanaryAborted
 from chalicelib.actions.cloudflare_traffic import MarkerLeft, RecordMoved, VerifyMove
 from chalicelib.actions.contract import Action
@@ -43,6 +44,7 @@ from chalicelib.actions.velero_missing import VeleroMissing
 from chalicelib.actions.velero_restore import VeleroRestore
 from chalicelib.actions.velero_rewrites import VeleroRewrites
 from chalicelib.actions.velero_schedules import SchedulesPaused
+from chalicelib.actions.velero_schedules_kept import SchedulesKept
 from chalicelib.actions.verify_outage_write import VerifyOutageWrite
 from chalicelib.actions.verify_service import VerifyService
 from chalicelib.actions.verify_traffic import VerifyTraffic
@@ -67,6 +69,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
         SwitchTraffic(),
         VerifyTraffic(),
         SchedulesPaused(),
+        SchedulesKept(),
         FenceAcl(),
         FencePrimary(),
         OpenPrimary(),
@@ -97,6 +100,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
         AutoSyncGivenBack(),
         SecretsRefreshed(),
         TerraformStateRestored(),
+        BackupNow(),
         Person(),
         DatabaseDumped(),
         VaultCopied(),

@@ -58,6 +58,23 @@ def kube_rights(policy: Policy, place: Where, actions: Mapping[str, Action] = AC
     return tuple(sorted(found))
 
 
+READING: Final = frozenset({"get", "list"})
+
+
+def reading_rights(
+    policy: Policy, place: Where, more: Iterable[object] = (), actions: Mapping[str, Action] = ACTIONS
+) -> tuple[KubeRight, ...]:
+    """The rights of a function that only looks: the reads among those above, and what is declared beside them. It
+    looks at runbooks' steps, and the air gap's actions are in none.
+    """
+    namespace = policy.platform.cluster(place).velero_namespace
+    ops = (op for op in _kube(more) if op.where == place and op.verb in READING)
+    places = {"velero": (namespace,), "argocd": policy.services.application_namespaces}
+    found = {KubeRight(where, op.group, op.resource, op.verb) for op in ops for where in places.get(_within(op), ("",))}
+    steps = {name: action for name, action in actions.items() if name not in AIRGAP}
+    return tuple(sorted({*found, *(r for r in kube_rights(policy, place, steps) if r.verb in READING)}))
+
+
 def used(policy: Policy, actions: Mapping[str, Action] = ACTIONS) -> tuple[Action, ...]:
     """The actions that a runbook names, and the air gap's where policy has one: nobody needs the others' rights."""
     named = {step.action for runbook in policy.runbooks.runbooks for step in runbook.steps}

@@ -23,6 +23,7 @@ CHECK_S: Final = 10
 STATEMENTS: Final[Mapping[str, str]] = {
     # Reads
     "role": "SELECT pg_is_in_recovery()",
+    "clock": "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
     "proof": (
         "SELECT extract(epoch FROM (clock_timestamp() - written_at))::float8 FROM {table} "
         "WHERE source = %s ORDER BY written_at DESC LIMIT 1"

@@ -20,6 +20,7 @@ from chalicelib.core.public import is_public, public
 from chalicelib.core.sending import begun, ended, without
 from chalicelib.core.states import IncidentState
 from chalicelib.core.yielding import taking_over
+from chalicelib.policy.platform import Mode
 
 LOOK_AFTER_CALL: Final = timedelta(seconds=2)
 LOOK_AFTER_REFUSAL: Final = timedelta(seconds=10)
@@ -177,7 +178,14 @@ def _fold_step(
             if record.state is StepState.HELD and record.because == because:
                 return book
             waited_at = record.waited_at or (now if other else None)
-            changed = replace(record, state=StepState.HELD, because=because, waits_for=other, waited_at=waited_at)
+            changed = replace(
+                record,
+                state=StepState.HELD,
+                because=because,
+                waits_for=other,
+                waited_at=waited_at,
+                hindered=record.hindered or bool(other) or _hindered(book, because),
+            )
             book = put_step(book, incident.id, step.id, changed)
             return note(book, incident.id, "held", f"{step.title}: {because}", now)
         case Decided(because=because):
@@ -192,6 +200,12 @@ def _fold_step(
         case Called(outcome=outcome):
             return _called(book, incident, step, record, outcome, rules, now)
     assert_never(answer)
+
+
+def _hindered(book: Book, because: str) -> bool:
+    """Whether what holds it back has nothing to do with its plan; that a need is to be verified again first has."""
+    stands = book.paused is not None or book.mode is Mode.OBSERVE
+    return stands or any(because == block.because for block in book.blocks)
 
 
 def _looked(
@@ -270,6 +284,7 @@ def _looked(
                 because=found.because,
                 look_at=now + max(found.again_in, rest) / speed,
                 stuck_at=record.stuck_at or now,
+                facts={**record.facts, **found.facts},
             )
             book = put_step(book, incident.id, step.id, changed)
             return (

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from chalicelib.core.happened import AlarmState, SignalKind
+from chalicelib.core.happened import AlarmState, Readiness, SignalKind
 from chalicelib.core.message import PublicIncident
 from chalicelib.core.outcome import Call
 from chalicelib.core.states import IncidentState
@@ -61,7 +61,8 @@ class StepRecord:
     how many of those were refused and had no effect. `voices` are the yeses of those who have approved so far, where
     more people must; `approval` is what all of them together gave.
     `called_at` is when the newest call was decided; `waits_for` the incident it is held for (claims.py), `waited_at`
-    when it first was held for one.
+    when it first was held for one. `hindered` says that it was held for a reason outside its plan (a pause, the mode, a
+    block window, another incident), so that the time it took is no measure of it.
     """
 
     state: StepState = StepState.PENDING
@@ -84,6 +85,7 @@ class StepRecord:
     called_at: datetime | None = None
     waits_for: str = ""
     waited_at: datetime | None = None
+    hindered: bool = False
 
 
 class NoticeState(StrEnum):
@@ -172,11 +174,21 @@ class Drilled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forewarning:
+    """That an RTO was forecast to be missed, when first, and by what: kept, so that it is told once and the same."""
+
+    at: datetime
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """One open incident. `plan` is the hash of the plan it follows; `failed_at` the earliest bad observation.
+    """One open incident. `plan` is the hash of the plan it follows; `failed_at` the earliest bad observation;
+    `rpo_told` the gravest mark of the backups' RPO that was told.
 
     `gave_way_at` is when a person last let every other incident go first. `overtaken` says of each thing that another
-    incident has taken over from this one, by the thing's name, who that was (claims.py).
+    incident has taken over from this one, by the thing's name, who that was (claims.py). `forewarned` is by the RTO
+    that was forecast to be missed, as a person writes it (`15m`).
     """
 
     id: str
@@ -202,6 +214,7 @@ class Incident:
     acknowledged_at: datetime | None = None
     pagings: tuple[Paging, ...] = ()
     absorbed: tuple[str, ...] = ()
+    rpo_told: str = ""
     alarms_asked_at: datetime | None = None
     entries: int = 0
     gave_way_at: datetime | None = None
@@ -210,14 +223,15 @@ class Incident:
     speaks_for: tuple[str, ...] = ()
     awaits: tuple[str, ...] = ()
     drill: Drill | None = None
+    forewarned: Mapping[str, Forewarning] = field(default_factory=dict)
 
     def holds(self, scope: str) -> bool:
         """Whether what fails at `scope` belongs to this incident: it lies at or below it, or policy says that this one
-        explains it. A suspicion leaves alone what it would wait for (waiting.py).
+        explains just that. A suspicion leaves alone what it would wait for (waiting.py).
         """
         if self.state is IncidentState.SUSPECTING and any(covers(left, scope) for left in self.awaits):
             return False
-        return any(covers(own, scope) for own in (self.scope, *self.speaks_for))
+        return scope in self.speaks_for or covers(self.scope, scope)
 
     choices: Mapping[str, Chosen] = field(default_factory=dict)
 
@@ -332,6 +346,16 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What the newest round said of a runbook (readiness.py); `at` is when it began, `since` when it was first so."""
+
+    at: datetime
+    since: datetime
+    state: Readiness
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Meant:
     """A named person's word that the traffic switch is where it is meant to be, until it is moved again."""
 
@@ -374,9 +398,9 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
-    """Everything the desk knows. `serving` is the region the traffic was last known to go to. `drills` are no
-    incidents, whatever they look like. `drilled` is the last one of each runbook,
-    `drills_since` when policy's drills were first heard of here.
+    """Everything the desk knows. `serving` is the region the traffic was last known to go to; `readiness` is what is
+    known of each runbook, by scenario. `drills` are no incidents, whatever they look like. `drilled` is the last one of
+    each runbook, `drills_since` when policy's drills were first heard of here.
     """
 
     mode: Mode
@@ -393,6 +417,7 @@ class Book:
     history: tuple[PublicIncident, ...] = ()
     findings: Mapping[str, Finding] = field(default_factory=dict)
     switch: Sight | None = None
+    readiness: Mapping[str, Judgement] = field(default_factory=dict)
     meant: Meant | None = None
     copies: Mapping[str, CopySight] = field(default_factory=dict)
     yielded: Yielded | None = None

@@ -18,7 +18,7 @@ from chalicelib.core.happened import AlarmState, Signal
 from chalicelib.policy import Policy
 from chalicelib.policy.signals import Observer, Rule
 
-OURS: Final = ("probe:", "heartbeat:")
+OURS: Final = ("probe:", "heartbeat:", "audit:")
 """How the sources of our own looks begin."""
 
 
@@ -93,7 +93,11 @@ def _marks(book: Book, observer: Observer, policy: Policy) -> list[Watermark]:
 
 def _ours(observer: Observer) -> list[str]:
     """The sources of our own looks that speak for an observer."""
-    heard = [(f"probe:{observer.probe}", observer.probe), (f"heartbeat:{observer.heartbeat}", observer.heartbeat)]
+    heard = [
+        (f"probe:{observer.probe}", observer.probe),
+        (f"heartbeat:{observer.heartbeat}", observer.heartbeat),
+        (f"audit:{observer.audit}", observer.audit),
+    ]
     return [source for source, there in heard if there]
 
 

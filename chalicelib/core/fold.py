@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from chalicelib.core import copies, drilling, evidence, findings, waiting
+from chalicelib.core import copies, drilling, evidence, findings, forewarning, promises, readiness, waiting
 from chalicelib.core.answers import (
     AlarmsAsked,
     Answer,
@@ -27,6 +27,7 @@ from chalicelib.core.answers import (
     Withdrawn,
     fold_answer,
 )
+from chalicelib.core.backup_age import warned
 from chalicelib.core.book import Book, Incident, StepState, Watermark
 from chalicelib.core.commands import fold_command
 from chalicelib.core.copies import CopiesSeen
@@ -46,6 +47,7 @@ from chalicelib.core.happened import (
     KeepSwitch,
     Pause,
     Raise,
+    ReadinessJudged,
     Rehearse,
     Reject,
     Repin,
@@ -66,7 +68,7 @@ from chalicelib.core.switch import SwitchSeen, forgotten, seen
 from chalicelib.policy.scenarios import ScopeKind
 from chalicelib.policy.signals import Rule
 
-Happened = Signal | Command | Answer | SwitchSeen | MarkerSeen | CopiesSeen | Tick
+Happened = Signal | Command | ReadinessJudged | Answer | SwitchSeen | MarkerSeen | CopiesSeen | Tick
 
 
 def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book:
@@ -115,18 +117,24 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             book = fold_answer(_moved_live(book, happened, now), happened, rules=rules, now=now)
         case SwitchSeen():
             book = seen(book, happened, rules, now)
+        case ReadinessJudged():
+            book = readiness.judged(book, happened, rules, now)
         case CopiesSeen():
             book = copies.seen(book, happened, rules, now)
         case MarkerSeen():
             book = heeded(book, happened, now)
         case Tick():
-            book = drilling.heard_of(findings.lapse(_lapse(book, rules, now), rules, now), rules, now)
+            book = readiness.aged(findings.lapse(_lapse(book, rules, now), rules, now), rules, now)
+            # Only time makes a forecast worse that nothing else has changed; what else happens is met by the next tick.
+            book = drilling.heard_of(forewarning.forewarned(book, rules, now), rules, now)
         case _:
             assert_never(happened)
     return _follows(book, rules, now)
 
 
 def _fold_signal(book: Book, signal: Signal, rules: Rules, now: datetime) -> Book:
+    if promises.is_one(signal):
+        return promises.heard(book, signal, now)
     mark = book.watermarks.get(signal.source)
     if mark and (signal.changed_at <= mark.changed_at or _told_twice(mark, signal)):
         return book
@@ -213,6 +221,7 @@ def _follows(book: Book, rules: Rules, now: datetime) -> Book:
         book = _weigh(book, incident_id, rules, now)
         book = overdue(book, incident_id, its, now)
         book = _deadlines(book, incident_id, its, now)
+        book = warned(book, incident_id, its, now)
         book = _climb(book, incident_id, its, now)
         book = settle(book, incident_id, its, now)
         if book.incidents[incident_id].ending == "recovered":

@@ -17,6 +17,7 @@ from chalicelib.core.approvals import asked_for, stands
 from chalicelib.core.book import Book, Incident, StepRecord, StepState, covers
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules, Step, plan
+from chalicelib.core.readiness import lowered
 from chalicelib.core.states import IncidentState
 from chalicelib.core.things import UnknownThingError, moved_by
 from chalicelib.policy.platform import Mode
@@ -59,6 +60,9 @@ class Wanted:
     debt: bool = False
     drill: bool = False
 
+
+MAKES_BACKUPS: Final = frozenset({"velero-schedules-kept", "backup-now"})
+STOPS_BACKUPS: Final = frozenset({"velero-schedules-paused", "velero-location-read-only"})
 
 Gate = Callable[[Wanted, Book, Rules, datetime], Verdict]
 
@@ -223,6 +227,12 @@ def of_drill(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
     return pause_switch(work, book, rules, now)
 
 
+def readiness(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
+    """A runbook that could not succeed when it was judged last asks before each step, until it is seen ready again."""
+    asks, because = lowered(book, work.incident, rules)
+    return Ask(because) if asks else Pass(because)
+
+
 def claimed(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
     """What takes a step back waits while another open incident does that very thing."""
     if work.step.undoes is None:
@@ -235,6 +245,24 @@ def claimed(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
         if any(s.action == undone.action for s in its.steps):
             return Refuse(f"incident {other.id} is open, and {undone.action} is a step of its plan")
     return Pass(f"no open incident wants {undone.action}")
+
+
+def schedules_held(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
+    """What makes backups by itself waits while another incident stops them (a fence, a move, a breach), and where the
+    platform does not serve: its schedules were paused when it moved away. Its own plan may do both, in its own order.
+    """
+    if work.step.action not in MAKES_BACKUPS:
+        return Pass("it makes no backups")
+    for other in book.incidents.values():
+        if other.id == work.incident.id or other.state is IncidentState.CLOSING or other.confirmed_at is None:
+            continue
+        its = rules.of(other.policy).plan_of(other.plan, other.scenario)
+        stops = next((s for s in its.steps if s.action in STOPS_BACKUPS), None)
+        if stops is not None:
+            return Refuse(f"incident {other.id} is open, and {stops.title!r} is a step of its plan")
+    if work.step.action == "velero-schedules-kept" and work.call.region != book.serving:
+        return Refuse(f"{work.call.region} does not serve, {book.serving} does: its schedules rest")
+    return Pass("no open incident holds the backup schedules")
 
 
 def held_elsewhere(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
@@ -301,6 +329,8 @@ GATES: Final[tuple[Gate, ...]] = (
     block_window,
     fence_verdict,
     data_loss_budget,
+    schedules_held,
+    readiness,
     approval,
     overtaken,
     order,
@@ -308,7 +338,7 @@ GATES: Final[tuple[Gate, ...]] = (
 """In the order in which a refusal is told."""
 
 
-DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, nobody_else, mode, claimed, approval)
+DEBT_GATES: Final[tuple[Gate, ...]] = (pause_switch, nobody_else, mode, claimed, schedules_held, approval)
 """For what is still owed after its incident: no block window stands against it, and its evidence was judged before."""
 
 

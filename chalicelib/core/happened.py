@@ -33,14 +33,15 @@ class SignalKind(StrEnum):
     HEALTH_CHECK_ALARM = "health-check-alarm"
     PROBE = "probe"
     HEARTBEAT = "heartbeat"
+    AUDIT = "audit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
     """One change of state that one observer saw.
 
-    `source` is the alarm's ARN, `probe:<name>` or `heartbeat:<name>`; `name` is what policy calls it; `changed_at` is
-    aware UTC. `region` and `account` are None for what we saw ourselves.
+    `source` is the alarm's ARN, `probe:<name>`, `heartbeat:<name>` or `audit:<name>`; `name` is what policy calls it;
+    `changed_at` is aware UTC. `region` and `account` are None for what we saw ourselves.
     """
 
     source: str
@@ -288,6 +289,43 @@ Command = (
     | Status
 )
 """Everything a person can say. The `verb` field tells them apart in JSON."""
+
+
+class Readiness(StrEnum):
+    """Whether a runbook could succeed right now. `unknown` is neither of the others: nothing was found against it, and
+    something could not be looked at.
+    """
+
+    READY = "ready"
+    WITH_FINDINGS = "ready-with-findings"
+    UNKNOWN = "unknown"
+    NOT_READY = "not-ready"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunbookJudged:
+    """What one round found of one runbook, in a sentence."""
+
+    scenario: str
+    state: Readiness
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadinessJudged:
+    """One round of judging whether each runbook could succeed; `at` is when it began, and its identity."""
+
+    at: datetime
+    runbooks: tuple[RunbookJudged, ...]
+
+    @property
+    def id(self) -> str:
+        """The same round is the same id, however often it is told."""
+        return self.at.isoformat(timespec="milliseconds")
+
+
+Incoming = Signal | Command | ReadinessJudged
+"""Everything that comes to the desk by its inbox."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

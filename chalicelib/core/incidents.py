@@ -194,6 +194,6 @@ def recovered(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book
     incident = book.incidents[incident_id]
     done = sum(r.state is StepState.DONE for r in incident.steps.values())
     book = moved(book, incident_id, Event.RECOVERED, f"{done} steps done", now)
-    if incident.moved:
+    if incident.moved and rules.policy.scenario(incident.scenario).rests:
         book = blocked(book, incident.scope, rules, now)
     return book

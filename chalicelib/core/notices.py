@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from chalicelib.core.book import Book, Incident, NoticeRecord, NoticeState, StepState
 from chalicelib.core.plan import Rules
+from chalicelib.core.report import clocks
 from chalicelib.core.states import IncidentState
 from chalicelib.policy.notifications import Notice, NoticeEvent
 from chalicelib.policy.platform import Mode
 
 Audience = Literal["internal", "external"]
+SPENT: Final = (("half", 0.5), ("three-quarters", 0.75))
+"""The shares of an RTO whose passing is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +109,7 @@ def _moments(incident: Incident, rules: Rules, now: datetime) -> Iterator[tuple[
     if not closing:
         yield from _progress(incident, rules, now)
         yield from _steps(incident)
+        yield from _budgets(incident, rules, now)
     for n, paging in enumerate(incident.pagings):
         if not closing:
             yield NoticeEvent.ESCALATED, f"{n}-{paging.rung}", paging.at
@@ -132,3 +136,26 @@ def _steps(incident: Incident) -> Iterator[tuple[NoticeEvent, str, datetime]]:
             yield NoticeEvent.STEP_LATE, step_id, record.late_at
         if record.state is StepState.STUCK and record.stuck_at:
             yield NoticeEvent.STEP_STUCK, f"{step_id}-{record.stuck_at:%H%M%S}", record.stuck_at
+
+
+def _budgets(incident: Incident, rules: Rules, now: datetime) -> Iterator[tuple[NoticeEvent, str, datetime]]:
+    """That half, and three quarters, of an RTO are over while a service that is held to it is not back; and that it is
+    forecast to be missed.
+    """
+    for budget, warning in incident.forewarned.items():
+        yield NoticeEvent.FORECAST_MISS, budget, warning.at
+    policy = rules.policy
+    row = policy.notifications.row(NoticeEvent.BUDGET_SPENT, incident.severity)
+    confirmed = incident.confirmed_at
+    if row is None or confirmed is None or not policy.scenario(incident.scenario).held_to_rto:
+        return
+    tightest = min((t.rto for t in policy.services.tiers), default=None)
+    if tightest is None or now < incident.failed_at + tightest / 2:
+        return
+    found = clocks(incident, rules, now)
+    for rto in sorted({c.rto for c in found}):
+        ends = [c.recovered_at for c in found if c.rto == rto]
+        for word, share in SPENT:
+            spent_at = incident.failed_at + rto * share
+            if spent_at <= now and any(end is None or end > spent_at for end in ends):
+                yield NoticeEvent.BUDGET_SPENT, f"{word}-{policy.real(rto)}", max(spent_at, confirmed)

@@ -77,6 +77,7 @@ class Stuck:
 
     because: str
     again_in: timedelta = timedelta(seconds=30)
+    facts: Mapping[str, str | float] = field(default_factory=dict)
     kind: Literal["stuck"] = "stuck"
 
 

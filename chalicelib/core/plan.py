@@ -17,6 +17,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
 
+from chalicelib.core.times import NONE, Times
 from chalicelib.policy import Policy
 from chalicelib.policy.runbooks import RunbookStep
 from chalicelib.policy.services import Service
@@ -214,6 +215,11 @@ class Rules:
     plans: Mapping[str, Plan] = field(default_factory=dict)
     policies: Mapping[str, Policy] = field(default_factory=dict)
     today: Policy | None = None
+    measured: Mapping[str, Times] = field(default_factory=dict)
+
+    def times(self, scenario: str) -> Times:
+        """What was measured of a scenario; nothing where it never was."""
+        return self.measured.get(scenario, NONE)
 
     def of(self, digest: str) -> Rules:
         """The same rules for whoever follows the policy of that digest; today's where it was never kept, also when

@@ -1,17 +1,20 @@
 """What customers may see of the book: components, levels, updates.
 
 Rules. Only words of policy that were written for customers come through: the platform's display name, component names,
-scenarios' `customer_text`. No internal name, host, identifier or step ever does; incident keys are digests.
+scenarios' `customer_text`. No internal name, host, identifier or step ever does; incident keys are digests. When things
+are expected back is said only where it was measured often enough (forewarning.py).
 The banner is not stored: whoever renders the page derives it from the components.
 """
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
 from chalicelib.core.book import Book, Incident
+from chalicelib.core.forewarning import promised_by
 from chalicelib.core.message import Component, ComponentStatus, IncidentStatus, PublicIncident, StatusPage, Update
 from chalicelib.core.plan import Rules
 from chalicelib.core.report import clocks
@@ -52,7 +55,7 @@ def page(book: Book, rules: Rules, now: datetime) -> StatusPage:
         )
         for name in names
     )
-    live = tuple(public(i, rules) for i in shown)
+    live = tuple(_expected(public(i, rules), promised_by(book, i, rules, now)) for i in shown)
     keys = {i.key for i in live}
     return StatusPage(
         name=policy.platform.display_name,
@@ -67,6 +70,14 @@ def _drilled(book: Book, policy: Policy) -> ComponentStatus:
     """A drill is nobody's business outside, but where policy says that it may be felt."""
     rows = (policy.drills.row(d.scenario) for d in book.drills.values() if d.state is not IncidentState.CLOSING)
     return "under_maintenance" if any(row and row.maintenance for row in rows) else "operational"
+
+
+def _expected(shown: PublicIncident, by: datetime | None) -> PublicIncident:
+    if by is None or shown.status == "investigating":
+        return shown
+    newest, *older = shown.updates
+    text = f"{newest.text} We expect everything to be available again by about {by:%H:%M} UTC."
+    return replace(shown, updates=(replace(newest, text=text), *older))
 
 
 def is_public(incident: Incident) -> bool:

@@ -111,6 +111,8 @@ TABLE: Final[Mapping[str, Aim]] = {
     "velero-location-read-only": _LOCATION,
     "velero-schedules-paused": _SCHEDULES,
     "node-capacity": _not("the standby's node group is the real one: copies, one pod each, run on the nodes it has"),
+    "velero-schedules-kept": _SCHEDULES,
+    "backup-now": _not("it makes a real backup, which is wanted or is not"),
     "point-application": _not("it would send the standby's applications to a database that is thrown away"),
     "point-restored": _not("it would send people to a database that is thrown away"),
     "fence-acl": _FENCE,

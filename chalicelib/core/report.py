@@ -45,15 +45,14 @@ def clocks(incident: Incident, rules: Rules, now: datetime) -> tuple[ServiceCloc
     rules = rules.of(incident.policy)
     plan = rules.plan_of(incident.plan, incident.scenario, incident.chosen)
     services = rules.policy.services
-    moved = _first_done(incident, "traffic") if any(s.id == "traffic" for s in plan.steps) else None
-    needs_traffic = any(s.id == "traffic" for s in plan.steps)
     found = []
     for service in services.in_order():
-        step = _verifies(service.name, service.kind, plan)
-        if step is None:
+        ends = ends_of(service.name, service.kind, plan)
+        if not ends:
             continue
-        verified = _first_done(incident, step)
-        at = verified if not needs_traffic else (max(verified, moved) if verified and moved else None)
+        done = [_first_done(incident, step) for step in ends]
+        known = [at for at in done if at is not None]
+        at = max(known) if len(known) == len(done) else None
         rto = services.rto(service)
         found.append(
             ServiceClock(
@@ -117,6 +116,14 @@ def _fenced_by(moment: datetime | None, incident: Incident, plan: Plan) -> bool:
     fences = (incident.step(s.id) for s in plan.steps if s.action == "fence-primary")
     proofs = (r.first_done_at for r in fences if r.state is StepState.DONE and r.facts.get("fenced"))
     return moment is not None and any(at is not None and at <= moment for at in proofs)
+
+
+def ends_of(service: str, kind: str, plan: Plan) -> tuple[str, ...]:
+    """The steps after which a service is back: the one that verifies it, and the traffic's where it moves; none where
+    the plan does not bring it back.
+    """
+    step = _verifies(service, kind, plan)
+    return (step, *(s.id for s in plan.steps if s.id == "traffic")) if step else ()
 
 
 def _verifies(service: str, kind: str, plan: Plan) -> str | None:

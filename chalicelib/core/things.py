@@ -165,6 +165,14 @@ TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
     # Backups. A restore reads a location that somebody makes read-only meanwhile, and is not disturbed by it.
     "velero-location-read-only": (Moves(("patch velero.io/v1 backupstoragelocations",), Kind.LOCATION, _location),),
     "velero-schedules-paused": (Moves(("patch velero.io/v1 schedules",), Kind.SCHEDULES, _cluster),),
+    "velero-schedules-kept": (
+        Moves(("create velero.io/v1 schedules", "patch velero.io/v1 schedules"), Kind.SCHEDULES, _cluster),
+    ),
+    "backup-now": (
+        Shares(
+            ("create velero.io/v1 backups",), "its backup has its incident's own name, and only reads what it keeps"
+        ),
+    ),
     "s3-count": (),
     "s3-restore": (
         Moves(

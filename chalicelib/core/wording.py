@@ -10,6 +10,7 @@ from datetime import datetime
 
 from chalicelib.core.book import Book, Incident, NoticeState, StepState
 from chalicelib.core.bounds import wanting
+from chalicelib.core.forewarning import sentences
 from chalicelib.core.message import Message
 from chalicelib.core.notices import Owed
 from chalicelib.core.plan import Rules, Step
@@ -113,12 +114,31 @@ def _internal(book: Book, incident: Incident, owed: Owed, rules: Rules, at: date
                 f"Plan: {plan.title}, {len(plan.steps)} steps.",
             )
         case NoticeEvent.RECOVERY_STARTED:
-            return f"{where}: recovery has started", (f"{progress(incident, rules)}.",)
+            return f"{where}: recovery has started", (
+                f"{progress(incident, rules)}.",
+                *sentences(book, incident, rules, at),
+            )
         case NoticeEvent.RECOVERY_PROGRESS:
             return f"{where}: progress", (
                 f"{progress(incident, rules)}.",
                 *_held_lines(incident, rules),
+                *sentences(book, incident, rules, at),
                 *_clock_lines(incident, rules, at),
+            )
+        case NoticeEvent.BUDGET_SPENT:
+            word, _, rto = owed.about.rpartition("-")
+            return f"{where}: {word.replace('-', ' ')} of the RTO of {rto} {_is(word)} over", (
+                f"Not back yet: {_not_back(incident, rules, rto, at)}.",
+                *sentences(book, incident, rules, at),
+                f"{progress(incident, rules)}.",
+                *_held_lines(incident, rules),
+            )
+        case NoticeEvent.FORECAST_MISS:
+            return f"{where}: the RTO of {owed.about} is forecast to be missed", (
+                f"{incident.forewarned[owed.about].because}.",
+                f"{progress(incident, rules)}.",
+                *(f"Waiting for a person: {name}." for name, _, _ in asks(incident, rules)),
+                *_held_lines(incident, rules),
             )
         case NoticeEvent.RECOVERY_COMPLETE:
             return f"{where}: recovered", (
@@ -160,6 +180,15 @@ def _clock_lines(incident: Incident, rules: Rules, at: datetime) -> tuple[str, .
             verdict = "met" if clock.met else "missed"
             lines.append(f"{clock.display}: back after {real(clock.recovery_time)}, RTO {real(clock.rto)} {verdict}.")
     return tuple(lines)
+
+
+def _not_back(incident: Incident, rules: Rules, rto: str, at: datetime) -> str:
+    held = [c for c in clocks(incident, rules, at) if rules.policy.real(c.rto) == rto]
+    return ", ".join(c.display for c in held if c.recovered_at is None) or "nothing any more"
+
+
+def _is(word: str) -> str:
+    return "are" if word == "three-quarters" else "is"
 
 
 def _loss_line(incident: Incident, rules: Rules) -> tuple[str, ...]:

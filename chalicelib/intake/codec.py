@@ -1,6 +1,6 @@
 """What lies in the inbox, and what lies among the dead letters, as JSON and back.
 
-An item is `{"format": 1, "signal": {…}}` or `{"format": 1, "command": {…}}`; pydantic reads the core's own types.
+An item is `{"format": 1, "signal": {…}}`, with `command` or `readiness` in its place; pydantic reads the core's types.
 The key is the event's identity, so that one that is delivered twice is put once; commands sort before signals, so
 that a pause is not behind a storm of alarms. Fields that this code does not know are left out, so that what a newer
 one wrote under the same format is still read after a roll-back.
@@ -18,10 +18,11 @@ from typing import Annotated, Any, Final, cast
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from chalicelib.core.happened import Command, Signal, Unreadable
+from chalicelib.core.happened import Command, Incoming, ReadinessJudged, Signal, Unreadable
 from chalicelib.intake.reading import MISSING, clean, found
 
 FORMAT: Final = 1
+KINDS: Final = ("signal", "command", "readiness")
 KEY_BYTES: Final = 900
 """DynamoDB's sort keys end at 1,024 bytes; an alarm's name may have 255 characters of four bytes each."""
 
@@ -30,33 +31,44 @@ class ItemUnreadableError(Exception):
     """A stored item that this code cannot read; the text says what is wrong with it and where."""
 
 
-def key(happened: Signal | Command) -> str:
-    """`signal/<source#changed_at#state>` or `command/<id>`; an overlong one is cut and ends in its digest."""
-    whole = f"signal/{happened.id}" if isinstance(happened, Signal) else f"command/{happened.said.id}"
+def key(happened: Incoming) -> str:
+    """`signal/<source#changed_at#state>`, `command/<id>` or `readiness/<when the round began>`; an overlong one is cut
+    and ends in its digest.
+    """
+    match happened:
+        case Signal():
+            whole = f"signal/{happened.id}"
+        case ReadinessJudged():
+            whole = f"readiness/{happened.id}"
+        case _:
+            whole = f"command/{happened.said.id}"
     encoded = whole.encode("utf-8", "backslashreplace")
     if len(encoded) <= KEY_BYTES:
         return encoded.decode()
     return f"{encoded[: KEY_BYTES - 65].decode('utf-8', 'ignore')}#{sha256(encoded).hexdigest()}"
 
 
-def dump(happened: Signal | Command) -> Mapping[str, Any]:
+def dump(happened: Incoming) -> Mapping[str, Any]:
     """The item, JSON-safe."""
-    kind = "signal" if isinstance(happened, Signal) else "command"
+    kind = key(happened).partition("/")[0]
     return {"format": FORMAT, kind: _adapter(kind).dump_python(happened, mode="json")}
 
 
-def read(item: Mapping[str, Any]) -> Signal | Command:
-    """The signal or command that `dump` made the item of; ItemUnreadableError when it is none."""
+def read(item: Mapping[str, Any]) -> Incoming:
+    """What `dump` made the item of; ItemUnreadableError when it is none."""
     if not isinstance(item, Mapping):
         raise ItemUnreadableError(f"the inbox item is {found(item)}, expected an object")
     _check_format(item, "the inbox item")
-    kinds = [kind for kind in ("signal", "command") if kind in item]
+    kinds = [kind for kind in KINDS if kind in item]
     if len(kinds) != 1:
-        there = " and ".join(kinds) or "neither signal nor command"
-        raise ItemUnreadableError(f"the inbox item has {there}, expected exactly one of signal, command")
+        there = " and ".join(kinds) or "none of them"
+        raise ItemUnreadableError(f"the inbox item has {there}, expected exactly one of {', '.join(KINDS)}")
     if kinds == ["signal"]:
         signal = cast("Signal", _validated("signal", item["signal"]))
         return replace(signal, changed_at=_utc(signal.changed_at, "signal.changed_at"))
+    if kinds == ["readiness"]:
+        judged = cast("ReadinessJudged", _validated("readiness", item["readiness"]))
+        return replace(judged, at=_utc(judged.at, "readiness.at"))
     command = cast("Command", _validated("command", item["command"]))
     return replace(command, said=replace(command.said, at=_utc(command.said.at, "command.said.at")))
 
@@ -92,6 +104,8 @@ def _adapter(kind: str) -> TypeAdapter[Any]:
             return TypeAdapter(Signal)
         case "command":
             return TypeAdapter(Annotated[Command, Field(discriminator="verb")])
+        case "readiness":
+            return TypeAdapter(ReadinessJudged)
         case _:
             return TypeAdapter(Unreadable)
 

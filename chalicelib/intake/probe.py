@@ -26,6 +26,11 @@ def from_heartbeat(name: str, *, healthy: bool | None, changed_at: datetime, rea
     return _seen("heartbeat", SignalKind.HEARTBEAT, name, healthy, changed_at, reason)
 
 
+def from_audit(name: str, *, healthy: bool | None, changed_at: datetime, reason: str) -> Signal:
+    """Whether a cluster's backup schedules are as policy writes them, since `changed_at`; as `from_probe`."""
+    return _seen("audit", SignalKind.AUDIT, name, healthy, changed_at, reason)
+
+
 def _seen(what: str, kind: SignalKind, name: str, healthy: bool | None, changed_at: datetime, reason: str) -> Signal:
     if not name.strip():
         raise ValueError(f"a {what}'s name is empty; expected the name that policy/signals.yaml gives it")

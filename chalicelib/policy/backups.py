@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -18,6 +19,12 @@ class Schedule(Row):
     cron: str
     keep: Duration
     copies: Annotated[int, Field(ge=1)]
+    clusters: tuple[Literal["primary", "standby"], ...] = Field(
+        default=("primary",), description="where it stands; the standby restores from the primary's, and makes none"
+    )
+    drift: Literal["mend", "report"] = Field(
+        default="mend", description="what becomes of it when it is not as written here: put right, or told to people"
+    )
 
 
 class Scope(Row):
@@ -74,9 +81,16 @@ class TerraformState(Row):
     kms_key: Annotated[str, Field(pattern=r"^arn:aws:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$")] | None = None
 
 
+class Audit(Row):
+    """How often the clock compares the clusters' schedules with these."""
+
+    every: Duration = timedelta(minutes=5)
+
+
 class Backups(Row):
     """Backups and replication."""
 
+    audit: Audit = Audit()
     schedules: tuple[Schedule, ...]
     scope: Scope
     replication: tuple[BucketReplication, ...]
@@ -84,3 +98,7 @@ class Backups(Row):
     restorable: tuple[Restorable, ...] = ()
     terraform_states: tuple[TerraformState, ...] = ()
     airgap: AirGap | None = Field(default=None, description="copies that nobody who holds the platform can delete")
+
+    def on(self, place: Literal["primary", "standby"]) -> tuple[Schedule, ...]:
+        """The schedules that stand in the cluster of a place."""
+        return tuple(s for s in self.schedules if place in s.clusters)

@@ -22,6 +22,7 @@ FILES = (
     "rewrites",
     "people",
     "drills",
+    "readiness",
 )
 """The files of a policy folder, each `<name>.yaml`, each one field of `Policy`."""
 

@@ -11,6 +11,7 @@ from chalicelib.policy.drills import Drills
 from chalicelib.policy.notifications import Notifications
 from chalicelib.policy.people import People
 from chalicelib.policy.platform import Platform
+from chalicelib.policy.readiness import Readiness
 from chalicelib.policy.rewrites import Rewrites
 from chalicelib.policy.runbooks import Runbook, Runbooks
 from chalicelib.policy.scenarios import Scenario, Scenarios
@@ -31,6 +32,8 @@ class Policy(Row):
     rewrites: Rewrites
     people: People
     drills: Drills = Drills()
+    # A policy that was kept with an incident before there were rounds is still read.
+    readiness: Readiness = Readiness()
     digest: str = ""
     speed: float = 1.0
 

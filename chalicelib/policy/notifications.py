@@ -26,6 +26,8 @@ class NoticeEvent(StrEnum):
     STOOD_DOWN = "stood-down"
     FINDING_RAISED = "finding-raised"
     FINDING_SETTLED = "finding-settled"
+    BUDGET_SPENT = "budget-spent"
+    FORECAST_MISS = "forecast-miss"
 
 
 class PagerDutyChannel(Row):

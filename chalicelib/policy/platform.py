@@ -250,6 +250,10 @@ class Responder(Row):
     table: str
     status_bucket: str
     status_url: Annotated[str, Field(pattern=r"^https?://")]
+    operators_bucket: str | None = Field(
+        default=None,
+        description="a private bucket for the pages that operators read; left out, none is written",
+    )
     initial_mode: Mode = Mode.OBSERVE
     approval_valid: Duration
     block_window: Duration

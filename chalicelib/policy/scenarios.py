@@ -61,7 +61,22 @@ class Scenario(Row):
         default=None, description="the row of the matrix that this one is a case of; left out for the rows themselves"
     )
     customer_text: str = Field(description="how the status page names it; no internal name, host or identifier")
+    rests: bool = Field(
+        default=True, description="whether nothing moves by itself there for the block window after its recovery"
+    )
     planned: bool = Field(default=False, description="a person does it on purpose: the status page shows Maintenance")
+
+    @property
+    def recovered_by_runbook(self) -> bool:
+        """Whether its recovery time is what its runbook takes, and not what something else recovers it in."""
+        return self.automatic is not Automation.YES
+
+    @property
+    def held_to_rto(self) -> bool:
+        """Whether a tier's RTO is promised in it: a promise about failures that the responder recovers. In a planned
+        move nothing has failed; where every step waits for a person no tier's RTO can hold.
+        """
+        return not self.planned and self.automatic is not Automation.NO
 
 
 class Case(Row):

@@ -94,7 +94,8 @@ class Flapping(Row):
 
 
 class Observer(Row):
-    """One independent witness of a scenario: the alarms, the probe or the heartbeat that speak for it.
+    """One independent witness of a scenario: the alarms, the probe, the heartbeat or the audit that
+    speak for it.
 
     Several alarms of one observer are one voice: it is Bad when any of them is.
     """
@@ -103,6 +104,9 @@ class Observer(Row):
     alarms: tuple[str, ...] = ()
     probe: Name | None = None
     heartbeat: Literal["primary"] | None = None
+    audit: Literal["primary", "standby"] | None = Field(
+        default=None, description="the cluster whose backup schedules are compared with backups.yaml"
+    )
 
 
 class Waiting(Row):
@@ -130,7 +134,7 @@ class Rule(Row):
     hold: Duration
     speaks_for: tuple[str, ...] = Field(
         default=(),
-        description="other scopes that such an incident explains: what fails there meanwhile belongs to it",
+        description="other scopes that such an incident explains, each just as it is and nothing below it",
     )
     waits: Waiting | None = Field(
         default=None,

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from chalicelib.core.book import FORMAT, Book, Entry, Finding, Incident
 from chalicelib.core.plan import Plan
+from chalicelib.core.times import Times
 from chalicelib.policy import Policy
 from chalicelib.policy.load import PolicyUnreadableError
 
@@ -95,3 +96,14 @@ def read_incident(body: str) -> Incident:
     """An incident from its archive."""
     incident: Incident = _adapter(Incident).validate_json(body)
     return incident
+
+
+def dump_times(times: Times) -> str:
+    """How long recoveries of one scenario took, as JSON text."""
+    return _adapter(Times).dump_json(times).decode()
+
+
+def read_times(body: str) -> Times:
+    """The same from its JSON text; ValueError when this code cannot read it."""
+    times: Times = _adapter(Times).validate_json(body)
+    return times

@@ -118,6 +118,14 @@ class Store(Protocol):
         """All of a kind, by key."""
         ...
 
+    def measured(self, scenario: str) -> str | None:
+        """How long recoveries of that scenario took (core/times.py); None when none was measured."""
+        ...
+
+    def put_measured(self, scenario: str, body: str, epoch: int) -> None:
+        """In the place of what was there; nothing is put where a newer epoch has."""
+        ...
+
     def delete_document(self, kind: str, key: str) -> None:
         """Removes a dead letter that was replayed; absent is fine."""
         ...

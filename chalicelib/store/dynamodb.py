@@ -1,8 +1,8 @@
 """The store in one DynamoDB table: string keys `pk` and `sk`, nothing else declared.
 
 `pk` is `<platform>#desk` (items `lock` and `book`), `<platform>#inbox`, `<platform>#timeline#<incident>`,
-`<platform>#doc#<kind>`; so one table serves many platforms, each with a desk of its own. Source of the conditions'
-semantics: the DynamoDB developer guide, "Condition expressions" and "Optimistic locking".
+`<platform>#doc#<kind>`, `<platform>#measured`; so one table serves many platforms, each with a desk of its own. Source
+of the conditions' semantics: the DynamoDB developer guide, "Condition expressions" and "Optimistic locking".
 """
 
 from __future__ import annotations
@@ -135,6 +135,19 @@ class DynamoStore:
 
     def documents(self, kind: str) -> Sequence[tuple[str, str]]:
         return [(i["sk"]["S"], i["body"]["S"]) for i in self._query(self._pk(f"doc#{kind}"))]
+
+    def measured(self, scenario: str) -> str | None:
+        answer = self._call(self._client.get_item, Key=self._key(self._pk("measured"), scenario), ConsistentRead=True)
+        return str(answer["Item"]["body"]["S"]) if "Item" in answer else None
+
+    def put_measured(self, scenario: str, body: str, epoch: int) -> None:
+        self._update(
+            self._pk("measured"),
+            scenario,
+            update="SET epoch = :epoch, body = :body",
+            condition=_NOT_NEWER,
+            values={":epoch": _n(epoch), ":body": {"S": body}},
+        )
 
     def delete_document(self, kind: str, key: str) -> None:
         self._call(self._client.delete_item, Key=self._key(self._pk(f"doc#{kind}"), key))

@@ -22,6 +22,7 @@ class MemoryStore:
     items: dict[str, str] = field(default_factory=dict)
     timelines: dict[str, dict[int, str]] = field(default_factory=dict)
     docs: dict[str, dict[str, str]] = field(default_factory=dict)
+    times: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def put_inbox(self, key: str, item: Mapping[str, Any]) -> bool:
         if key in self.items:
@@ -83,6 +84,13 @@ class MemoryStore:
 
     def documents(self, kind: str) -> Sequence[tuple[str, str]]:
         return sorted(self.docs.get(kind, {}).items())
+
+    def measured(self, scenario: str) -> str | None:
+        return self.times[scenario][1] if scenario in self.times else None
+
+    def put_measured(self, scenario: str, body: str, epoch: int) -> None:
+        if scenario not in self.times or self.times[scenario][0] <= epoch:
+            self.times[scenario] = (epoch, body)
 
     def delete_document(self, kind: str, key: str) -> None:
         self.docs.get(kind, {}).pop(key, None)

@@ -7,17 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from chalicelib import names
+from chalicelib.account.alarms import of_alarm
+from chalicelib.account.verdicts import Claim, NotThere, Row, Subject
 from chalicelib.policy import Policy
-from drctl.account.asking import Account, NotSeen, NotThere
-from drctl.account.verdicts import Claim, Row, Subject, at
+from drctl.account.asking import Account
 from drctl.deployment.primary import alarm_stack
 from drctl.deployment.resources import resources
 
-ACTIONS: Final = ("AlarmActions", "OKActions", "InsufficientDataActions")
-COMPARED: Final = (
-    *("Namespace", "MetricName", "Statistic", "Period", "EvaluationPeriods", "ComparisonOperator"),
-    *("Threshold", "TreatMissingData", "AlarmRule"),
-)
 KINDS: Final = {"AWS::CloudWatch::Alarm": "MetricAlarms", "AWS::CloudWatch::CompositeAlarm": "CompositeAlarms"}
 
 
@@ -35,26 +31,7 @@ def _of_template(template: Mapping[str, Any], account: Account, region: str, top
         properties, kind = resource["Properties"], KINDS[resource["Type"]]
         name = properties["AlarmName"]
         subject = Subject(f"alarm {name} in {region}", "signals.alarms" if topic else "platform.responder")
-        types = [kind.removesuffix("s")]
-        answer = account.ask("cloudwatch", region, "describe_alarms", AlarmNames=[name], AlarmTypes=types)
-        if not isinstance(answer, NotSeen | NotThere) and not answer.get(kind):
-            yield subject.missing()
-            continue
-        yield from subject.claims(answer, tuple(_claims(properties, kind, topic)))
-
-
-def _claims(properties: Mapping[str, Any], kind: str, topic: str | None) -> Iterator[Claim]:
-    for key in COMPARED:
-        if key in properties:
-            yield Claim(key, properties[key], at(kind, 0, key))
-    yield Claim("ActionsEnabled", True, at(kind, 0, "ActionsEnabled"))
-    for key in ACTIONS:
-        if topic and key in properties:
-            yield Claim(f"{key} has the topic", True, _tells(kind, key, topic))
-
-
-def _tells(kind: str, key: str, topic: str) -> Any:
-    return lambda answer: topic in (answer[kind][0].get(key) or ())
+        yield from of_alarm(subject, properties, kind, account, region, topic)
 
 
 def topics(policy: Policy, account: Account) -> Iterator[Row]:

@@ -7,11 +7,11 @@ read as a missing resource.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.account.verdicts import NOT_THERE, Answer, NotSeen, NotThere
 from chalicelib.policy.accounts import holder, named
 from chalicelib.policy.platform import Platform
 from drctl.deployment.permissions import iam_action
@@ -44,32 +44,6 @@ IAM_NAMES: Final = {
     ("s3", "get_public_access_block"): "s3:GetBucketPublicAccessBlock",
 }
 """https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html"""
-NOT_THERE: Final = frozenset(
-    {
-        *("DBInstanceNotFound", "DBInstanceNotFoundFault", "ResourceNotFoundException", "NotFoundException"),
-        *("NoSuchBucket", "ReplicationConfigurationNotFoundError", "ServerSideEncryptionConfigurationNotFoundError"),
-        *("NoSuchLifecycleConfiguration",),
-        *("NoSuchPublicAccessBlockConfiguration", "NoSuchHostedZone", "NotFound", "TableNotFoundException"),
-    }
-)
-"""Error codes that say that what was asked for does not exist; by the errors of each operation in botocore's models."""
-
-
-@dataclass(frozen=True, slots=True)
-class NotThere:
-    """The account answered that there is none."""
-
-    because: str
-
-
-@dataclass(frozen=True, slots=True)
-class NotSeen:
-    """No answer, or one that says nothing about the account."""
-
-    because: str
-
-
-Answer = Mapping[str, Any] | NotThere | NotSeen
 
 
 class UndeclaredError(Exception):

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from chalicelib import names
+from chalicelib.account.verdicts import Claim, NotSeen, NotThere, Row, Subject, at
 from chalicelib.names import logical
 from chalicelib.policy import Policy
 from chalicelib.policy.notifications import EmailChannel
-from drctl.account.asking import Account, NotSeen, NotThere
-from drctl.account.verdicts import Claim, Row, Subject, at
+from drctl.account.asking import Account
 from drctl.deployment.config import config
 from drctl.deployment.resources import resources
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from chalicelib.account.replication import bucket_as_claimed
+from chalicelib.account.verdicts import Claim, NotThere, Row, Subject
 from chalicelib.policy import Policy
 from chalicelib.policy.backups import Restorable
-from drctl.account.asking import Account, NotThere
-from drctl.account.data import bucket_as_claimed
-from drctl.account.verdicts import Claim, Row, Subject
+from drctl.account.asking import Account
 
 
 def restorable(policy: Policy, account: Account) -> Iterator[Row]:

@@ -5,18 +5,15 @@ Field names: botocore's model of Route 53.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from chalicelib.account.endpoint import endpoint_check, find, of_check
+from chalicelib.account.verdicts import Claim, NotSeen, NotThere, Row, Subject, at
 from chalicelib.policy import Policy
 from chalicelib.policy.platform import MetricSwitch
-from drctl.account.asking import Account, NotSeen, NotThere
-from drctl.account.verdicts import Claim, Row, Subject, at
-from drctl.deployment.primary import endpoint_check
+from drctl.account.asking import Account
 from drctl.deployment.resources import resources
-
-NEVER = ("Inverted", "Disabled")
-"""A check that is turned round or switched off says healthy when it should not."""
 
 
 def traffic(policy: Policy, account: Account) -> Iterator[Row]:
@@ -30,13 +27,9 @@ def traffic(policy: Policy, account: Account) -> Iterator[Row]:
         return
     found: dict[str, str | None] = {}
     for name, field, wanted in _checks(policy):
-        check = _find(listed["HealthChecks"], wanted)
+        check = find(listed["HealthChecks"], wanted)
         found[name] = check["Id"] if check else None
-        subject = Subject(f"health check '{name}'", field)
-        if check is None:
-            yield subject.missing()
-        else:
-            yield from subject.claims(check["HealthCheckConfig"], tuple(_claims(wanted)))
+        yield from of_check(name, field, wanted, listed)
     yield from _records(policy, account, found)
 
 
@@ -48,28 +41,6 @@ def _checks(policy: Policy) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         config = resources(policy)["Resources"]["TrafficSwitchCheck"]["Properties"]["HealthCheckConfig"]
         alarm = {"Name": switch.alarm, "Region": switch.region}
         yield "switch", "platform.traffic.switch", {**config, "AlarmIdentifier": alarm}
-
-
-def _find(checks: Sequence[Mapping[str, Any]], wanted: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """By what it looks at: a check has no name of its own."""
-    key = "AlarmIdentifier" if "AlarmIdentifier" in wanted else "FullyQualifiedDomainName"
-    return next((c for c in checks if c["HealthCheckConfig"].get(key) == wanted[key]), None)
-
-
-def _claims(wanted: Mapping[str, Any]) -> Iterator[Claim]:
-    for key, value in wanted.items():
-        claimed = sorted(value) if isinstance(value, list) else value
-        yield Claim(key, claimed, _sorted(key))
-    for key in NEVER:
-        yield Claim(key, False, lambda config, key=key: bool(config.get(key)))  # type: ignore[misc] # bound now
-
-
-def _sorted(key: str) -> Any:
-    def read(config: Mapping[str, Any]) -> object:
-        value = config.get(key)
-        return sorted(value) if isinstance(value, list) else value
-
-    return read
 
 
 def _records(policy: Policy, account: Account, checks: Mapping[str, str | None]) -> Iterator[Row]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from chalicelib.account import replication
+from chalicelib.account.verdicts import Row
 from chalicelib.policy import Policy
 from drctl.account import alarms, data, deployed, restorable, traffic
 from drctl.account.asking import Account
-from drctl.account.verdicts import Row
 
 Compare = Callable[[Policy, Account], Iterator[Row]]
 COMPARISONS: Final[tuple[Compare, ...]] = (
     deployed.identity,
     data.database,
     deployed.clusters,
-    data.backups,
+    replication.replications,
     restorable.restorable,
     traffic.traffic,
     alarms.alarms,

@@ -11,8 +11,8 @@ from botocore.config import Config
 from botocore.exceptions import ProfileNotFound
 from rich.table import Table
 
+from chalicelib.account.verdicts import Row, Verdict
 from drctl.account.asking import Account, iam_policy
-from drctl.account.verdicts import Row, Verdict
 from drctl.account.verify import verify
 from drctl.cli.places import POLICIES, JsonOption, PoliciesOption, fail, out, read_policies, show_json
 

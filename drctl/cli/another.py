@@ -11,6 +11,7 @@ from chalicelib.actions.registry import ACTIONS
 from chalicelib.policy.lint import ActionFacts
 from chalicelib.policy.lint import lint as find
 from chalicelib.policy.load import PolicyUnreadableError
+from chalicelib.readiness.registry import NAMES as JUDGES
 from drctl.another.asked import Asked, PlatformRefusedError
 from drctl.another.make import FolderRefusedError, decisions, make
 from drctl.cli.places import ROOT, fail, out
@@ -49,7 +50,9 @@ def init(
     except (PlatformRefusedError, FolderRefusedError, PolicyUnreadableError) as error:
         fail(str(error), 2)
     errors = [
-        f for f in find(folder, actions={n: ActionFacts.of(a) for n, a in ACTIONS.items()}) if f.severity == "error"
+        f
+        for f in find(folder, actions={n: ActionFacts.of(a) for n, a in ACTIONS.items()}, judges=JUDGES)
+        if f.severity == "error"
     ]
     out.print(
         f"[green]✓[/green] {folder}: policies of {asked.display_name}, {primary} → {standby}, witness {asked.witness}",

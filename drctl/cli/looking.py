@@ -16,12 +16,14 @@ from chalicelib.core.findings import told
 from chalicelib.core.loss import Loss, Unknown
 from chalicelib.core.plan import Plan, Rules
 from chalicelib.core.report import clocks, data_loss
+from chalicelib.core.times import NONE, Times
 from chalicelib.core.wording import held, progress
 from chalicelib.intake import codec
 from chalicelib.policy import Policy
 from chalicelib.policy.base import show_duration
-from chalicelib.store.codec import read_book, read_incident, read_plan, read_policy
+from chalicelib.store.codec import read_book, read_incident, read_plan, read_policy, read_times
 from drctl.cli.copies import keep
+from drctl.cli.outlook import print_forecast, running_json
 from drctl.cli.places import JsonOption, Place, StageName, StageOption, fail, out, place, show_json
 
 PANEL = "Looking"
@@ -63,7 +65,14 @@ def rules_of(where: Place, incidents: Sequence[Incident]) -> Rules:
             plans[incident.plan] = read_plan(body)
         if incident.policy != where.policy.digest and (kept := where.store.document("policy", incident.policy)):
             policies[incident.policy] = read_policy(kept)
-    return Rules(where.policy, plans, policies)
+    measured = {scenario: times_of(where, scenario) for scenario in {i.scenario for i in incidents}}
+    return Rules(where.policy, plans, policies, measured=measured)
+
+
+def times_of(where: Place, scenario: str) -> Times:
+    """What was measured of a scenario, as the desk keeps it."""
+    body = where.store.measured(scenario)
+    return read_times(body) if body else NONE
 
 
 def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) -> None:
@@ -89,7 +98,13 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
                 "paused_by": book.paused and book.paused.by,
                 "paused_since": book.paused and book.paused.at.isoformat(),
                 "open": [
-                    {"incident": i.id, "state": i.state, "because": i.because, "held": held_json(i)}
+                    {
+                        "incident": i.id,
+                        "state": i.state,
+                        "because": i.because,
+                        "held": held_json(i),
+                        "forecast": running_json(book, i, rules_of(where, [i])),
+                    }
                     for i in book.incidents.values()
                 ],
                 "blocks": [b.because for b in book.blocks],
@@ -122,8 +137,9 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
         word = f"[bold]{book.meant.by}[/bold] means it to be there since {book.meant.at:%Y-%m-%d %H:%M:%S} UTC"
         out.print(f"  {word}: {book.meant.because}")
     for finding in book.findings.values():
-        colour = "red" if finding.settled_at is None else "green"
-        out.print(f"[{colour}]{finding.headline}[/{colour}]  [dim]{finding.id}, {finding.severity}[/dim]")
+        out.print(
+            f"[{'green' if finding.settled_at else 'red'}]{finding.headline}[/]  [dim]{finding.id}, {finding.severity}[/dim]"
+        )
         out.print(f"  {finding.settled_because or finding.because}")
         out.print(f"  [dim]told: {told(finding)}[/dim]")
     for block in book.blocks:
@@ -147,6 +163,7 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
         out.print(f"\n[bold]{incident.id}[/bold]  {incident.severity}, [bold]{incident.state}[/bold]")
         out.print(f"  {incident.because}")
         out.print(f"  {progress(incident, rules)}")
+        print_forecast(book, incident, rules)
         print_choices(incident, rules)
         for step_id, record in incident.steps.items():
             if record.state in (StepState.ASKING, StepState.STUCK):
@@ -207,7 +224,9 @@ def show(
     rules = rules_of(where, [found])
     timeline = where.store.timeline(found.id)
     if json:
-        show_json(incident_json(found, rules, timeline))
+        book = book_of(where)
+        going_on = running_json(book, found, rules) if book and found.id in book.incidents else None
+        show_json({**incident_json(found, rules, timeline), "forecast": going_on})
         return
     speed = where.policy.speed
     out.print(
@@ -217,6 +236,8 @@ def show(
     print_choices(found, rules)
     print_steps(found, rules)
     print_clocks(found, rules, speed)
+    if (book := book_of(where)) and found.id in book.incidents:
+        print_forecast(book, found, rules)
     print_loss(found, rules)
     late = [k for k, n in found.notices.items() if n.at > n.due_at]
     sent = sum(n.state == "sent" for n in found.notices.values())

@@ -8,13 +8,17 @@ from drctl.cli import (
     account,
     airgap,
     another,
+    backups,
     drills,
+    forecasts,
     looking,
     offline,
     people,
     policies,
+    readiness,
     ready,
     replay,
+    reports,
     rights,
     worlds,
 )
@@ -25,7 +29,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for part in (policies, another, looking, rights, ready, people, offline, replay, worlds, account, airgap, drills):
+for part in (
+    *(policies, another, looking, backups, rights, ready, readiness, people, offline, replay, worlds, account, airgap),
+):
+    part.register(app)
+for part in (forecasts, reports, drills):
     part.register(app)
 
 

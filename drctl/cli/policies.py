@@ -27,6 +27,7 @@ from chalicelib.policy.runbooks import Choice
 from chalicelib.policy.scenarios import Automation
 from chalicelib.policy.schema import drift as schema_drift
 from chalicelib.policy.schema import write as write_schemas
+from chalicelib.readiness.registry import NAMES as JUDGES
 from drctl.cli.people import chosen
 from drctl.cli.places import POLICIES, ROOT, JsonOption, PoliciesOption, fail, out, read_policies, show_json
 from drctl.deployment import generate
@@ -55,7 +56,7 @@ def lint(
     json: JsonOption = False,
 ) -> None:
     """Judges all policy files together. Exit 1 when there is an error."""
-    findings = find(policies, actions={name: ActionFacts.of(action) for name, action in ACTIONS.items()})
+    findings = find(policies, actions={n: ActionFacts.of(a) for n, a in ACTIONS.items()}, judges=JUDGES)
     errors = [f for f in findings if f.severity == "error"]
     if json:
         show_json([asdict(f) for f in findings])

@@ -56,7 +56,7 @@ def reading(where: Place) -> Any:
     platform = policy.platform
     ports = Ports(
         aws=aws,
-        kube=KubeClients(aws, (platform.clusters.standby,), now=lambda: datetime.now(UTC)),
+        kube=KubeClients(aws, (platform.clusters.primary, platform.clusters.standby), now=lambda: datetime.now(UTC)),
         database=DatabaseClients(aws, platform.database, platform.responder.region, tls=True, checks=checks(policy)),
         web=Web({}),
         dns=Dns({}),

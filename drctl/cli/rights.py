@@ -109,7 +109,8 @@ def _let_in(where: Place) -> list[dict[str, Any]]:
             except (BotoCoreError, ClientError) as error:
                 rows.append({**row, **_not_read(error, "ResourceNotFoundException")})
                 continue
-            wanted, groups = rbac.group(policy), entry["kubernetesGroups"]
+            wanted = rbac.readers(policy) if name == names.READINESS else rbac.group(policy)
+            groups = entry["kubernetesGroups"]
             because = f"groups are {', '.join(groups) or 'none'}" + ("" if wanted in groups else f", expected {wanted}")
             rows.append({**row, "allowed": wanted in groups, "because": because})
     return rows

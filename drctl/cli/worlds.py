@@ -14,6 +14,7 @@ import typer
 from rich.panel import Panel
 from rich.table import Table
 
+from chalicelib.reports.readiness.render import KEY
 from drctl.cli.demo import demo as run_demo
 from drctl.cli.places import POLICIES, ROOT, JsonOption, PoliciesOption, fail, out, read_policies, show_json
 from drctl.deployment import generate
@@ -40,6 +41,7 @@ def register(app: typer.Typer) -> None:
     broken.command(name="deletion")(break_deletion)
     broken.command(name="deployment")(break_deployment)
     broken.command(name="configuration")(break_configuration)
+    broken.command(name="backups")(break_backups)
     app.add_typer(broken, name="break", rich_help_panel=PANEL)
     app.command(rich_help_panel=PANEL)(mend)
     app.command(rich_help_panel=PANEL)(ledger)
@@ -83,6 +85,8 @@ def screen(world: Any) -> Panel:
     grid.add_row("standby", f"{regions.standby}: {world.world_url(regions.standby)}/health")
     grid.add_row("AWS", f"{world.world.gate_url}  (any AWS client: --endpoint-url, key {policy.platform.account})")
     grid.add_row("status page", f"{world.world.gate_url}/{policy.platform.responder.status_bucket}/index.html")
+    if bucket := policy.platform.responder.operators_bucket:
+        grid.add_row("readiness", f"{world.world.gate_url}/{bucket}/{KEY}")
     for name in ("pagerduty", "slack"):
         url = next(n.url for n in world.world.neighbours if n.name == name)
         grid.add_row(name, f"{url}/_seen")
@@ -261,6 +265,17 @@ def break_configuration(
     """A bad commit to the configuration, a secret that its store has lost, or an overwritten state of Terraform."""
     made = _control("POST", "/faults", json={"kind": "configuration", "secret": secret, "state": state})
     _broken(made, f"the configuration of {made['what']}: {made['because']}", json=json)
+
+
+def break_backups(
+    *,
+    location: Annotated[bool, typer.Option("--location", help="Nobody reaches the bucket of the backups.")] = False,
+    node_agent: Annotated[bool, typer.Option("--node-agent", help="No node-agent runs, so no volume is read.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Backups of the primary cluster fail: by an item's error, or as an option says. `drctl mend` ends it."""
+    made = _control("POST", "/faults", json={"kind": "backups", "location": location, "node_agent": node_agent})
+    _broken(made, f"backups: {made['because']}", json=json)
 
 
 def _broken(fault: dict[str, Any], sentence: str, *, json: bool) -> None:

@@ -19,7 +19,7 @@ from chalicelib.actions.contract import Action, Where
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.rights import kube_rights
 from chalicelib.policy import Policy
-from drctl.deployment.rbac import group
+from drctl.deployment.rbac import group, readers
 
 
 def standby_entries(policy: Policy) -> dict[str, Any]:
@@ -29,8 +29,10 @@ def standby_entries(policy: Policy) -> dict[str, Any]:
     if not kube_rights(policy, "standby") or not _own(policy, "standby"):
         return {}
     return {
-        f"{function}Access": _entry(policy, "standby", {"Fn::GetAtt": [f"{function}Role", "Arn"]})
-        for function in map(names.logical, names.FUNCTIONS)
+        f"{names.logical(name)}Access": _entry(
+            policy, "standby", name, {"Fn::GetAtt": [f"{names.logical(name)}Role", "Arn"]}
+        )
+        for name in names.FUNCTIONS
     }
 
 
@@ -47,7 +49,8 @@ def template(policy: Policy, place: Where, actions: Mapping[str, Action] = ACTIO
         "Description": f"{policy.platform.display_name}: the responder's way into the {place} cluster",
         "Parameters": {f"{function}RoleArn": role for function in functions},
         "Resources": {
-            f"{function}Access": _entry(policy, place, {"Ref": f"{function}RoleArn"}) for function in functions
+            f"{names.logical(name)}Access": _entry(policy, place, name, {"Ref": f"{names.logical(name)}RoleArn"})
+            for name in names.FUNCTIONS
         },
     }
 
@@ -56,13 +59,13 @@ def _own(policy: Policy, place: Where) -> bool:
     return policy.platform.cluster(place).account in (None, policy.platform.account)
 
 
-def _entry(policy: Policy, place: Where, role: dict[str, Any]) -> dict[str, Any]:
+def _entry(policy: Policy, place: Where, name: str, role: dict[str, Any]) -> dict[str, Any]:
     return {
         "Type": "AWS::EKS::AccessEntry",
         "Properties": {
             "ClusterName": policy.platform.cluster(place).name,
             "PrincipalArn": role,
-            "KubernetesGroups": [group(policy)],
+            "KubernetesGroups": [readers(policy) if name == names.READINESS else group(policy)],
             "Type": "STANDARD",
         },
     }

@@ -15,7 +15,7 @@ from chalicelib.clients.aws import READ_ONLY
 from chalicelib.policy import Policy
 from chalicelib.policy.accounts import ROLE, Account
 from drctl.deployment import agents
-from drctl.deployment.permissions import grants, operations, roles_of, statements_of
+from drctl.deployment.permissions import grants, looking, operations, roles_of, statements_of
 
 ROLE_ARN: Final[dict[str, Any]] = {"Type": "String", "AllowedPattern": r"arn:[\w-]+:iam::\d{12}:role/.+"}
 SESSION_S: Final = 3600
@@ -27,7 +27,9 @@ def template(policy: Policy, account: Account) -> dict[str, Any]:
     callers = _callers(policy, account)
     found: dict[str, Any] = {}
     for i, role in enumerate(roles_of(account)):
-        found["Writes" if i else "Reads"] = _role(policy, account, role, callers)
+        # Whoever only looks comes in by the role for looking.
+        its = [c for c in callers if not i or c != names.logical(names.READINESS)]
+        found["Writes" if i else "Reads"] = _role(policy, account, role, its)
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"{policy.platform.display_name}: the disaster-recovery responder's way into this account",
@@ -38,7 +40,7 @@ def template(policy: Policy, account: Account) -> dict[str, Any]:
 
 
 def _callers(policy: Policy, account: Account) -> list[str]:
-    """Logical ids of the functions that come in: all that work the desk, and the heart if its part stands there."""
+    """Logical ids of the functions that come in: the responder's, and the heart if its part stands there."""
     heart = grants(policy, agents.OPERATIONS[names.HEART], account)
     return [names.logical(name) for name in (*names.FUNCTIONS, *((names.HEART,) if heart else ()))]
 
@@ -47,7 +49,7 @@ def _role(policy: Policy, account: Account, arn: str, callers: list[str]) -> dic
     parts = ROLE.fullmatch(arn)
     if parts is None:
         raise ValueError(f"{arn!r} is no ARN of a role; the linter says so")
-    everything = (*operations(policy), *agents.OPERATIONS[names.HEART])
+    everything = (*operations(policy), *looking(policy), *agents.OPERATIONS[names.HEART])
     ops = [op for op in everything if arn == account.role_for(writes=not op.operation.startswith(READ_ONLY))]
     statements = statements_of(grants(policy, ops, account))
     trust = {

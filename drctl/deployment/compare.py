@@ -11,7 +11,7 @@ from typing import Any, Final
 from chalicelib import names
 from chalicelib.policy import Policy
 from drctl.deployment import agents
-from drctl.deployment.permissions import document, iam_action, operations
+from drctl.deployment.permissions import document, iam_action, of_function
 
 DEPLOYED: Final = (*names.FUNCTIONS, names.HEART, names.WITNESS)
 PREFIXES: Final = {"monitoring": "cloudwatch", "email": "ses"}
@@ -69,21 +69,31 @@ def compare(
     policy: Policy, granted: Mapping[str, Mapping[str, Any]], used: Iterable[tuple[str, str, str]]
 ) -> tuple[Compared, ...]:
     """`granted` is function → its policy's document; `used` are (logical id, signing name, operation) of the ledger."""
-    everything = (*operations(policy), *(op for name in agents.OPERATIONS for op in agents.operations(policy, name)))
-    named = {iam_action(op.service, op.operation): op.iam for op in everything if op.iam}
-    seen: dict[str, set[str]] = {}
+    seen: dict[str, set[tuple[str, str]]] = {}
     for function, service, operation in used:
-        action = f"{PREFIXES.get(service, service)}:{operation}"
-        seen.setdefault(function, set()).update(named.get(action, (action,)))
+        seen.setdefault(function, set()).add((PREFIXES.get(service, service), operation))
     return tuple(
         Compared(
             name,
             actions(document_of(policy, name)),
             actions(granted[name]),
-            frozenset(seen.get(names.logical(name), set()) - FREE),
+            _named(policy, name, seen.get(names.logical(name), set())) - FREE,
         )
         for name in DEPLOYED
     )
+
+
+def _named(policy: Policy, name: str, called: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """What IAM calls a function's calls. The same operation is another permission to another function: one that reads a
+    version of an object declares so, and another's read of the newest is not that.
+    """
+    ops = agents.operations(policy, name) if name in agents.OPERATIONS else of_function(policy, name)
+    known: dict[str, set[str]] = {}
+    for op in ops:
+        action = iam_action(op.service, op.operation)
+        known.setdefault(action, set()).update(op.iam or (action,))
+    made = (f"{prefix}:{operation}" for prefix, operation in called)
+    return frozenset(action for call in made for action in known.get(call, (call,)))
 
 
 def actions(document_: Mapping[str, Any]) -> frozenset[str]:

@@ -16,6 +16,7 @@ import botocore.session
 from botocore import xform_name
 
 from chalicelib import names
+from chalicelib.account.promises import READS as PROMISED
 from chalicelib.actions.contract import Action, AwsOp
 from chalicelib.actions.registry import ACTIONS, AIRGAP
 from chalicelib.actions.restored import base_of
@@ -26,10 +27,15 @@ from chalicelib.policy.accounts import Account, holder, named_by
 from chalicelib.policy.airgap import AzureVault, S3Vault
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
 from chalicelib.policy.platform import ArcSwitch, MetricSwitch, ObjectSwitch
+from chalicelib.readiness.registry import READS
+from chalicelib.reports.readiness.render import KEY
+from chalicelib.store.rounds import FAMILY
 
 KEEPER: Final = "airgap"
+AUDITS: Final = "backups"
+"""The function that compares what stands with policy."""
 VAULT_WORDS: Final = ("vault_buckets", "vault_objects", "vault_secrets")
-PREFIXES: Final = {"sesv2": "ses", "cloudwatch": "cloudwatch"}
+PREFIXES: Final = {"sesv2": "ses", "cloudwatch": "cloudwatch", "service-quotas": "servicequotas"}
 TABLE: Final = ("arn:aws:dynamodb:{standby}:{account}:table/{table}",)
 STORE: Final = tuple(
     AwsOp(service="dynamodb", operation=operation, resources=TABLE)
@@ -88,6 +94,8 @@ def words(policy: Policy) -> dict[str, str]:
         "credentials_secret": platform.database.credentials_secret,
         "table": platform.responder.table,
         "status_bucket": platform.responder.status_bucket,
+        "operators_bucket": platform.responder.operators_bucket or "",
+        "readiness_page": KEY,
         "failed_queue": f"{names.app(policy)}-failed",
         "wake": names.function(policy, "wake"),
     }
@@ -125,6 +133,23 @@ def lists(policy: Policy) -> dict[str, tuple[str, ...]]:
             f"arn:aws:dynamodb:{row.region}:{{account}}:table/{row.lock_table}" for row in states if row.lock_table
         ),
         "{terraform_keys}": tuple(dict.fromkeys(row.kms_key for row in states if row.kms_key)),
+        "{channel_secrets}": tuple(
+            f"arn:aws:secretsmanager:{{standby}}:{{account}}:secret:{row.secret}-??????"
+            for row in policy.notifications.channels
+            if isinstance(row, PagerDutyChannel | SlackChannel)
+        ),
+        "{alarms}": tuple(
+            f"arn:aws:cloudwatch:{region}:{{account}}:alarm:*"
+            for region in dict.fromkeys((*names.alarm_regions(policy), policy.platform.regions.standby))
+        ),
+        "{replicated_buckets}": tuple(
+            f"arn:aws:s3:::{bucket}" for row in policy.backups.replication for bucket in (row.source, row.destination)
+        ),
+        "{backup_objects}": tuple(f"arn:aws:s3:::{row.destination}/*" for row in policy.backups.replication),
+        # Of a replica's key policy has the ARN only where copies are made of it; S3 alone may use it for us.
+        "{backup_keys}": ("arn:aws:kms:{standby}:{account}:key/*",)
+        if any(row.encryption == "SSE-KMS" for row in policy.backups.replication)
+        else (),
         "{restorable_keys}": tuple(dict.fromkeys(row.kms_key for row in rows if row.kms_key)),
         **_airgap_lists(policy),
     }
@@ -174,25 +199,55 @@ def declared(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[Aws
 def operations(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[AwsOp, ...]:
     """Every AWS operation that the functions may come to."""
     primary = (PRIMARY_CLUSTER,) if kube_rights(policy, "primary", known) else ()
-    common = (*STORE, *COMMON, *primary, _alarms(policy))
+    common = (*STORE, *COMMON, *primary, _alarms())
     return (*common, *_channel_operations(policy), *declared(policy, known), *assumed(policy))
+
+
+# The page that operators read is put by whoever judges, into a bucket that nobody else of the functions comes to.
+OPERATORS_PAGE: Final = AwsOp(
+    service="s3", operation="put_object", resources=("arn:aws:s3:::{operators_bucket}/{readiness_page}",)
+)
+LOOKS: Final = (
+    # The book says which region serves; the report lies beside it. A round is told by the inbox, and by no other way.
+    AwsOp(service="dynamodb", operation="get_item", resources=TABLE, items=("desk", FAMILY)),
+    AwsOp(service="dynamodb", operation="put_item", resources=TABLE, items=("inbox", FAMILY)),
+    *(op for op in COMMON if op.service in ("eks", "lambda", "sqs")),
+)
+
+
+def looking(policy: Policy) -> tuple[AwsOp, ...]:
+    """What the function that judges readiness comes to: reads, its own report, the inbox, and waking the desk. It looks
+    at runbooks' steps, and the air gap's actions are in none.
+    """
+    kind = policy.platform.traffic.switch.kind
+    reads = (op for action in used(policy) if action.name not in AIRGAP for op in action.reads)
+    aws = (op for op in (*reads, *READS) if isinstance(op, AwsOp) and op.switch in (None, kind))
+    page = (OPERATORS_PAGE,) if policy.platform.responder.operators_bucket else ()
+    return (*LOOKS, *page, PRIMARY_CLUSTER, *aws, *assumed(policy, writes=False))
 
 
 def of_function(policy: Policy, function: str) -> tuple[AwsOp, ...]:
     """What one function may come to. All that work the desk come to the same; they look at vaults and create nothing
-    there. The keeper of copies creates there, and can do nothing else to the platform than start a dump.
+    there. The keeper of copies creates there, and can do nothing else to the platform than start a dump. The one that
+    judges readiness looks.
     """
+    if function == names.READINESS:
+        return looking(policy)
     if function != KEEPER:
-        return tuple(op for op in operations(policy) if op.batch not in (COPY_SPAN, WRITE_MANIFEST))
+        promised = tuple(op for op in PROMISED if isinstance(op, AwsOp)) if function == AUDITS else ()
+        return (*(op for op in operations(policy) if op.batch not in (COPY_SPAN, WRITE_MANIFEST)), *promised)
     actions = [ACTIONS[name] for name in AIRGAP] if policy.backups.airgap else []
     its = [op for action in actions for op in (*action.reads, *action.calls) if isinstance(op, AwsOp)]
     failed = [op for op in COMMON if op.service in ("eks", "sqs")]
     return (*STORE, *failed, *its, *assumed(policy))
 
 
-def assumed(policy: Policy) -> tuple[AwsOp, ...]:
-    """AssumeRole on exactly the roles that policy names; nothing where everything is in one account."""
-    roles = tuple(role for row in policy.platform.accounts for role in roles_of(row))
+def assumed(policy: Policy, *, writes: bool = True) -> tuple[AwsOp, ...]:
+    """AssumeRole on exactly the roles that policy names, or on those for looking; nothing where everything is in one
+    account.
+    """
+    reading = (row.role_for(writes=False) for row in policy.platform.accounts)
+    roles = tuple(r for row in policy.platform.accounts for r in roles_of(row)) if writes else tuple(reading)
     return (AwsOp(service="sts", operation="assume_role", resources=roles),) if roles else ()
 
 
@@ -237,11 +292,9 @@ def _resources(policy: Policy, op: AwsOp, filled: Mapping[str, str]) -> Iterable
         yield resource.format(**there), account
 
 
-def _alarms(policy: Policy) -> AwsOp:
+def _alarms() -> AwsOp:
     """DescribeAlarms is asked of the regions that alarms stand in, the primary too: bounded, and off the path."""
-    regions = (*names.alarm_regions(policy), policy.platform.regions.standby)
-    resources = tuple(f"arn:aws:cloudwatch:{region}:{{account}}:alarm:*" for region in dict.fromkeys(regions))
-    return AwsOp(service="cloudwatch", operation="describe_alarms", resources=resources)
+    return AwsOp(service="cloudwatch", operation="describe_alarms", resources=("{alarms}",))
 
 
 def _channel_operations(policy: Policy) -> Iterable[AwsOp]:

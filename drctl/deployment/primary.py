@@ -11,6 +11,8 @@ import re
 from typing import Any, Final
 
 from chalicelib import names
+from chalicelib.account.alarms import CHECK, alarm_properties
+from chalicelib.account.endpoint import endpoint_check
 from chalicelib.policy import Policy
 from chalicelib.policy.signals import Alarm
 from drctl.deployment import agents
@@ -93,7 +95,7 @@ def alarm_stack(policy: Policy, region: str) -> dict[str, Any]:
         },
     }
     if policy.signals.regions.get(check.alarm) == region:
-        found["EndpointCheck"] = {
+        found[CHECK] = {
             "Type": "AWS::Route53::HealthCheck",
             "Properties": {
                 "HealthCheckConfig": endpoint_check(policy),
@@ -120,43 +122,10 @@ def alarm_stack(policy: Policy, region: str) -> dict[str, Any]:
     }
 
 
-def endpoint_check(policy: Policy) -> dict[str, Any]:
-    """The HealthCheckConfig of the platform's public endpoint."""
-    check = policy.signals.health_check
-    scheme, _, rest = check.url.partition("://")
-    host, slash, path = rest.partition("/")
-    return {
-        "Type": scheme.upper(),
-        "FullyQualifiedDomainName": host,
-        "Port": 443 if scheme == "https" else 80,
-        "ResourcePath": slash + path,
-        # Policy's durations are divided by the speed; the template is what stands on AWS.
-        "RequestInterval": round((check.interval * policy.speed).total_seconds()),
-        "FailureThreshold": check.failures,
-        "Regions": list(check.regions),
-    } | ({"EnableSNI": True} if scheme == "https" else {})
-
-
 def _alarm(alarm: Alarm, policy: Policy) -> dict[str, Any]:
-    is_check = alarm.name == policy.signals.health_check.alarm
     return {
         "Type": "AWS::CloudWatch::Alarm",
-        "Properties": {
-            "AlarmName": alarm.name,
-            "AlarmDescription": f"Published by {alarm.publisher}.",
-            "Namespace": alarm.namespace,
-            "MetricName": alarm.metric,
-            "Dimensions": [{"Name": "HealthCheckId", "Value": {"Ref": "EndpointCheck"}}]
-            if is_check
-            else [{"Name": name, "Value": value} for name, value in alarm.dimensions.items()],
-            "Statistic": alarm.statistic,
-            "Period": round((alarm.period * policy.speed).total_seconds()),
-            "EvaluationPeriods": alarm.evaluation_periods,
-            "ComparisonOperator": alarm.comparison,
-            "Threshold": alarm.threshold,
-            "TreatMissingData": alarm.missing,
-            **SPEAKS,
-        },
+        "Properties": {**alarm_properties(alarm, policy, {"Ref": CHECK}), **SPEAKS},
     }
 
 

@@ -1,7 +1,8 @@
 """The manifests that let the responder do in a cluster what its actions declare, and nothing else.
 
-A right within a namespace becomes a Role there; one that has none becomes part of a ClusterRole. Both are bound to one
-group, which the cluster's access entries (access.py) put the functions' roles into.
+A right within a namespace becomes a Role there; one that has none becomes part of a ClusterRole. Both are bound to a
+group: that of the functions that work the desk, or that of the one that judges readiness, which has the reads alone.
+The cluster's access entries (access.py) put the functions' roles into them.
 https://kubernetes.io/docs/reference/access-authn-authz/rbac/
 """
 
@@ -16,8 +17,9 @@ import yaml
 from chalicelib import names
 from chalicelib.actions.contract import Action, Where
 from chalicelib.actions.registry import ACTIONS
-from chalicelib.actions.rights import KubeRight, kube_rights
+from chalicelib.actions.rights import KubeRight, kube_rights, reading_rights
 from chalicelib.policy import Policy
+from chalicelib.readiness.registry import READS
 
 API: Final = "rbac.authorization.k8s.io"
 HEAD: Final = (
@@ -26,20 +28,30 @@ HEAD: Final = (
 
 
 def group(policy: Policy) -> str:
-    """The Kubernetes group of the responder's functions. EKS refuses names that begin with `system:`, `eks:`, `aws:`,
-    `amazon:` or `iam:` (API_CreateAccessEntry, `kubernetesGroups`).
+    """The Kubernetes group of the functions that work the desk. EKS refuses names that begin with `system:`, `eks:`,
+    `aws:`, `amazon:` or `iam:` (API_CreateAccessEntry, `kubernetesGroups`).
     """
     return names.app(policy)
 
 
+def readers(policy: Policy) -> str:
+    """The group of the function that judges readiness: it may do nothing there but look."""
+    return f"{group(policy)}-readers"
+
+
 def manifests(policy: Policy, place: Where, actions: Mapping[str, Action] = ACTIONS) -> list[dict[str, Any]]:
     """Roles and bindings for the cluster of a place; none when nothing is declared to be done there."""
+    found = _bound(group(policy), kube_rights(policy, place, actions))
+    return [*found, *_bound(readers(policy), reading_rights(policy, place, READS, actions))] if found else []
+
+
+def _bound(group_: str, rights: Iterable[KubeRight]) -> list[dict[str, Any]]:
     by_namespace: dict[str, list[KubeRight]] = defaultdict(list)
-    for right in kube_rights(policy, place, actions):
+    for right in rights:
         by_namespace[right.namespace].append(right)
     found: list[dict[str, Any]] = []
-    for namespace, rights in sorted(by_namespace.items()):
-        found += _granted(group(policy), namespace, rights)
+    for namespace, its in sorted(by_namespace.items()):
+        found += _granted(group_, namespace, its)
     return found
 
 

@@ -23,6 +23,8 @@ EVENTS: Final = {
     "on_alarm_event": "OnAlarmEventEvent",
     "tick": "TickEvent",
     "probe": "ProbeEvent",
+    "backups": "BackupsEvent",
+    "readiness": "ReadinessEvent",
     "airgap": "AirgapEvent",
     "drills": "DrillsEvent",
 }
@@ -31,7 +33,17 @@ EVENTS: Final = {
 def resources(policy: Policy) -> dict[str, Any]:
     """The template."""
     found: dict[str, Any] = {}
-    for build in (_functions, _table, _status_bucket, _queues, _switch, _own_alarms, standby_entries, endpoints):
+    for build in (
+        _functions,
+        _table,
+        _status_bucket,
+        _operators_bucket,
+        _queues,
+        _switch,
+        _own_alarms,
+        standby_entries,
+        endpoints,
+    ):
         found |= build(policy)
     found |= _permissions(policy)
     return {"Resources": found, "Outputs": _outputs()}
@@ -59,7 +71,7 @@ def _functions(policy: Policy) -> dict[str, Any]:
                         # A minute's tick is worth nothing an hour later; an alarm is.
                         "RetryPolicy": {
                             "MaximumRetryAttempts": 185,
-                            "MaximumEventAgeInSeconds": DAY_S if name == "on_alarm_event" else 60,
+                            "MaximumEventAgeInSeconds": {"on_alarm_event": DAY_S, names.READINESS: 600}.get(name, 60),
                         },
                     }
                 }
@@ -93,22 +105,30 @@ def _table(policy: Policy) -> dict[str, Any]:
 
 
 def _status_bucket(policy: Policy) -> dict[str, Any]:
+    return {"StatusBucket": _private(policy.platform.responder.status_bucket)}
+
+
+def _operators_bucket(policy: Policy) -> dict[str, Any]:
+    """Pages with internal names: never the bucket that the public page is served from."""
+    bucket = policy.platform.responder.operators_bucket
+    return {"OperatorsBucket": _private(bucket)} if bucket else {}
+
+
+def _private(bucket: str) -> dict[str, Any]:
     return {
-        "StatusBucket": {
-            "Type": "AWS::S3::Bucket",
-            "DeletionPolicy": "Retain",
-            "UpdateReplacePolicy": "Retain",
-            "Properties": {
-                "BucketName": policy.platform.responder.status_bucket,
-                "VersioningConfiguration": {"Status": "Enabled"},
-                "PublicAccessBlockConfiguration": {
-                    "BlockPublicAcls": True,
-                    "BlockPublicPolicy": True,
-                    "IgnorePublicAcls": True,
-                    "RestrictPublicBuckets": True,
-                },
+        "Type": "AWS::S3::Bucket",
+        "DeletionPolicy": "Retain",
+        "UpdateReplacePolicy": "Retain",
+        "Properties": {
+            "BucketName": bucket,
+            "VersioningConfiguration": {"Status": "Enabled"},
+            "PublicAccessBlockConfiguration": {
+                "BlockPublicAcls": True,
+                "BlockPublicPolicy": True,
+                "IgnorePublicAcls": True,
+                "RestrictPublicBuckets": True,
             },
-        }
+        },
     }
 
 
@@ -166,7 +186,7 @@ def _joined(region: str) -> str:
 
 def _switch(policy: Policy) -> dict[str, Any]:
     # Chalice names a function's role after the function.
-    roles = [{"Fn::GetAtt": [f"{logical(name)}Role", "Arn"]} for name in names.FUNCTIONS]
+    roles = [{"Fn::GetAtt": [f"{logical(name)}Role", "Arn"]} for name in names.DESK]
     return switch.resources(policy, roles)
 
 
@@ -203,6 +223,14 @@ def _own_alarms(policy: Policy) -> dict[str, Any]:
     found["TickStandsStill"] = alarm(
         "tick-stands-still",
         **of_function("tick", "Invocations") | {"EvaluationPeriods": 3},
+        ComparisonOperator="LessThanThreshold",
+        Threshold=1,
+        TreatMissingData="breaching",
+    )
+    hours = max(1, -(-2 * names.every_minutes(policy) // 60))
+    found["ReadinessStandsStill"] = alarm(
+        "readiness-stands-still",
+        **of_function(names.READINESS, "Invocations") | {"Period": HOUR_S, "EvaluationPeriods": hours + 1},
         ComparisonOperator="LessThanThreshold",
         Threshold=1,
         TreatMissingData="breaching",

@@ -28,6 +28,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -153,6 +154,9 @@ class Aws:
             return _plain("UnknownService", f"service {scope.signing_name!r} is not kept here; these are: {kept}", 400)
         call = _Call(service, scope, Request.from_primitives(method, url, asked, body))
         answer = self._answer(call)
+        # RFC 9110, 6.6.1: whole seconds, in GMT.
+        date = format_datetime(self.clock().astimezone(UTC), usegmt=True)
+        answer = answer._replace(headers={**answer.headers, "Date": date})
         self._seen.append(
             {
                 "at": self.clock().isoformat(),

@@ -53,7 +53,10 @@ class Update:
 
 @dataclass(slots=True)
 class Nodegroup:
-    """`sizes` has minSize, desiredSize and maxSize. `coming` are (when, how many nodes there are from then on)."""
+    """`sizes` has minSize, desiredSize and maxSize. `coming` are (when, how many nodes there are from then on).
+    `issues` are those of its health, as EKS names them: `code`, `message` and `resourceIds`
+    (https://docs.aws.amazon.com/eks/latest/APIReference/API_Issue.html).
+    """
 
     name: str
     sizes: dict[str, int]
@@ -62,6 +65,7 @@ class Nodegroup:
     nodes: int
     coming: list[tuple[datetime, int]] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
+    issues: list[dict[str, Any]] = field(default_factory=list)
 
     def updating(self, now: datetime) -> bool:
         return any(now < update.ends_at for update in self.updates)
@@ -128,6 +132,10 @@ class Eks:
             _refuse_sizes(sizes)
             cluster.nodegroups[group] = Nodegroup(group, sizes, now, now, desired)
         self._clusters.append(cluster)
+
+    def nodegroup(self, cluster: str, name: str) -> Nodegroup:
+        """The group itself, for whoever makes it ill; KeyError when there is none."""
+        return next(c for c in self._clusters if c.name == cluster).nodegroups[name]
 
     def nodes(self, cluster: str) -> int:
         """How many nodes of the cluster are Ready now. KeyError for a cluster that was never added."""
@@ -211,7 +219,7 @@ class Eks:
                 "capacityType": "ON_DEMAND",
                 "scalingConfig": dict(group.sizes),
                 "instanceTypes": ["m7g.large"],
-                "health": {"issues": []},
+                "health": {"issues": [dict(issue) for issue in group.issues]},
             }
         }
 

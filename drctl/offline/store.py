@@ -136,6 +136,21 @@ class SqliteStore:
     def documents(self, kind: str) -> Sequence[tuple[str, str]]:
         return self._all(f"doc#{kind}")
 
+    def measured(self, scenario: str) -> str | None:
+        rows = self._read(_ONE, self._platform, "measured", scenario)
+        return str(json.loads(rows[0][0])["body"]) if rows else None
+
+    def put_measured(self, scenario: str, body: str, epoch: int) -> None:
+        def put(file: sqlite3.Cursor) -> None:
+            row = file.execute(_ONE, (self._platform, "measured", scenario)).fetchone()
+            if row is None or int(json.loads(row[0])["epoch"]) <= epoch:
+                whole = json.dumps({"epoch": epoch, "body": body})
+                file.execute(
+                    "INSERT OR REPLACE INTO item VALUES (?, ?, ?, ?)", (self._platform, "measured", scenario, whole)
+                )
+
+        self._change(put)
+
     def delete_document(self, kind: str, key: str) -> None:
         self._drop(f"doc#{kind}", key)
 

@@ -1,4 +1,4 @@
-"""What can be broken inside the platform, for `drctl break pods`, `node`, `zone`, `data` …, and how that ends."""
+"""What can be broken inside the platform, for `drctl break pods`, `node`, `data`, `backups` …, and how that ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from drctl.world.rows import SPOILED, Rows
 from drctl.world.workloads import TAG
 from drctl.world.zones import ZoneFailures
 
-KINDS: Final = ("pods", "node", "zone", "deployment", "configuration", "data", "deletion")
+KINDS: Final = ("pods", "node", "zone", "deployment", "configuration", "data", "deletion", "backups")
 FIELDS: Final = frozenset(
     {
         "kind",
@@ -34,6 +34,8 @@ FIELDS: Final = frozenset(
         "state",
         "namespace",
         "folder",
+        "location",
+        "node_agent",
     }
 )
 TOLD_FOR: Final = timedelta(minutes=3)
@@ -78,7 +80,7 @@ class Breaks:
             raise ValueError(f"a break has {', '.join(sorted(unknown))}, expected are {', '.join(sorted(FIELDS))}")
         ways = {"pods": self._pods, "node": self._node, "data": self._data, "deletion": self._deletion}
         more = {"zone": self._zone, "deployment": self._deployment, "configuration": self._configuration}
-        made, end = {**ways, **more}[wanted["kind"]](number, wanted)
+        made, end = {**ways, **more, "backups": self._backups}[wanted["kind"]](number, wanted)
         self._breaks[number] = (made, end)
         return made
 
@@ -220,6 +222,34 @@ class Breaks:
         states.write(row, clients, empty)
         because = "an apply from the wrong folder has overwritten it with an empty one"
         return Break(number, "configuration", f"state {row.name}", because), end
+
+    def _backups(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
+        """Backups fail for a reason that Velero has, and the first schedule runs at once so that it shows."""
+        api, row = self._api, next(iter(self._policy.backups.schedules), None)
+        if row is None or not any(s["metadata"]["name"] == row.name for s in api.objects("schedules.velero.io")):
+            raise ValueError("the cluster has no schedule whose backups could fail")
+        velero, store = api.velero, api.location
+        bucket = next(o["spec"]["objectStorage"]["bucket"] for o in api.objects("backupstoragelocations.velero.io"))
+        with api.trouble.turn:
+            api.cluster.advance()
+            if wanted.get("location"):
+                store.unreachable_buckets.add(bucket)
+                because = f"nobody reaches bucket {bucket}, so its location becomes Unavailable"
+            elif wanted.get("node_agent"):
+                velero.no_node_agent = True
+                because = "no node-agent runs, so volumes are not read: PartiallyFailed"
+            else:
+                velero.item_errors.append("error executing custom action: rpc error: code = Unknown desc = broken")
+                because = "an item of every backup meets an error: PartiallyFailed"
+            api.schedules.run(row.name)
+
+        def end() -> None:
+            with api.trouble.turn:
+                api.cluster.advance()
+                store.unreachable_buckets.discard(bucket)
+                velero.no_node_agent, velero.item_errors = False, []
+
+        return Break(number, "backups", row.name, because), end
 
     def _data(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
         del wanted

@@ -28,7 +28,7 @@ from drctl.deployment.project import package_of
 from drctl.deployment.switch import object_host
 from drctl.neighbours.dns import AuthoritativeDns, answer
 from drctl.neighbours.healthchecks import CHECKERS, METRICS_NAMESPACE, METRICS_REGION, http_fetch, run_checkers
-from drctl.world import rights, seeds, sight
+from drctl.world import replicated, rights, seeds, sight
 from drctl.world.agents import publish_health
 from drctl.world.authority import Authority
 from drctl.world.breaks import Breaks
@@ -277,6 +277,15 @@ class LocalWorld:
                     on_change=self._statuses.__setitem__,
                     publish=publish,
                     stop=self._stop,
+                )
+            ),
+            asyncio.create_task(
+                replicated.publish(
+                    self.platform.replicated,
+                    self.platform.client,
+                    lambda: self.platform.dark,
+                    self._stop,
+                    self.policy.speed,
                 )
             ),
             asyncio.create_task(

@@ -41,14 +41,16 @@ from drctl.neighbours.kubernetes.rbac import User
 from drctl.neighbours.kubernetes.status import Answer
 from drctl.neighbours.kubernetes.velero.store import BackupStore
 from drctl.neighbours.pagerduty import PagerDuty
+from drctl.neighbours.quotas import ServiceQuotas
 from drctl.neighbours.rds.engine import Address
 from drctl.neighbours.rds.postgres import PostgresEngine
 from drctl.neighbours.rds.service import Rds
+from drctl.neighbours.s3_replication import ReplicatedRule
 from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel, Slack
 from drctl.neighbours.sts_token import Identity, Unauthorized, Verifier
 from drctl.neighbours.zonal_shift import ZonalShifts
-from drctl.world import deployments, nodes, people, seeds, states, workloads, zones
+from drctl.world import deployments, nodes, people, replicated, seeds, states, workloads, zones
 from drctl.world.ailing import KUBERNETES, SERVICES, Ails, felt
 from drctl.world.deploy import client, make_bucket
 from drctl.world.faults import Fault
@@ -66,6 +68,7 @@ ROUTES: Final[Mapping[str, str]] = {
     "eks": "aws",
     "ecr": "aws",
     "arc-zonal-shift": "aws",
+    "servicequotas": "aws",
     **{f"route53:{operation}HealthCheck": "aws" for operation in ("Create", "Get", "Update", "Delete")},
     "route53:ListHealthChecks": "aws",
     "route53:GetHealthCheckStatus": "aws",
@@ -151,6 +154,7 @@ class LocalPlatform:
                 "route53": self.checks,
                 any_endpoint.ARC: self.arc,
                 "arc-zonal-shift": self.shifts,
+                "service-quotas": ServiceQuotas(),
             },
             # A role's temporary keys are of this account, as an account's own are.
             account=platform.account,
@@ -160,6 +164,7 @@ class LocalPlatform:
         channels = [Channel(id=f"C{n:08d}", name=name) for n, name in enumerate(names)]
         self.slack = Slack(now, speed, tokens={BOT_TOKEN: "U00000001"}, channels=channels, burst=5)
         self.vaults = Vaults(policy, now)
+        self.replicated: list[ReplicatedRule] = []
         self._identities: dict[str, dict[str, Identity]] = {}
         self.sts = sts.Sts(people.keys(policy), clock=now)
         self.store = BackupStore(*(bucket for r in policy.backups.replication for bucket in (r.source, r.destination)))
@@ -260,12 +265,19 @@ class LocalPlatform:
         kept = {bucket: self.client("s3", region) for bucket, region in places}
         for bucket, region in places:
             make_bucket(kept[bucket], bucket, region)
+        self.replicated = replicated.furnish(self.policy, self.client)
 
         def upload(key: str, body: bytes) -> None:
             for bucket, s3 in kept.items():
                 s3.put_object(Bucket=bucket, Key=key, Body=body)
 
-        self.store.upload = upload
+        def remove(folder: str) -> None:
+            # From the source only: a delete marker is not replicated unless somebody asks for it.
+            for bucket in {r.source for r in rows}:
+                for found in kept[bucket].list_objects_v2(Bucket=bucket, Prefix=folder).get("Contents", ()):
+                    kept[bucket].delete_object(Bucket=bucket, Key=found["Key"])
+
+        self.store.upload, self.store.remove = upload, remove
 
     def _furnish(self, row: Cluster, size: int) -> None:
         """The primary runs the workloads; the standby has a Velero on the replicated bucket and little else."""
@@ -282,6 +294,7 @@ class LocalPlatform:
             self.vaults.furnish(api, self._replica, self.client)
             return
         seed(api, workloads.objects(self.policy))
+        seed(api, workloads.schedules(self.policy))
         deployments.furnish(self.policy, api, now())
         for schedule, age, phase in BACKUPS_THERE:
             at = now() - age / self.policy.speed

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from chalicelib import names
+from chalicelib.account.endpoint import endpoint_check
 from chalicelib.policy import Policy
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
 from chalicelib.policy.platform import ArcSwitch
 from chalicelib.policy.rewrites import Role
-from drctl.deployment.primary import endpoint_check
 from drctl.neighbours.arc import Arc
 from drctl.neighbours.eks import issuer
 

@@ -30,7 +30,7 @@ def well(api: KubeApi) -> bool:
 
 def seen(api: KubeApi) -> Mapping[str, float]:
     """ClusterHealthy, and while the API server answers also AvailablePodsPercent, cluster_failed_node_count,
-    DegradedApplications and ConfigurationErrors: those that nobody can count are not published.
+    BackupSucceeded, DegradedApplications and ConfigurationErrors: those that nobody can count are not published.
     """
     if not api.reachable:
         return {"ClusterHealthy": 0.0}
@@ -38,6 +38,8 @@ def seen(api: KubeApi) -> Mapping[str, float]:
     shares = [_available(d) for d in api.objects("deployments.apps") if d["spec"].get("replicas", 1) > 0]
     return _zones(api) | {
         "ClusterHealthy": 1.0,
+        # https://velero.io/docs/v1.18/ lists it nowhere; pkg/metrics/metrics.go does: velero_backup_last_status.
+        "BackupSucceeded": float(all(api.velero.last_status.values())),
         "AvailablePodsPercent": min(shares, default=100.0),
         "cluster_failed_node_count": float(sum(_failed(n) for n in api.objects("nodes"))),
         "DegradedApplications": float(sum(_degraded(a) for a in apps if _project(a) != CONFIGURATION)),

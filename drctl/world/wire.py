@@ -69,8 +69,13 @@ def read(method: str, raw_path: str, headers: Mapping[str, str], body: bytes) ->
     if scope is None:
         return Asked("unknown", "unknown", f"{method} {path}", "rest-json", **function)
     service = scope["service"]
-    operation, protocol = _operation(service, method, unquote(path), asked, headers, body)
+    operation, protocol = _operation(service, method, _told(path), asked, headers, body)
     return Asked(HOMES.get(service, scope["region"]), service, operation, protocol, scope["key"], **function)
+
+
+def _told(path: str) -> str:
+    """The path as it is meant. A slash within one of its parts, as an ARN's, is sent as %2F and stays one part."""
+    return unquote(re.sub("%2f", "%252F", path, flags=re.IGNORECASE))
 
 
 def _operation(

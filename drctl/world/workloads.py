@@ -17,6 +17,7 @@ from chalicelib.policy.rewrites import Certificate, DatabaseHost, ImageRegistry,
 from chalicelib.policy.services import Service
 from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.kubernetes.api import KubeApi, seed
+from drctl.neighbours.kubernetes.velero.shared import NAMESPACE
 
 REPLICAS: Final = 2
 DEADLINE_S: Final = 120
@@ -66,6 +67,27 @@ def furnish(policy: Policy, row: Cluster, api: KubeApi, ecr: Ecr) -> None:
             for name in classes
         ],
     )
+
+
+def schedules(policy: Policy) -> list[dict[str, Any]]:
+    """Velero's schedules in the primary cluster, as `velero schedule create --schedule … --ttl …` makes them; with
+    `--default-volumes-to-fs-backup --snapshot-volumes=false` where volumes are copied as files.
+    """
+    by_file = policy.backups.scope.volumes == "file-system"
+    found = []
+    for row in policy.backups.schedules:
+        seconds = int(row.keep.total_seconds())
+        template = {
+            "includedNamespaces": ["*"],
+            "storageLocation": "default",
+            "ttl": f"{seconds // 3600}h{seconds % 3600 // 60}m{seconds % 60}s",
+            "defaultVolumesToFsBackup": by_file,
+            "snapshotVolumes": not by_file,
+            "snapshotMoveData": policy.backups.scope.volumes == "data-mover",
+        }
+        made = _named("velero.io/v1", "Schedule", row.name, {"namespace": NAMESPACE})
+        found.append(made | {"spec": {"schedule": row.cron, "template": template}})
+    return found
 
 
 def objects(policy: Policy) -> list[dict[str, Any]]:

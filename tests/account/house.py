@@ -13,14 +13,15 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import EndpointConnectionError
 
 from chalicelib import names
+from chalicelib.account.endpoint import endpoint_check
+from chalicelib.account.verdicts import Row, Verdict
 from chalicelib.names import logical
 from chalicelib.policy import Policy
 from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
 from chalicelib.policy.platform import MetricSwitch
 from drctl.account.asking import Account
-from drctl.account.verdicts import Row, Verdict
 from drctl.account.verify import verify
-from drctl.deployment.primary import alarm_stack, endpoint_check
+from drctl.deployment.primary import alarm_stack
 from drctl.deployment.resources import resources
 
 PRIMARY, STANDBY = "eu-west-1", "eu-central-1"
@@ -191,13 +192,13 @@ def _buckets(policy: Policy) -> None:
         )
     _restorable(policy)
     responder = policy.platform.responder
-    _bucket(responder.status_bucket, responder.region)
-    client("s3", responder.region).put_public_access_block(
-        Bucket=responder.status_bucket,
-        PublicAccessBlockConfiguration=resources(policy)["Resources"]["StatusBucket"]["Properties"][
-            "PublicAccessBlockConfiguration"
-        ],
-    )
+    made = resources(policy)["Resources"]
+    for properties in (made[name]["Properties"] for name in ("StatusBucket", "OperatorsBucket") if name in made):
+        _bucket(properties["BucketName"], responder.region)
+        client("s3", responder.region).put_public_access_block(
+            Bucket=properties["BucketName"],
+            PublicAccessBlockConfiguration=properties["PublicAccessBlockConfiguration"],
+        )
 
 
 def _restorable(policy: Policy) -> None:

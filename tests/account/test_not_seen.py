@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from moto import mock_aws
 
+from chalicelib.account.verdicts import Row, Verdict
 from chalicelib.policy import Policy
 from chalicelib.policy.accounts import Account as Elsewhere
 from drctl.account.asking import Account
-from drctl.account.verdicts import Row, Verdict
 from drctl.account.verify import verify
 from tests.account.house import ACCOUNT, Watched, build, differing
 

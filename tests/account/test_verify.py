@@ -11,11 +11,12 @@ from moto import mock_aws
 from typer.testing import CliRunner
 
 from chalicelib import names
+from chalicelib.account.endpoint import endpoint_check
+from chalicelib.account.verdicts import Verdict
 from chalicelib.policy import Policy
 from drctl.account.asking import READS, Account, UndeclaredError, iam_policy
-from drctl.account.verdicts import Verdict
 from drctl.cli.main import app
-from drctl.deployment.primary import alarm_stack, endpoint_check
+from drctl.deployment.primary import alarm_stack
 from tests.account.house import PRIMARY, STANDBY, Watched, build, client, differing, lifecycle
 
 

@@ -30,6 +30,7 @@ from chalicelib.core.outcome import Act, Call, Done, Next, Stuck, Wait
 from chalicelib.core.restoring import RESTORE
 from tests.actions import (
     airgaps,
+    backups,
     configuration,
     deployments,
     drills,
@@ -72,6 +73,7 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     *switchovers.ROWS,
     *deployments.ROWS,
     *configuration.ROWS,
+    *backups.ROWS,
     *airgaps.ROWS,
     *drills.ROWS,
     ("velero-location-read-only", STANDBY, SILENT, Wait, "looking again"),

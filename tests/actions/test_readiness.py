@@ -13,12 +13,13 @@ import pytest
 from chalicelib.actions.contract import Op
 from chalicelib.actions.reader import LiveReader
 from chalicelib.core.outcome import NoData
+from chalicelib.readiness.held import unpacked
 from drctl.neighbours.aws import AwsError
 from drctl.neighbours.eks import issuer
 from drctl.neighbours.kubernetes.api import seed
 from drctl.neighbours.kubernetes.kinds import by_key
 from drctl.neighbours.kubernetes.velero.contents import packed
-from drctl.readiness import Row, readiness, rewritten, unpacked, worst
+from drctl.readiness import Row, readiness, rewritten, worst
 from drctl.standby_fit import READS, Fits, Kind, Unfit, Want, look, reads, wants
 from drctl.world import workloads
 from tests.actions.stage import POLICY

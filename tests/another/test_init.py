@@ -13,6 +13,7 @@ from chalicelib.actions.registry import ACTIONS
 from chalicelib.policy.lint import ActionFacts, lint
 from chalicelib.policy.load import FILES, load
 from chalicelib.policy.platform import MetricSwitch
+from chalicelib.readiness.registry import NAMES as JUDGES
 from drctl.another import regions
 from drctl.another.asked import LONGEST, NO_ACCOUNT, Asked, PlatformRefusedError
 from drctl.another.make import FolderRefusedError, decisions, make
@@ -42,7 +43,7 @@ def made(folder: Path, name: str = "acme", **asked: str) -> Path:
 )
 def test_the_linter_finds_no_error(tmp_path: Path, name: str, asked: dict[str, str]) -> None:
     made(tmp_path / "p", name, **asked)
-    findings = lint(tmp_path / "p", actions={n: ActionFacts.of(a) for n, a in ACTIONS.items()})
+    findings = lint(tmp_path / "p", actions={n: ActionFacts.of(a) for n, a in ACTIONS.items()}, judges=JUDGES)
     assert [f for f in findings if f.severity == "error"] == []
 
 

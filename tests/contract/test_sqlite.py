@@ -32,6 +32,7 @@ CALLS: Final = st.one_of(
     st.tuples(st.just("put_timeline"), _key, _few, _few),
     st.tuples(st.just("put_document"), _key, _key, _key),
     st.tuples(st.just("delete_document"), _key, _key),
+    st.tuples(st.just("put_measured"), _key, _key, _few),
 )
 
 
@@ -52,7 +53,8 @@ def _answer(store: Store, call: tuple[object, ...]) -> object:
 
 def _seen(store: Store) -> object:
     shelves = [store.timeline(k) for k in "ab"], [(store.documents(k), store.document(k, "a")) for k in "ab"]
-    return store.read_book(), store.read_lock(), list(store.inbox()), store.inbox_empty(), shelves
+    measured = [store.measured(k) for k in "ab"]
+    return store.read_book(), store.read_lock(), list(store.inbox()), store.inbox_empty(), shelves, measured
 
 
 @settings(max_examples=150, deadline=None)

@@ -328,6 +328,23 @@ def test_a_dead_letter_that_was_replayed_is_removed_and_removing_it_again_is_fin
     assert store.document("dead", "z") is None
 
 
+# What was measured
+
+
+def test_what_was_measured_is_there_for_its_scenario_alone(store: Store) -> None:
+    assert store.measured("region-failure") is None
+    store.put_measured("region-failure", "first", 1)
+    store.put_measured("region-failure", "second", 1)
+    assert store.measured("region-failure") == "second"
+    assert store.measured("pod-failure") is None
+
+
+def test_a_worker_who_lost_the_desk_does_not_write_over_what_the_next_one_measured(store: Store) -> None:
+    store.put_measured("region-failure", "newer", 2)
+    store.put_measured("region-failure", "older", 1)
+    assert store.measured("region-failure") == "newer"
+
+
 # Two platforms in one table
 
 
@@ -346,6 +363,8 @@ def test_two_platforms_in_one_table_see_nothing_of_each_other(opened: Opened) ->
     one.put_inbox("signal/a", {"of": "one"})
     one.put_timeline("i", 0, {"of": "one"})
     one.put_document("plan", "p", "one's")
+    one.put_measured("region-failure", "one's", 1)
+    assert other.measured("region-failure") is None
     assert other.inbox_empty()
     assert list(other.timeline("i")) == []
     assert other.document("plan", "p") is None
@@ -374,6 +393,8 @@ ASKS: Final[tuple[tuple[str, Callable[[Store], object]], ...]] = (
     ("document", lambda s: s.document("plan", "a")),
     ("documents", lambda s: s.documents("plan")),
     ("delete_document", lambda s: s.delete_document("dead", "a")),
+    ("measured", lambda s: s.measured("a")),
+    ("put_measured", lambda s: s.put_measured("a", "", 1)),
 )
 
 

@@ -40,12 +40,15 @@ from chalicelib.core.happened import (
     KeepSwitch,
     Pause,
     Raise,
+    Readiness,
+    ReadinessJudged,
     Rehearse,
     Reject,
     Repin,
     Resolve,
     Resume,
     Review,
+    RunbookJudged,
     SetMode,
     Signal,
     Status,
@@ -178,7 +181,13 @@ def everything(book: Book) -> Mapping[str, Happened]:
     sights = {
         f"the switch, {name}": SwitchSeen(expected=(PRIMARY,), at=at(30), found=found) for name, found in SIGHTS.items()
     }
-    return {**SIGNALS, **said, **sights, "time": Tick()}
+    rounds = {
+        f"a round, {state}": ReadinessJudged(
+            at=at(30), runbooks=(RunbookJudged(scenario=REGION, state=state, because="the replica is 'stopped'"),)
+        )
+        for state in Readiness
+    }
+    return {**SIGNALS, **said, **sights, **rounds, "time": Tick()}
 
 
 NAMES: Final = tuple(everything(in_state(IncidentState.RESPONDING)))
@@ -213,7 +222,7 @@ def folded(book: Book, happened: Happened, seconds: float) -> Book:
 
 def test_every_kind_of_thing_that_can_happen_is_tried() -> None:
     tried = {type(one) for one in everything(in_state(IncidentState.RESPONDING)).values()}
-    assert tried >= {Signal, Tick, SwitchSeen, *get_args(Command), *get_args(Answer)}
+    assert tried >= {Signal, Tick, SwitchSeen, ReadinessJudged, *get_args(Command), *get_args(Answer)}
 
 
 @pytest.mark.parametrize("name", NAMES)

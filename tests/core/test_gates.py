@@ -68,6 +68,8 @@ def test_the_gates_stand_in_the_order_in_which_a_refusal_is_told() -> None:
         "block_window",
         "fence_verdict",
         "data_loss_budget",
+        "schedules_held",
+        "readiness",
         "approval",
         "overtaken",
         "order",

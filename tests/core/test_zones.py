@@ -58,6 +58,20 @@ def test_what_the_cluster_says_belongs_to_the_zone_that_is_open() -> None:
     assert "PodAvailability is ALARM" in texts(book)
 
 
+def test_a_deployment_or_a_configuration_that_is_bad_while_a_zone_is_away_is_an_incident_of_its_own() -> None:
+    book = take(zone(), alarm("DeploymentHealth"), alarm("ConfigurationHealth"), seconds=1)
+    below = {f"{PRIMARY}/cluster/deployments", f"{PRIMARY}/cluster/configuration"}
+    assert set(opened(book)) == {ZONE, *below}
+    book = take(book, alarm("PodAvailability", seconds=2), seconds=2)
+    assert set(opened(book)) == {ZONE, *below}
+
+
+def test_a_deployment_that_is_answered_already_is_not_taken_over_by_a_zone() -> None:
+    book = take(empty(), alarm("DeploymentHealth"))
+    book = take(book, alarm("ZoneHealth-a"), seconds=1)
+    assert set(opened(book)) == {ZONE, f"{PRIMARY}/cluster/deployments"}
+
+
 def test_what_the_cluster_said_before_is_taken_over_and_the_timeline_says_so() -> None:
     book = take(empty(), alarm("PodAvailability"), alarm("NodeReadiness"))
     assert list(opened(book)) == [f"{PRIMARY}/cluster"]

@@ -8,8 +8,10 @@ Sources, named below by their short names:
 - *put secret*: docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
 - *alarms*: docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
 - *send*: docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
+- *account*, *identity*: …/APIReference-V2/API_GetAccount.html, …/API_GetEmailIdentity.html
 - *update item*: docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
 - *list*, *delete object*: docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html, …/API_DeleteObject.html
+- *head object*, *get object*: docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html, …/API/API_GetObject.html
 - *put object*: docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, …/API/sigv4-streaming-trailers.html
 """
 
@@ -211,7 +213,20 @@ class Ses:
 
     def __init__(self, senders: set[str]) -> None:
         self.senders = senders
+        self.sending = True
         self.mails: list[Mail] = []
+
+    def get_account(self, _region: str, _account: str, _params: Params) -> dict[str, Any]:
+        """*account*: whether it sends, and out of the sandbox."""
+        status = "HEALTHY" if self.sending else "SHUTDOWN"
+        return {"SendingEnabled": self.sending, "ProductionAccessEnabled": True, "EnforcementStatus": status}
+
+    def get_email_identity(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        """*identity*: NotFoundException for what was never made one."""
+        who = params["EmailIdentity"]
+        if who not in self.senders:
+            raise AwsError("NotFoundException", f"Email identity {who} does not exist.", 404)
+        return {"IdentityType": "EMAIL_ADDRESS", "VerifiedForSendingStatus": True}
 
     def send_email(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
         sender = params.get("FromEmailAddress", "")
@@ -251,6 +266,29 @@ class S3:
         keys = sorted(key for key in self._bucket(params).objects if key.startswith(prefix))
         rows = [{"Key": key} for key in keys[:most]]
         return {"Name": params["Bucket"], "Prefix": prefix, "MaxKeys": most, "KeyCount": len(rows), "Contents": rows}
+
+    def head_bucket(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        """*head object*: as there."""
+        _up(down=self.down)
+        if params["Bucket"] not in self.buckets:
+            raise AwsError("404", "Not Found", 404)
+        return {}
+
+    def head_object(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        """*head object*: no body, so that what is missing is a bare 404."""
+        _up(down=self.down)
+        found = self._bucket(params).objects.get(params["Key"])
+        if found is None:
+            raise AwsError("404", "Not Found", 404)
+        return {"ContentLength": len(found)}
+
+    def get_object(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        """*get object*."""
+        _up(down=self.down)
+        found = self._bucket(params).objects.get(params["Key"])
+        if found is None:
+            raise AwsError("NoSuchKey", "The specified key does not exist.", 404)
+        return {"Body": found, "ContentLength": len(found)}
 
     def delete_object(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
         """*delete object*: success whether or not there was one."""

@@ -3,7 +3,8 @@
 What may differ is said here, and nothing else may: the incident is named after the second it opened in; a message
 whose answer never arrived, or whose sender was killed, is sent once more, and the record says how often it was tried;
 a fence is proven in one of two ways, whichever comes first;
-a crash delays, so that people may be told that a step is late, or a page that was not answered may climb the ladder;
+a crash delays, so that people may be told that a step is late, or that an RTO is half over or will be missed, or a page
+that was not answered may climb the ladder;
 and a question may be answered before it is known whether all its channels took it.
 """
 
@@ -23,11 +24,13 @@ _ID: Final = re.compile(r"-\d{8}T\d{6}")
 _ASKED: Final = re.compile(r"((?:approval-needed|step-stuck)/[a-z][a-z-]*)-\d{6}")
 REPEATABLE: Final = frozenset({"cloudwatch.PutMetricData", "s3.PutObject", "secrets-manager.PutSecretValue"})
 """They write the same once more: the switch's position, a page of which the newest is shown, a version by token."""
-LATENESS: Final = ("step-late/", "escalated/")
+LATENESS: Final = ("step-late/", "escalated/", "budget-spent/", "forecast-miss/")
 """Notices that are owed because time went by."""
 ASKS: Final = "approval-needed/"
 """It lapses when the question is answered before anybody knows that this channel took it too."""
-_BY_TIME: Final = re.compile(r".*: (.* is late|paging .*|a person must answer)")
+_BY_TIME: Final = re.compile(
+    r".*: (.* is late|paging .*|a person must answer|.* of the RTO of .* over|the RTO of .* to be missed)"
+)
 WRITES: Final = re.compile(
     r"rds\.(Promote|Restore|Modify|Reboot|Delete|Create)|eks\.Update|PutMetricData|PutObject|PutSecretValue"
     r"|route53-recovery-cluster\.Update|arc-zonal-shift\.(Start|Update|Cancel)"

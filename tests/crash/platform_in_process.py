@@ -56,6 +56,7 @@ from drctl.neighbours.kubernetes.rbac import User
 from drctl.neighbours.kubernetes.transport import ModelTransport
 from drctl.neighbours.kubernetes.velero.store import BackupStore
 from drctl.neighbours.pagerduty import PagerDuty
+from drctl.neighbours.quotas import ServiceQuotas
 from drctl.neighbours.rds.client import InMemoryClients
 from drctl.neighbours.rds.engine import InMemoryEngine, SqlError
 from drctl.neighbours.rds.service import Rds
@@ -148,8 +149,10 @@ class Platform:
         self.ecr = Ecr(now)
         workloads.push(self.policy, self.ecr)
         self.shifts = ZonalShifts(now, speed, on_weights=self._weighed)
+        self.quotas = ServiceQuotas()
         self.aws = Aws(
             {
+                "service-quotas": self.quotas,
                 "ec2": self.ec2,
                 "arc-zonal-shift": self.shifts,
                 "sts": self.assumed,
@@ -168,12 +171,20 @@ class Platform:
         )
         self.sts = Sts(people.keys(self.policy), clock=now)
         self.backups = BackupStore(*(b for r in self.policy.backups.replication for b in (r.source, r.destination)))
+        for bucket in self.backups.buckets:
+            self.s3.add(bucket)
+        self.backups.upload = self._uploaded
         self.clusters = {c.name: self._cluster(c) for c in self._rows()}
         self.services = {e.region: self._services(e.region) for e in platform.endpoints}
         self._furnish()
         self.heart = self._heart()
         # Route 53 looks at the switch all the time, not only when somebody asks who serves.
         self.clock.every = self.traffic.watch
+
+    def _uploaded(self, key: str, body: bytes) -> None:
+        """Velero's files, replicated at once."""
+        for bucket in self.backups.buckets:
+            self.s3.buckets[bucket].objects[key] = body
 
     def _weighed(self, arn: str, weights: Mapping[str, float]) -> None:
         zones.inside(self.policy, self.clusters)(arn, weights)
@@ -310,6 +321,7 @@ class Platform:
         self._rights()
         source = self.clusters[platform.clusters.primary.name]
         seed(source, workloads.objects(self.policy))
+        seed(source, workloads.schedules(self.policy))
         deployments.furnish(self.policy, source, START)
         for schedule, age, phase in BACKUPS_THERE:
             at = START - age / self.policy.speed
@@ -345,6 +357,10 @@ class Platform:
             return self.eks.user(row.name, verifier.verify(token))
         except Unauthorized:
             return None
+
+    def forget_tokens(self) -> None:
+        """What comes now was signed now. Within one of the machine's seconds botocore signs the same text again."""
+        self._tokens.clear()
 
     def _sts(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """GetCallerIdentity, asked by a session of the worker's role."""

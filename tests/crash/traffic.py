@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from chalicelib.account.endpoint import endpoint_check
 from chalicelib.policy import Policy
 from chalicelib.policy.platform import ArcSwitch, MetricSwitch, ObjectSwitch
-from drctl.deployment.primary import endpoint_check
 from drctl.deployment.resources import resources
 from drctl.neighbours.cloudflare import Cloudflare
 from drctl.neighbours.dns import Authority, answer

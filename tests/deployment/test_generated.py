@@ -19,7 +19,7 @@ from chalicelib.names import logical
 from chalicelib.policy.load import load
 from drctl.deployment import generate
 from drctl.deployment.agents import witness
-from drctl.deployment.permissions import COMMON, STORE, document, iam_action
+from drctl.deployment.permissions import AUDITS, COMMON, STORE, document, iam_action
 from drctl.deployment.primary import primary
 from drctl.deployment.project import package_of, project
 from drctl.deployment.resources import EVENTS
@@ -29,14 +29,16 @@ from tests.deployment.conftest import ROOT
 FOLDER = ROOT / "policies"
 POLICY = load(FOLDER)
 KNOWS_NO_RESOURCE = {
+    "cloudwatch:GetMetricData",
     "cloudwatch:GetMetricStatistics",
     "cloudwatch:PutMetricData",
     "ec2:DescribeInstances",
     "ec2:DescribeNetworkAcls",
     "rds:DescribeEvents",
     "rds:DescribeDBInstanceAutomatedBackups",
+    "route53:ListHealthChecks",
 }
-"""By CloudWatch's, EC2's and RDS's pages of the service authorization reference."""
+"""By CloudWatch's, EC2's, RDS's and Route 53's pages of the service authorization reference."""
 
 
 def statements(function: str) -> list[dict[str, Any]]:
@@ -97,11 +99,30 @@ def test_everything_that_actions_declare_is_granted_and_nothing_that_nobody_decl
     assert granted == declared | others | channels
 
 
+def test_only_what_compares_the_account_with_policy_reads_how_it_is_configured_and_it_changes_none_of_it() -> None:
+    configured = {
+        *("s3:GetReplicationConfiguration", "s3:GetEncryptionConfiguration", "s3:GetBucketLocation"),
+        *("cloudwatch:GetMetricData", "route53:ListHealthChecks"),
+    }
+    for function in names.FUNCTIONS:
+        mine = {a for s in statements(function) for a in s["Action"]}
+        assert mine & configured == (configured if function == AUDITS else set()), function
+        assert not {a for a in mine if a.startswith("s3:Put") and a.endswith(("Configuration", "Versioning"))}
+        assert not {a for a in mine if a.startswith(("route53:", "cloudwatch:"))} - {
+            *("route53:ListHealthChecks", "cloudwatch:GetMetricData", "cloudwatch:DescribeAlarms"),
+            *("cloudwatch:GetMetricStatistics", "cloudwatch:PutMetricData"),
+        }
+    replicated = [s["Resource"] for s in statements(AUDITS) if "s3:GetReplicationConfiguration" in s["Action"]]
+    row = POLICY.backups.replication[0]
+    assert replicated == [sorted(f"arn:aws:s3:::{bucket}" for bucket in (row.source, row.destination))]
+
+
 def test_only_the_keeper_creates_in_a_vault_and_nobody_can_take_anything_out_of_one() -> None:
     for function in names.FUNCTIONS:
         mine = {a for s in statements(function) for a in s["Action"] if any("-vault-" in r for r in s["Resource"])}
         creating = {"s3:PutObject", "s3:PutObjectRetention"} if function == "airgap" else set()
-        assert mine == {"s3:GetObject", "s3:GetObjectRetention", "s3:ListBucket"} | creating, function
+        looking = {"s3:GetObject", "s3:GetObjectRetention", "s3:ListBucket"} if function != names.READINESS else set()
+        assert mine == looking | creating, function
     keeper = {a for s in statements("airgap") for a in s["Action"]}
     assert not {a for a in keeper if a.startswith("s3:") and ("Delete" in a or "Bypass" in a or "Abort" in a)}
     assert not {a for a in keeper if a.startswith(("rds:", "ec2:", "route53", "eks:Update", "lambda:"))}

@@ -17,11 +17,12 @@ from pydantic import ValidationError
 from chalicelib import names
 from chalicelib.actions.contract import Action, KubeOp, Op, Where
 from chalicelib.actions.registry import ACTIONS
-from chalicelib.actions.rights import PLACES, kube_rights
+from chalicelib.actions.rights import PLACES, kube_rights, reading_rights
 from chalicelib.policy import Policy
 from chalicelib.policy.load import load
 from chalicelib.policy.platform import Endpoints, Network
 from chalicelib.policy.runbooks import RunbookStep
+from chalicelib.readiness.registry import READS
 from drctl.deployment import access, network, rbac
 from drctl.deployment.agents import witness
 from drctl.deployment.compare import DEPLOYED, actions, compare, document_of
@@ -58,8 +59,13 @@ TERTIARY: Final[Where] = "tertiary"
 
 @pytest.mark.parametrize("place", PLACES)
 def test_the_manifests_grant_what_is_declared_and_nothing_else(place: Any) -> None:
-    wanted = {(r.namespace, r.group, r.resource, r.verb) for r in kube_rights(POLICY, place)}
-    assert granted(rbac.manifests(POLICY, place)) == wanted
+    made = rbac.manifests(POLICY, place)
+    for name, rights in (
+        (rbac.group(POLICY), kube_rights(POLICY, place)),
+        (rbac.readers(POLICY), reading_rights(POLICY, place, READS)),
+    ):
+        wanted = {(r.namespace, r.group, r.resource, r.verb) for r in rights}
+        assert granted([o for o in made if o["metadata"]["name"] == name]) == wanted
 
 
 def test_every_declared_operation_is_among_the_rights_of_its_cluster() -> None:
@@ -92,10 +98,43 @@ def test_all_is_bound_to_the_group_of_the_access_entries_and_to_nobody_else() ->
     for role, binding in zip(roles, bindings, strict=True):
         assert binding["roleRef"]["kind"] == role["kind"] == binding["kind"].removesuffix("Binding")
         assert binding["metadata"] == role["metadata"]
-        assert [s["name"] for s in binding["subjects"]] == [rbac.group(POLICY)]
+        assert [s["name"] for s in binding["subjects"]] == [role["metadata"]["name"]]
+    assert {o["metadata"]["name"] for o in roles} == {rbac.group(POLICY), rbac.readers(POLICY)}
     entries = access.standby_entries(POLICY)
     assert len(entries) == len(names.FUNCTIONS)
-    assert all(e["Properties"]["KubernetesGroups"] == [rbac.group(POLICY)] for e in entries.values())
+    groups = {name: e["Properties"]["KubernetesGroups"] for name, e in entries.items()}
+    assert groups.pop("ReadinessAccess") == [rbac.readers(POLICY)]
+    assert all(its == [rbac.group(POLICY)] for its in groups.values())
+
+
+def test_whoever_judges_readiness_may_only_look_in_the_clusters_and_in_the_account() -> None:
+    for place in PLACES:
+        roles = [o for o in rbac.manifests(POLICY, place) if o["metadata"]["name"] == rbac.readers(POLICY)]
+        verbs = {verb for o in roles for rule in o.get("rules", ()) for verb in rule["verbs"]}
+        assert verbs == {"get", "list"}
+        resources_ = {r for o in roles for rule in o.get("rules", ()) for r in rule["resources"]}
+        assert "secrets" not in resources_
+    for statement in document(POLICY, names.READINESS)["Statement"]:
+        for action in statement["Action"]:
+            verb = action.partition(":")[2]
+            if not verb.startswith(("Describe", "Get", "List")):
+                assert action in {
+                    "logs:CreateLogGroup",
+                    "logs:CreateLogStream",
+                    "logs:PutLogEvents",
+                    "dynamodb:PutItem",
+                    "lambda:InvokeFunction",
+                    "sqs:SendMessage",
+                    "kms:Decrypt",
+                    "s3:PutObject",
+                }
+        if statement["Action"] == ["dynamodb:PutItem"]:
+            keys = statement["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
+            assert keys == ["neurectomy#inbox", "neurectomy#readiness"]
+        if "s3:PutObject" in statement["Action"]:
+            assert statement["Resource"] == ["arn:aws:s3:::neurectomy-dr-operators/readiness.html"]
+        if statement["Action"] == ["lambda:InvokeFunction"]:
+            assert [r.rpartition(":")[2] for r in statement["Resource"]] == ["neurectomy-dr-wake"]
 
 
 def test_the_text_of_the_manifests_reads_back_as_they_are() -> None:
@@ -309,6 +348,17 @@ def test_what_the_agents_invoke_is_named_by_its_iam_action() -> None:
     found = {f.function: f for f in compare(PLAIN, policies, [("Witness", "lambda", "Invoke")])}
     assert found["witness"].used == {"lambda:InvokeFunction"}
     assert found["witness"].ok
+
+
+def test_a_call_is_named_as_the_function_that_makes_it_declares_it() -> None:
+    # Others read versions of objects, and lock what they write: the keeper's read and the tick's write are not that.
+    policies = {name: document_of(POLICY, name) for name in DEPLOYED}
+    found = {
+        f.function: f for f in compare(POLICY, policies, [("Airgap", "s3", "GetObject"), ("Tick", "s3", "PutObject")])
+    }
+    assert "s3:GetObject" in found["airgap"].used
+    assert "s3:PutObject" in found["tick"].used
+    assert {f.function: f.undeclared for f in found.values() if f.undeclared} == {}
 
 
 @pytest.mark.parametrize("name", ["heart", "witness"])

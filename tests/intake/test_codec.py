@@ -125,7 +125,7 @@ def altered(**changed: Any) -> dict[str, Any]:
         ({"format": 2, "signal": {}}, "has format 2, this code reads up to 1: deploy the newer code"),
         ({"format": "1", "signal": {}}, "format is '1'"),
         ({"format": True, "signal": {}}, "format is true"),
-        ({"format": 1}, "has neither signal nor command"),
+        ({"format": 1}, "has none of them"),
         ({"format": 1, "signal": {}, "command": {}}, "has signal and command"),
         ({"format": 1, "signal": 5}, "signal is 5"),
         ({"format": 1, "signal": {"a": Decimal(1)}}, "which JSON cannot spell"),

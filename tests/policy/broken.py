@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chalicelib.actions.contract import Op
 from chalicelib.policy.lint import ActionFacts, Finding, lint
+from chalicelib.readiness.registry import NAMES as JUDGES
 
 SHIPPED = Path(__file__).parents[2] / "policies"
 
@@ -17,6 +18,8 @@ NAMES = (
     "node-capacity",
     "velero-rewrites",
     "velero-schedules-paused",
+    "velero-schedules-kept",
+    "backup-now",
     "pods-recovered",
     "nodes-replaced",
     "volumes-attached",
@@ -88,7 +91,7 @@ class Broken:
 
     def findings(self, rule: str | None = None) -> list[Finding]:
         """All findings, or those of one rule."""
-        return [f for f in lint(self.folder, actions=self.actions) if rule in (None, f.rule)]
+        return [f for f in lint(self.folder, actions=self.actions, judges=JUDGES) if rule in (None, f.rule)]
 
     def line(self, file: str, text: str) -> int:
         """The number of the first line that holds `text`, which is the one that `edit` replaces."""

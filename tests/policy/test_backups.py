@@ -60,6 +60,38 @@ def test_a_retention_that_its_schedule_cannot_fill_is_told_with_what_it_would_ho
     )
 
 
+@pytest.mark.parametrize("keep", ["0s", "0.5s"])
+def test_a_retention_in_which_backups_expire_as_they_are_made_is_told(broken: Broken, keep: str) -> None:
+    broken.edit("backups", "keep: 24h", f"keep: {keep}").says(
+        "retention-lasts-a-second",
+        "backups.yaml schedules[0].keep",
+        at="name: hourly",
+        found=keep,
+        allowed="a second and more",
+    )
+
+
+@pytest.mark.parametrize(
+    ("every", "because"),
+    [
+        ("30s", "every 30s, which EventBridge has no rate for"),
+        ("1m30s", "every 1m30s, which EventBridge has no rate for"),
+        ("2h", "compared with policy every 2h"),
+    ],
+)
+def test_an_audit_that_the_clock_cannot_keep_or_that_looks_too_seldom_is_told(
+    broken: Broken, every: str, because: str
+) -> None:
+    broken.edit("backups", "every: 5m", f"every: {every}").says(
+        "backups-are-audited-in-time",
+        "backups.yaml audit.every",
+        at="audit:",
+        found=every,
+        allowed="at most 1h15m, the backups' RPO",
+        because=because,
+    )
+
+
 def test_an_rpo_without_room_for_the_copying_is_a_warning(broken: Broken) -> None:
     broken.edit("backups", "rpo: 75m", "rpo: 1h").says(
         "newest-backup-is-young-enough",

@@ -14,7 +14,8 @@ import yaml
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.policy.lint import RULES, ActionFacts, lint
 from chalicelib.policy.lint.finding import name_of
-from chalicelib.policy.load import FILES
+from chalicelib.policy.load import FILES, load
+from chalicelib.readiness.registry import NAMES as JUDGES
 from tests.policy.broken import SHIPPED, Broken
 
 NAMES = [name_of(r) for r in RULES]
@@ -24,11 +25,11 @@ REGISTERED = {name: ActionFacts.of(action) for name, action in ACTIONS.items()}
 
 
 def test_the_shipped_policies_have_no_errors_with_the_registered_actions() -> None:
-    assert [str(f) for f in lint(SHIPPED, actions=REGISTERED) if f.severity == "error"] == []
+    assert [str(f) for f in lint(SHIPPED, actions=REGISTERED, judges=JUDGES) if f.severity == "error"] == []
 
 
 def test_the_shipped_policies_have_the_warnings_that_their_owner_knows() -> None:
-    findings = lint(SHIPPED, actions=REGISTERED)
+    findings = lint(SHIPPED, actions=REGISTERED, judges=JUDGES)
     known = {"dependency-is-as-tight", "newest-backup-is-young-enough", "quorum-survives-the-failed-region"}
     assert {f.rule for f in findings if f.severity == "warning"} <= known
 
@@ -97,3 +98,12 @@ def test_nothing_on_the_way_of_an_alarm_imports_the_linter() -> None:
         "sys.exit(any(m.startswith(('chalicelib.policy.lint', 'croniter')) for m in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=SHIPPED.parent, check=False).returncode == 0
+
+
+def test_a_copy_with_other_rows_finds_other_rows() -> None:
+    policy = load(SHIPPED)
+    name = policy.scenarios.scenarios[0].name
+    assert policy.has_scenario(name)
+    left = policy.scenarios.model_copy(update={"scenarios": policy.scenarios.scenarios[1:]})
+    assert not policy.model_copy(update={"scenarios": left}).has_scenario(name)
+    assert policy.has_scenario(name)

@@ -62,8 +62,8 @@ def test_an_action_that_is_not_there_is_told_with_the_one_that_was_meant(broken:
         "runbooks.yaml runbooks[0].steps[7].action",
         at="action: verify-writes",
         found="verify-writes",
-        allowed="one of: application-rolled-back, auto-sync-given-back, canary-aborted, database-elsewhere, "
-        "dump-found, dump-restored, fence-acl",
+        allowed="one of: application-rolled-back, auto-sync-given-back, backup-now, canary-aborted, "
+        "database-elsewhere, dump-found, dump-restored, fence-acl",
         because="did you mean 'verify-write'?",
     )
 

@@ -30,7 +30,7 @@ def test_a_bucket_in_two_rows_is_told(broken: Broken) -> None:
     broken.edit("backups", "- bucket: neurectomy-backups-us-east-1", f"- bucket: {MLFLOW}").says(
         "restorable-bucket-is-single",
         "backups.yaml restorable[1].bucket",
-        at=33,
+        at=35,
         found=MLFLOW,
         allowed="no other row",
         because="restorable[0]",
@@ -74,7 +74,7 @@ def test_kms_without_its_key_is_told(broken: Broken) -> None:
     broken.edit("backups", f"    kms_key: {KEY}\n", "").says(
         "kms-key-is-named",
         "backups.yaml restorable[0].kms_key",
-        at=26,
+        at=28,
         found="nothing",
         allowed="the ARN of the key",
     )
@@ -128,7 +128,7 @@ def test_a_prefix_that_iam_would_read_otherwise_has_not_the_shape_of_policy(brok
     broken.edit("backups", "prefixes: [artifacts/]", f'prefixes: ["{prefix}"]').says(
         "value-fits",
         "backups.yaml restorable[0].prefixes[0]",
-        at=28,
+        at=30,
         found=f"'{prefix}'",
         allowed="the beginning of keys",
     )
@@ -137,14 +137,14 @@ def test_a_prefix_that_iam_would_read_otherwise_has_not_the_shape_of_policy(brok
 @pytest.mark.parametrize("bucket", ["Neurectomy_MLflow", "ab"])
 def test_a_bucket_that_s3_would_not_make_has_not_the_shape_of_policy(broken: Broken, bucket: str) -> None:
     broken.edit("backups", f"bucket: {MLFLOW}", f"bucket: {bucket}").says(
-        "value-fits", "backups.yaml restorable[0].bucket", at=26, found=f"'{bucket}'", allowed="a bucket's name"
+        "value-fits", "backups.yaml restorable[0].bucket", at=28, found=f"'{bucket}'", allowed="a bucket's name"
     )
 
 
 def test_an_alias_of_a_key_has_not_the_shape_of_policy(broken: Broken) -> None:
     alias = "arn:aws:kms:us-east-1:111122223333:alias/artifacts"
     broken.edit("backups", KEY, alias).says(
-        "value-fits", "backups.yaml restorable[0].kms_key", at=32, found=f"'{alias}'", allowed="a KMS key's ARN"
+        "value-fits", "backups.yaml restorable[0].kms_key", at=34, found=f"'{alias}'", allowed="a KMS key's ARN"
     )
 
 

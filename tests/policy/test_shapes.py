@@ -52,7 +52,7 @@ def test_a_file_that_nobody_reads_is_a_warning_with_the_one_that_was_meant(broke
 
 def test_an_empty_file_is_told(broken: Broken) -> None:
     (broken.folder / "backups.yaml").write_text("# nothing yet\n")
-    broken.says("value-fits", "backups.yaml ", at=1, found="nothing", allowed="a mapping with schedules, scope")
+    broken.says("value-fits", "backups.yaml ", at=1, found="nothing", allowed="a mapping with audit, schedules, scope")
 
 
 def test_a_key_that_stands_twice_is_told_with_both_lines(broken: Broken) -> None:

@@ -81,8 +81,8 @@ def test_a_quorum_that_is_never_met_is_told(broken: Broken) -> None:
 def test_a_quorum_that_is_never_met_where_people_confirm_is_a_note(broken: Broken) -> None:
     broken.says(
         "quorum-can-be-met",
-        "signals.yaml rules[3].quorum",
-        at=197,
+        "signals.yaml rules[8].quorum",
+        at="quorum: 2",
         found="2",
         allowed="at most 1",
         because="only a person confirms it",
@@ -152,6 +152,6 @@ def test_a_region_failure_that_nothing_watches_for_is_told(broken: Broken) -> No
         "scenarios.yaml scenarios[3].name",
         at="- name: region-failure",
         found="region-failure",
-        allowed="az-failure, bad-deployment, configuration-error",
+        allowed="az-failure, backup-drift, backup-failure, bad-deployment, configuration-error",
         because="nothing wakes the responder",
     )

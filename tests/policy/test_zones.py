@@ -89,7 +89,7 @@ def test_a_scope_whose_zone_is_unknown_is_told_and_so_is_a_zone_that_nothing_wat
     broken.edit("signals", "scope: us-east-1/us-east-1b", "scope: us-east-1/us-east-1d")
     broken.says(
         "watched-zone-is-known",
-        "signals.yaml rules[5].scope",
+        "signals.yaml rules[6].scope",
         at="us-east-1/us-east-1d",
         found="us-east-1/us-east-1d",
         allowed="one of: us-east-1/us-east-1a, us-east-1/us-east-1b",
@@ -181,4 +181,15 @@ def test_listening_for_longer_than_the_whole_wait_is_told(broken: Broken) -> Non
         at="waits: { scenario: az-failure",
         found="4m",
         allowed="at most 3m, the whole wait",
+    )
+
+
+def test_an_incident_explains_what_another_rule_watches_and_nothing_else(broken: Broken) -> None:
+    line = "    speaks_for: [us-east-1/cluster, us-east-1/cluster/deployments/pods]\n"
+    broken.edit("signals", line, line.replace("/deployments/pods", "/pods")).says(
+        "explained-scope-is-watched",
+        "signals.yaml rules[5].speaks_for[1]",
+        at="us-east-1/cluster/pods",
+        found="us-east-1/cluster/pods",
+        allowed="us-east-1/cluster/deployments/pods",
     )

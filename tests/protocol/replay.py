@@ -156,6 +156,12 @@ class Outside:
     def documents(self, kind: str) -> Sequence[tuple[str, str]]:
         return cast("Sequence[tuple[str, str]]", self.ask("documents", kind))
 
+    def measured(self, scenario: str) -> None:
+        """Nothing was measured: what a forecast goes by decides nothing that the protocol is about."""
+
+    def put_measured(self, scenario: str, body: str, epoch: int) -> None:
+        """Kept by nobody here; that a newer epoch's stays is tried in tests/contract."""
+
     def delete_document(self, kind: str, key: str) -> None:
         self.ask("delete_document", kind, key)
 

@@ -44,6 +44,7 @@ def internal(scenario: str) -> set[str]:
         *(e.url for e in platform.endpoints),
         platform.responder.table,
         platform.responder.status_bucket,
+        *filter(None, [platform.responder.operators_bucket]),
         *(s.id for s in steps if s.id != "traffic"),
         *(s.action for s in steps),
         *(s.title for s in steps),

@@ -66,12 +66,21 @@ class Cloud:
     def client(self, service: str, region: str = "us-west-2") -> Any:
         return client(self.url, service, region, ACCOUNT)
 
-    def function(self, name: str, *, region: str = "us-west-2", fails: int = 0, permits: str = "", **more: Any) -> str:
-        """A function that puts each event it gets into the bucket `notes` and then fails the first `fails` times;
-        returns its ARN. `permits` is a service that may invoke it."""
+    def function(
+        self,
+        name: str,
+        *,
+        region: str = "us-west-2",
+        fails: int = 0,
+        permits: str = "",
+        code: str | None = None,
+        **more: Any,
+    ) -> str:
+        """A function that puts each event it gets into the bucket `notes` and then fails the first `fails` times, or of
+        another `code`; returns its ARN. `permits` is a service that may invoke it."""
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
-            archive.writestr("noting.py", NOTING)
+            archive.writestr("noting.py", code or NOTING)
         aws = self.client("lambda", region)
         made = aws.create_function(
             FunctionName=name,

@@ -71,6 +71,7 @@ def test_a_node_with_a_stuck_volume_is_seen_as_failed_until_it_is_mended(primary
         "ClusterHealthy": 1.0,
         "AvailablePodsPercent": 100.0,
         "cluster_failed_node_count": 0.0,
+        "BackupSucceeded": 1.0,
         "DegradedApplications": 0.0,
         "ConfigurationErrors": 0.0,
     }

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -18,7 +19,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from drctl.world.inside.mends import ENVIRONMENTS
+from drctl.world.inside.environments import AT_MOST
 from tests.world.cloud import ACCOUNT, Cloud, eventually
 
 pytestmark = pytest.mark.local
@@ -148,7 +149,42 @@ def test_a_burst_starts_processes_without_end_unmended(unmended: Cloud) -> None:
 def test_a_burst_is_throttled_at_what_the_machine_can_bear(cloud: Cloud) -> None:
     refused = refusals_of_a_burst(cloud)
     assert set(refused) == {"TooManyRequestsException"}
-    assert len(refused) <= 12 - ENVIRONMENTS
+    assert len(refused) <= 12 - AT_MOST
+
+
+PATIENT = """
+import os, time
+if os.path.exists({broken!r}):
+    raise ImportError("this environment does not start")
+def handler(event, _):
+    open({begun!r}, "w").close()
+    while not os.path.exists({broken!r} + ".met"):
+        time.sleep(0.05)
+    return "to its end"
+"""
+
+
+def at_work_while_another_environment_does_not_start(cloud: Cloud, folder: Path) -> str:
+    """What a function answers that is at work when a second environment of it fails to start."""
+    broken, begun = folder / "broken", folder / "begun"
+    arn = cloud.function("patient", code=PATIENT.format(broken=str(broken), begun=str(begun)), Timeout=60)
+    aws = cloud.client("lambda")
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(lambda: json.load(aws.invoke(FunctionName=arn, Payload=b"{}")["Payload"]))
+        eventually(begun.exists)
+        broken.touch()
+        answer = cloud.client("lambda").invoke(FunctionName=arn, Payload=b"{}")
+        assert answer["FunctionError"] == "Unhandled"
+        (folder / "broken.met").touch()
+        return str(first.result(30))
+
+
+def test_an_environment_that_does_not_start_ends_the_others_unmended(unmended: Cloud, tmp_path: Path) -> None:
+    assert "to its end" not in at_work_while_another_environment_does_not_start(unmended, tmp_path)
+
+
+def test_an_environment_that_does_not_start_ends_alone(cloud: Cloud, tmp_path: Path) -> None:
+    assert at_work_while_another_environment_does_not_start(cloud, tmp_path) == "to its end"
 
 
 def told_of_an_alarm(cloud: Cloud, name: str) -> tuple[list[Any], dict[str, Any]]:

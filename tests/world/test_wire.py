@@ -40,6 +40,15 @@ CALLS: list[tuple[str, Send, str, str, str]] = [
     ),
     ("route53", lambda c: c.get_health_check(HealthCheckId="h"), "GetHealthCheck", "route53", "us-east-1"),
     ("route53", lambda c: c.list_hosted_zones(), "ListHostedZones", "route53", "us-east-1"),
+    (
+        "arc-zonal-shift",
+        lambda c: c.get_managed_resource(
+            resourceIdentifier="arn:aws:elasticloadbalancing:us-east-1:1:loadbalancer/app/a/b"
+        ),
+        "GetManagedResource",
+        "arc-zonal-shift",
+        "us-west-2",
+    ),
     ("s3", lambda c: c.list_buckets(), "ListBuckets", "s3", "us-west-2"),
     ("s3", lambda c: c.list_objects_v2(Bucket="b"), "ListObjectsV2", "s3", "us-west-2"),
     ("s3", lambda c: c.head_bucket(Bucket="b"), "HeadBucket", "s3", "us-west-2"),

@@ -2,39 +2,69 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from croniter import croniter
 
 from chalicelib.policy.backups import Schedule
 from chalicelib.policy.base import show_duration
+from chalicelib.policy.go import parse_cron
 from chalicelib.policy.lint.finding import Flaw, Whole, error, repeats, warning
 
 _FROM: Final = datetime(2027, 1, 1, tzinfo=UTC)
 """Any moment would do; from here the windows that are counted hold a 29th of February."""
 _WINDOWS: Final = 60
 """So many windows are looked at, one before each backup: five years of a monthly schedule."""
-_FIELD: Final = r"[0-9*/,\-a-zA-Z]+"
 _RTC_OBJECTIVE: Final = timedelta(minutes=15)
 _RTC_SHARE: Final = 99.99
 """S3 Replication Time Control: 99.99 % of objects within 15 minutes (Amazon S3 user guide, "Using S3 RTC")."""
 
 
 def cron_is_readable(whole: Whole) -> Iterator[Flaw]:
-    """Velero reads five fields (minute, hour, day, month, weekday 0-6) in UTC."""
+    """Velero reads robfig/cron's standard lines: five fields, a descriptor or `@every`, with a time zone or without."""
     for i, schedule in enumerate(whole.policy.backups.schedules):
-        if not _readable(schedule):
+        if why := _unreadable(schedule):
             yield error(
                 *("backups", "schedules", i, "cron"),
-                allowed="five cron fields: minute, hour, day of the month, month, day of the week (0-6)",
+                allowed="five cron fields: minute, hour, day of the month, month, day of the week (0-6); or @hourly,"
+                " @daily, @every 6h; CRON_TZ=Area/City may stand before them",
                 found=schedule.cron,
-                because=f"{schedule.cron!r} is no schedule that Velero reads: {schedule.name!r} would never run",
+                because=f"{schedule.cron!r} is no schedule that Velero reads ({why}):"
+                f" {schedule.name!r} would never run",
             )
+
+
+def retention_lasts_a_second(whole: Whole) -> Iterator[Flaw]:
+    """A retention becomes Velero's `ttl`, a Go duration; what is less than a second would be kept for none."""
+    for i, schedule in enumerate(whole.policy.backups.schedules):
+        if schedule.keep < timedelta(seconds=1):
+            yield error(
+                *("backups", "schedules", i, "keep"),
+                allowed="a second and more",
+                found=schedule.keep,
+                because=f"backups of {schedule.name!r} would expire as they are made",
+            )
+
+
+def backups_are_audited_in_time(whole: Whole) -> Iterator[Flaw]:
+    """EventBridge runs a schedule by whole minutes, and drift that is looked for more seldom than backups are made
+    costs some of them.
+    """
+    backups, least = whole.policy.backups, timedelta(minutes=1)
+    whole_minutes = backups.audit.every >= least and backups.audit.every % least == timedelta()
+    if not whole_minutes or backups.audit.every > backups.rpo:
+        yield error(
+            *("backups", "audit", "every"),
+            allowed=f"whole minutes, at least one, and at most {show_duration(backups.rpo)}, the backups' RPO",
+            found=backups.audit.every,
+            because=f"the schedules would be compared with policy every {show_duration(backups.audit.every)}"
+            + ("" if whole_minutes else ", which EventBridge has no rate for"),
+        )
 
 
 def schedule_is_single(whole: Whole) -> Iterator[Flaw]:
@@ -64,20 +94,37 @@ def retention_can_be_filled(whole: Whole) -> Iterator[Flaw]:
             )
 
 
+def _unreadable(schedule: Schedule) -> str:
+    """Why Velero would not read its cron line; empty when it does."""
+    try:
+        found = parse_cron(schedule.cron)
+    except ValueError as error:
+        return str(error)
+    if found.every is None and not croniter.is_valid(found.fields):
+        return "no day is ever met"
+    return ""
+
+
 def _readable(schedule: Schedule) -> bool:
-    fields = schedule.cron.split()
-    return (
-        len(fields) == 5
-        and all(re.fullmatch(_FIELD, f) for f in fields)
-        and "7" not in re.split(r"[,\-]", fields[4].split("/", maxsplit=1)[0])
-        and croniter.is_valid(schedule.cron)
-    )
+    return not _unreadable(schedule)
 
 
 def _runs(schedule: Schedule) -> Iterator[datetime]:
-    runs = croniter(schedule.cron, _FROM)
+    return runs(schedule.cron, _FROM)
+
+
+def runs(line: str, after: datetime) -> Iterator[datetime]:
+    """When a readable cron line runs, in order, after a moment. A line with `@every` is taken to have run at it."""
+    cron, at = parse_cron(line), after
+    if cron.every is not None:
+        while True:
+            at += cron.every
+            yield at
+    zone = ZoneInfo(cron.zone) if cron.zone else UTC
+    found = croniter(cron.fields, after.astimezone(zone))
     while True:
-        yield runs.get_next(datetime)
+        at = found.get_next(datetime)
+        yield at.astimezone(UTC)
 
 
 def fills(schedule: Schedule) -> int:
@@ -85,9 +132,9 @@ def fills(schedule: Schedule) -> int:
 
     The emptiest moment is just before a backup is made; one that is exactly `keep` old then is still there.
     """
-    runs = list(islice(_runs(schedule), schedule.copies + _WINDOWS))
+    ran = list(islice(_runs(schedule), schedule.copies + _WINDOWS))
     return min(
-        min(i - bisect_left(runs, runs[i] - schedule.keep), schedule.copies) for i in range(schedule.copies, len(runs))
+        min(i - bisect_left(ran, ran[i] - schedule.keep), schedule.copies) for i in range(schedule.copies, len(ran))
     )
 
 

@@ -65,10 +65,13 @@ class ActionFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whole:
-    """Everything a rule may look at: all policy files together, at real speed, and the actions there are."""
+    """Everything a rule may look at: all policy files together, at real speed, the actions there are, and the names of
+    the judges of readiness.
+    """
 
     policy: Policy
     actions: Mapping[str, ActionFacts]
+    judges: tuple[str, ...] = ()
 
     def plan(self, scenario: str) -> Plan | None:
         """The plan of a scenario; None where policy gives none (rules about runbooks and tiers say why)."""

@@ -87,6 +87,7 @@ def _places(policy: Policy) -> dict[str, str]:
         "an account": [platform.account, *(row.id for row in platform.accounts)],
         "a bucket": [
             platform.responder.status_bucket,
+            *filter(None, [platform.responder.operators_bucket]),
             *(b for r in backups.replication for b in (r.source, r.destination)),
         ],
         "a table": [platform.responder.table],

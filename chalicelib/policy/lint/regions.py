@@ -83,6 +83,7 @@ def name_does_not_point_at_the_failed_region(whole: Whole) -> Iterator[Flaw]:
     rows: list[tuple[Path, str]] = [
         (("responder", "status_url"), platform.responder.status_url),
         (("responder", "status_bucket"), platform.responder.status_bucket),
+        (("responder", "operators_bucket"), platform.responder.operators_bucket or ""),
         (("responder", "table"), platform.responder.table),
         (("application_secret", "name"), platform.application_secret.name),
     ]

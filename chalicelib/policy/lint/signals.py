@@ -107,6 +107,22 @@ def wait_is_for_somebody(whole: Whole) -> Iterator[Flaw]:
             )
 
 
+def explained_scope_is_watched(whole: Whole) -> Iterator[Flaw]:
+    """What an incident explains is the scope of another rule, named just so."""
+    rules = whole.policy.signals.rules
+    for i, rule in enumerate(rules):
+        known = sorted({r.scope for r in rules} - {rule.scope})
+        for k, scope in enumerate(rule.speaks_for):
+            if scope not in known:
+                yield error(
+                    *("signals", "rules", i, "speaks_for", k),
+                    allowed=f"another rule's scope: {', '.join(known)}",
+                    found=scope,
+                    because=f"no rule watches {scope!r}: a {rule.scenario} at {rule.scope} would explain nothing there"
+                    + meant(scope, known),
+                )
+
+
 def observer_source_is_known(whole: Whole) -> Iterator[Flaw]:
     """What an observer listens to is an alarm or a probe of signals.yaml."""
     signals = whole.policy.signals
@@ -119,10 +135,10 @@ def observer_source_is_known(whole: Whole) -> Iterator[Flaw]:
                     yield _unheard((*path, "alarms", k), observer, name, alarms)
             if observer.probe and observer.probe not in probes:
                 yield _unheard((*path, "probe"), observer, observer.probe, probes)
-            if not observer.probe and not observer.alarms and not observer.heartbeat:
+            if not (observer.probe or observer.alarms or observer.heartbeat or observer.audit):
                 yield error(
                     *path,
-                    allowed="at least one alarm, a probe, or a heartbeat",
+                    allowed="at least one alarm, a probe, a heartbeat, or an audit",
                     found="none of them",
                     because=f"observer {observer.name!r} listens to nothing, so it never says anything",
                 )
@@ -151,7 +167,7 @@ def observers_are_independent(whole: Whole) -> Iterator[Flaw]:
         heard: dict[str, str] = {}
         for j, observer in enumerate(rule.observers):
             sources = [(("alarms", k), name) for k, name in enumerate(observer.alarms)]
-            own = (("probe", observer.probe), ("heartbeat", observer.heartbeat))
+            own = (("probe", observer.probe), ("heartbeat", observer.heartbeat), ("audit", observer.audit))
             for path, name in [*sources, *(((kind,), f"{kind}:{name}") for kind, name in own if name)]:
                 if heard.setdefault(name, observer.name) != observer.name:
                     yield error(

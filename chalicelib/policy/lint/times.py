@@ -9,7 +9,6 @@ from chalicelib.core.plan import Plan
 from chalicelib.policy.base import show_duration
 from chalicelib.policy.lint.finding import Flaw, Whole, error, note
 from chalicelib.policy.lint.ways import Way, detection, longest
-from chalicelib.policy.scenarios import Automation, Scenario
 from chalicelib.policy.services import Service
 from chalicelib.policy.where import Path
 
@@ -24,7 +23,7 @@ def rto_can_be_kept(whole: Whole) -> Iterator[Flaw]:
     answer = whole.policy.platform.responder.answer_time
     for scenario in whole.policy.scenarios.scenarios:
         plan = whole.plan(scenario.name)
-        if plan is None or not _tiers_count(scenario):
+        if plan is None or not scenario.held_to_rto:
             continue
         seen, ways = detection(scenario.name, whole.policy), longest(plan, answer)
         for i, service in enumerate(whole.policy.services.services):
@@ -35,14 +34,6 @@ def rto_can_be_kept(whole: Whole) -> Iterator[Flaw]:
             way = seen.then(*slowest.parts)
             path = ("services", "services", i, "tier")
             yield _judged(path, rto, way, f"{service.name!r} in a {scenario.name}", "RTO")
-
-
-def _tiers_count(scenario: Scenario) -> bool:
-    """Whether a tier's RTO is promised in this scenario. It is a promise about failures that the responder recovers."""
-    if scenario.planned:
-        return False  # nothing has failed: the services are up until a person says that the writes stop
-    # Where every step waits for a person no tier's RTO can hold; the matrix's own time does, in the rule below.
-    return scenario.automatic is not Automation.NO
 
 
 def _ends(plan: Plan, service: Service, whole: Whole) -> list[str]:
@@ -60,7 +51,7 @@ def recovery_time_can_be_kept(whole: Whole) -> Iterator[Flaw]:
     answer = whole.policy.platform.responder.answer_time
     for i, scenario in enumerate(whole.policy.scenarios.scenarios):
         plan = whole.plan(scenario.name)
-        if plan is None or not plan.steps or scenario.recovery_time is None or scenario.automatic is Automation.YES:
+        if plan is None or not plan.steps or scenario.recovery_time is None or not scenario.recovered_by_runbook:
             continue
         slowest = max(longest(plan, answer).values(), key=lambda w: w.total)
         way = detection(scenario.name, whole.policy).then(*slowest.parts)

@@ -43,6 +43,7 @@ from drctl.neighbours.kubernetes.status import Answer, RefusedError, no_such_pat
 from drctl.neighbours.kubernetes.subresources import Subresources
 from drctl.neighbours.kubernetes.trouble import Trouble
 from drctl.neighbours.kubernetes.velero.backups import Backups, write_files
+from drctl.neighbours.kubernetes.velero.collecting import Collecting
 from drctl.neighbours.kubernetes.velero.filters import capture
 from drctl.neighbours.kubernetes.velero.locations import Locations, at_first
 from drctl.neighbours.kubernetes.velero.requests import VALID, Deletions, Downloads, signature
@@ -116,6 +117,7 @@ class KubeApi:
         self.trouble = Trouble(self.cluster, self.workloads, self.nodes, self.karpenter)
         self.backups = Backups(self.velero)
         self.restores = Restores(self.velero)
+        self.schedules = Schedules(self.velero)
         self.cluster.controllers = [
             Namespaces(self.cluster),
             self.workloads,
@@ -131,12 +133,15 @@ class KubeApi:
             self.restores,
             Downloads(self.velero),
             Deletions(self.velero),
-            Schedules(self.velero),
+            self.schedules,
+            Collecting(self.velero),
         ]
         self.reads = Reads(self.cluster)
         self.writes = Writes(self.cluster, self.reads)
         self.deletes = Deletes(self.cluster, self.reads)
         self._subresources = Subresources(self.cluster, self.reads, self.writes, self.deletes)
+        self.lacks: set[str] = set()
+        """Kinds that are not installed here, by their keys: a custom resource's definition was never applied."""
         self._fault: _Fault | None = None
         self._ledger: deque[dict[str, Any]] = deque(maxlen=LEDGER)
         seed(self, [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n}} for n in _NAMESPACES])
@@ -256,7 +261,7 @@ class KubeApi:
         if to is None:
             if not may_visit(user, path):
                 raise forbidden_path(user, method.lower(), path)
-            return reviews.visit(path)
+            return reviews.visit(path, self.lacks)
         asking = Asking(method, user, to, query, headers, body)
         if verdict(self.cluster, self.grants, user, asking.asked) is None:
             raise forbidden(user, asking.asked)
@@ -264,7 +269,7 @@ class KubeApi:
         if said is not None:
             return said
         resource = kinds.resources().get((to.group, to.version, to.resource))
-        if resource is None:
+        if resource is None or resource.key in self.lacks:
             raise no_such_path()
         if not acceptable(headers.get("accept", "*/*")):
             raise not_acceptable()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from drctl.neighbours.kubernetes import kinds, rbac
@@ -85,8 +85,8 @@ def _access(cluster: Cluster, grants: Iterable[rbac.Grant], asking: Asking) -> d
     }
 
 
-def visit(path: str) -> Answer:
-    """A path that names no resource. Raises the plain 404."""
+def visit(path: str, lacks: Collection[str] = ()) -> Answer:
+    """A path that names no resource. Raises the plain 404. `lacks` are kinds that are not installed, by their keys."""
     parts = [p for p in path.split("/") if p]
     match parts:
         case ["version"]:
@@ -97,17 +97,18 @@ def visit(path: str) -> Answer:
             served = [{"clientCIDR": "0.0.0.0/0", "serverAddress": "127.0.0.1:443"}]
             return answered(200, {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": served})
         case ["apis"]:
-            return answered(200, {"kind": "APIGroupList", "apiVersion": "v1", "groups": _groups()})
+            return answered(200, {"kind": "APIGroupList", "apiVersion": "v1", "groups": _groups(lacks)})
         case ["api", version]:
-            return answered(200, _resource_list("", version))
+            return answered(200, _resource_list("", version, lacks))
         case ["apis", group, version]:
-            return answered(200, _resource_list(group, version))
+            return answered(200, _resource_list(group, version, lacks))
         case _:
             raise no_such_path()
 
 
-def _groups() -> list[dict[str, Any]]:
-    found = sorted({(r.group, r.version) for r in kinds.resources().values() if r.group})
+def _groups(lacks: Collection[str]) -> list[dict[str, Any]]:
+    served = (r for r in kinds.resources().values() if r.key not in lacks)
+    found = sorted({(r.group, r.version) for r in served if r.group})
     versions = [{"groupVersion": f"{group}/{version}", "version": version} for group, version in found]
     return [
         {"name": group, "versions": [said], "preferredVersion": said}
@@ -115,8 +116,9 @@ def _groups() -> list[dict[str, Any]]:
     ]
 
 
-def _resource_list(group: str, version: str) -> dict[str, Any]:
-    found = [r for r in kinds.resources().values() if (r.group, r.version) == (group, version)]
+def _resource_list(group: str, version: str, lacks: Collection[str]) -> dict[str, Any]:
+    served = (r for r in kinds.resources().values() if r.key not in lacks)
+    found = [r for r in served if (r.group, r.version) == (group, version)]
     if not found:
         raise no_such_path()
     listed: list[dict[str, Any]] = []

@@ -13,7 +13,7 @@ from drctl.neighbours.kubernetes.deletes import Deletes
 from drctl.neighbours.kubernetes.kinds import Resource
 from drctl.neighbours.kubernetes.objects import Cluster, Obj
 from drctl.neighbours.kubernetes.reads import Reads
-from drctl.neighbours.kubernetes.status import Answer, Cause, internal, invalid, no_such_path, not_found
+from drctl.neighbours.kubernetes.status import Answer, Cause, bad_request, internal, invalid, no_such_path, not_found
 from drctl.neighbours.kubernetes.writes import Writes
 
 
@@ -48,12 +48,17 @@ class Subresources:
             sent = asking.read(resource.kind)
         else:
             _, sent = self.writes.patched(resource, asking, old)
-        self.writes.unchanged(resource, old, sent.get("metadata") or {}, must_say=False)
-        new = copy.deepcopy(old) | {"status": sent.get("status") or {}}
+        self.writes.unchanged(resource, old, _part(sent, "metadata", resource.kind), must_say=False)
+        new = copy.deepcopy(old) | {"status": _part(sent, "status", resource.kind)}
         if resource.custom and (causes := schema.validate(resource, new)):
             raise invalid(resource.kind, resource.group, asking.address.name, causes)
         if resource.kind == "Deployment":
-            for condition in new["status"].get("conditions") or ():
+            conditions = new["status"].get("conditions") or ()
+            if not isinstance(conditions, list | tuple) or not all(isinstance(c, dict) for c in conditions):
+                raise bad_request(
+                    _unmarshalled(conditions, resource.kind, "status.conditions", "[]v1.DeploymentCondition")
+                )
+            for condition in conditions:
                 for time in ("lastUpdateTime", "lastTransitionTime"):
                     condition.setdefault(time, None)  # Go writes its zero time as null (recorded)
         return answered(200, self.cluster.write(resource, new))
@@ -69,8 +74,10 @@ class Subresources:
             return answered(200, _shown(resource, old))
         view = _shown(resource, old)
         sent = asking.read("Scale") if asking.method == "PUT" else self.writes.patched(resource, asking, view)[1]
-        self.writes.unchanged(resource, old, sent.get("metadata") or {}, must_say=False)
-        replicas = (sent.get("spec") or {}).get("replicas", 0)
+        self.writes.unchanged(resource, old, _part(sent, "metadata", "Scale"), must_say=False)
+        replicas = _part(sent, "spec", "Scale").get("replicas") or 0
+        if not isinstance(replicas, int) or isinstance(replicas, bool):
+            raise bad_request(_unmarshalled(replicas, "Scale", "spec.replicas", "int32"))
         if replicas < 0:
             text = f"Invalid value: {replicas}: must be greater than or equal to 0"
             cause = Cause("FieldValueInvalid", "spec.replicas", text)
@@ -86,6 +93,19 @@ class Subresources:
             raise refused
         self.deletes.take_away(resource, pod, {})
         return answered(201, success(201))
+
+
+def _part(sent: Obj, name: str, kind: str) -> Obj:
+    """That part of what was sent; null is none. 400 for what is no object, as Go's decoder says it."""
+    found = sent.get(name)
+    if found is not None and not isinstance(found, dict):
+        raise bad_request(_unmarshalled(found, kind, name, f"v1.{kind}{name.capitalize()}"))
+    return found or {}
+
+
+def _unmarshalled(value: object, kind: str, place: str, wanted: str) -> str:
+    word = {list: "array", dict: "object", str: "string", bool: "bool"}.get(type(value), "number")
+    return f"json: cannot unmarshal {word} into Go struct field {kind}.{place} of type {wanted}"
 
 
 def _shown(resource: Resource, obj: Obj, before: Obj | None = None) -> Obj:

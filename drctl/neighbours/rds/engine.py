@@ -67,6 +67,7 @@ class _Database:
     address: Address
     follows: str | None = None
     reachable: bool = True
+    paused: bool = False
     beats: list[Proof] | None = None
     spoiled: list[tuple[str, int, datetime]] = field(default_factory=list)
     """(integrity check, what it counts from then on, when), oldest first."""
@@ -116,6 +117,13 @@ class InMemoryEngine:
             if kept.follows == database:
                 self._follow(follower)
 
+    def pause(self, database: str, paused: bool) -> None:
+        """Replay stands still while the connection to the source goes on: pg_wal_replay_pause().
+        https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-RECOVERY-CONTROL
+        """
+        self._databases[database].paused = paused
+        self._follow(database)
+
     def delete(self, database: str) -> None:
         self._databases.pop(database, None)
 
@@ -124,7 +132,7 @@ class InMemoryEngine:
         `role` → [[in recovery]], `proof` (source) → [[seconds since its newest row]] or [], `prepare-heartbeat`,
         `write-heartbeat` (source); `beat` (source) → [[its newest row's number, when it was written in ms since 1970]]
         or [], `prepare-beat`, `write-beat` (source), which answers as `beat` does; `check` (name) → [[what the
-        integrity check of that name counts]]; and `heartbeats` → every proof.
+        integrity check of that name counts]]; `clock` → [[ms since 1970]]; and `heartbeats` → every proof.
         ConnectionRefusedError when nothing answers there, `SqlError` when the database refuses.
         """
         name = next((n for n, d in self._databases.items() if d.address == (host, port)), None)
@@ -138,6 +146,8 @@ class InMemoryEngine:
         match statement:
             case "role":
                 return [[kept.follows is not None]]
+            case "clock":
+                return [[int(self.clock().timestamp() * 1000)]]
             case "check":
                 return [[next((n for name, n, _ in reversed(kept.spoiled) if name == arguments[0]), 0)]]
             case "heartbeats":
@@ -172,7 +182,7 @@ class InMemoryEngine:
         """Takes in what the source has committed, if both can be reached; then its own followers do."""
         copy = self._databases[follower]
         origin = self._databases.get(copy.follows) if copy.follows is not None else None
-        if origin is None or not (origin.reachable and copy.reachable):
+        if origin is None or copy.paused or not (origin.reachable and copy.reachable):
             return
         copy.beats = None if origin.beats is None else list(origin.beats)
         copy.spoiled = list(origin.spoiled)

@@ -23,6 +23,7 @@ from typing import Any
 
 from drctl.world.inside import alarms, deliveries, pump
 from drctl.world.inside.darkness import Darkness
+from drctl.world.inside.environments import Environments
 
 log = logging.getLogger("drctl.mends")
 
@@ -32,12 +33,6 @@ EVALUATE_EVERY = 0.5
 
 UPLOAD_ID = re.compile(rb"<UploadId>([^<]*)</UploadId>")
 ALARM_ARN = re.compile(rb"<AlarmArn>([^<]*)</AlarmArn>")
-
-
-ENVIRONMENTS = 4
-"""Execution environments that one function may have: a cold start takes a second of a core here, and each one more
-slows the others until every scheduled invocation overlaps the next.
-"""
 
 
 class Service:
@@ -84,15 +79,13 @@ def functions_run_bare(setting: Setting) -> None:
     original = runtime.replace("_detect_runtime_binary", binary_for)
 
 
-def functions_share_the_machine(_: Setting) -> None:
-    runtime = Service("core.lambda_runtime")
-    acquire = runtime.module.acquire_worker
-
-    def at_most(name: str, config: Any, code: bytes, qualifier: str = "$LATEST", **_: Any) -> Any:
-        return acquire(name, config, code, qualifier, ENVIRONMENTS)
-
-    for user in (runtime, Service("services.lambda_svc")):
-        user.replace("acquire_worker", at_most)
+def environments_end_alone(_: Setting) -> None:
+    runtime, service = Service("core.lambda_runtime"), Service("services.lambda_svc")
+    pools = Environments(runtime.module)
+    for user in (runtime, service):
+        user.replace("acquire_worker", pools.acquire)
+        user.replace("release_worker", pools.release)
+        user.replace("invalidate_worker", pools.invalidate)
 
 
 def asynchronous_events_are_queued(setting: Setting) -> None:
@@ -316,9 +309,10 @@ def uploads_keep_their_lock(_: Setting) -> None:
 
 MENDS = (
     Mend(
-        "functions share the machine",
-        "MiniStack starts a process for every invocation that finds none free, without end; AWS throttles at a quota",
-        functions_share_the_machine,
+        "environments end alone",
+        "MiniStack starts a process for every invocation that finds none free, without end, and ends all of a "
+        "function's when one fails; AWS throttles at a quota, and an environment ends alone",
+        environments_end_alone,
     ),
     Mend(
         "functions run bare",

@@ -157,6 +157,26 @@ PLACES = [(r.api_version, r.kind, r.plural, r.namespaced) for r in resources().v
 MEDIA = ["application/json", "application/yaml", MERGE, "application/json-patch+json", "application/apply-patch+yaml"]
 
 
+@pytest.mark.parametrize(
+    ("name", "body", "said"),
+    [
+        ("status", {"status": True}, "cannot unmarshal bool into Go struct field Deployment.status"),
+        ("status", {"status": {"conditions": ["x"]}}, "cannot unmarshal array into Go struct field"),
+        ("status", {"metadata": []}, "cannot unmarshal array into Go struct field Deployment.metadata"),
+        ("scale", {"spec": "many"}, "cannot unmarshal string into Go struct field Scale.spec"),
+        ("scale", {"spec": {"replicas": "two"}}, "Scale.spec.replicas of type int32"),
+    ],
+)
+def test_a_view_is_sent_what_go_could_decode(name: str, body: dict[str, Any], said: str) -> None:
+    api = cluster(Clock(), BackupStore("bucket"), nodes=1)
+    shop(api)
+    kind = {"apiVersion": "autoscaling/v1", "kind": "Scale"} if name == "scale" else deployment("web")
+    raw = json.dumps({**kind, "metadata": {"name": "web", "namespace": "shop"}, **body}).encode()
+    headers = {"Authorization": "Bearer admin", "Content-Type": "application/json"}
+    answer = api.request("PUT", f"{DEPLOYMENTS}/web/{name}", [], headers, raw)
+    assert (answer.status, said in answer.body.decode()) == (400, True), answer.body
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     place=st.sampled_from(PLACES),

@@ -341,3 +341,92 @@ def test_a_long_silence_is_played_in_order(east: KubeApi, clock: Clock) -> None:
     clock.move(30 * 86400)
     status = status_of(east, "backups", "b")
     assert status["completionTimestamp"] == "2026-11-22T20:00:20Z"
+
+
+# --- schedules and garbage collection
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("", "Schedule must be a non-empty valid Cron expression"),
+        ("0 * * *", "invalid schedule: expected exactly 5 fields, found 4: [0 * * *]"),
+        ("@fortnightly", "unrecognized descriptor: @fortnightly"),
+        ("@every soon", 'time: invalid duration "soon"'),
+        ("0 0 * * 7", "above maximum (6)"),
+        ("CRON_TZ=Mars/Olympus 0 0 * * *", "unknown time zone Mars/Olympus"),
+    ],
+)
+def test_a_line_that_robfig_cron_refuses_is_never_run_and_never_looked_at_again(
+    east: KubeApi, clock: Clock, line: str, said: str
+) -> None:
+    make(east, "Schedule", "s", schedule=line, template={"ttl": "24h0m0s"})
+    clock.move(1)
+    status = status_of(east, "schedules", "s")
+    assert status["phase"] == "FailedValidation"
+    assert said in status["validationErrors"][0]
+    call(east, "PATCH", VELERO + "/schedules/s", {"spec": {"schedule": "@hourly"}}, kind=MERGE)
+    clock.move(2 * 3600)
+    assert status_of(east, "schedules", "s")["phase"] == "FailedValidation"
+    again = {"status": {"phase": "New", "validationErrors": None}}
+    call(east, "PATCH", VELERO + "/schedules/s", again, kind=MERGE)
+    clock.move(3600 + 60)
+    assert status_of(east, "schedules", "s")["phase"] == "Enabled"
+    # One at once, since it was due when it was looked at again, and the next by the clock.
+    assert len(call(east, "GET", VELERO + "/backups")[1]["items"]) == 2
+
+
+def test_an_enabled_schedule_whose_line_becomes_unreadable_fails_validation(east: KubeApi, clock: Clock) -> None:
+    make(east, "Schedule", "s", schedule="@every 90m", template={"ttl": "24h0m0s"})
+    clock.move(2 * 3600)
+    assert len(call(east, "GET", VELERO + "/backups")[1]["items"]) == 1
+    call(east, "PATCH", VELERO + "/schedules/s", {"spec": {"schedule": "every hour"}}, kind=MERGE)
+    clock.move(1)
+    assert status_of(east, "schedules", "s")["phase"] == "FailedValidation"
+
+
+def test_an_expired_backup_is_gone_within_the_hour_and_stays_while_the_location_is_read_only(
+    east: KubeApi, clock: Clock, store: BackupStore
+) -> None:
+    make(east, "Backup", "b", ttl="30m0s", includedNamespaces=["shop"])
+    clock.move(25 * 60)
+    assert status_of(east, "backups", "b")["phase"] == "Completed"
+    call(east, "PATCH", VELERO + "/backupstoragelocations/default", {"spec": {"accessMode": "ReadOnly"}}, kind=MERGE)
+    clock.move(2 * 3600)
+    kept = call(east, "GET", VELERO + "/backups/b")[1]
+    assert kept["metadata"]["labels"]["velero.io/gc-failure"] == "BSLReadOnly"
+    call(east, "PATCH", VELERO + "/backupstoragelocations/default", {"spec": {"accessMode": "ReadWrite"}}, kind=MERGE)
+    clock.move(3600 + 60)
+    assert call(east, "GET", VELERO + "/backups/b")[0] == 404
+    assert store.backup("velero", "b") is None
+    assert call(east, "GET", VELERO + "/deletebackuprequests")[1]["items"] == []
+
+
+def test_without_a_node_agent_a_backup_of_volumes_is_partially_failed(east: KubeApi, clock: Clock) -> None:
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data", "namespace": "shop"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "db-0", "namespace": "shop"},
+        "spec": {
+            "nodeName": "node-1",
+            "containers": [{"name": "c", "image": "db:1"}],
+            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+        },
+    }
+    seed(east, [claim, pod])
+    east.velero.no_node_agent = True
+    make(east, "Backup", "with", defaultVolumesToFsBackup=True)
+    make(east, "Backup", "without", defaultVolumesToFsBackup=False)
+    clock.move(60)
+    status = status_of(east, "backups", "with")
+    assert (status["phase"], status["errors"]) == ("PartiallyFailed", 1)
+    kept = east.location.backup("velero", "with")
+    assert kept is not None
+    assert "daemonset pod not found in running state in node node-1" in kept.results["errors"]["velero"][0]
+    assert status_of(east, "backups", "without")["phase"] == "Completed"

@@ -138,6 +138,7 @@ class Backups:
         errors = self._errors(spec)
         if errors:
             velero.save(new, phase="FailedValidation", validationErrors=errors, **told)
+            self._last_status(new, good=False)
             self._free()
             return
         new = velero.save(new, phase="InProgress", startTimestamp=stamp(now), **told)
@@ -183,6 +184,7 @@ class Backups:
     def _give_up(self, backup: Obj) -> None:
         why = f"error checking if backup already exists in object storage: {self._trouble(backup)}"
         self.velero.save(backup, phase="Failed", failureReason=why, completionTimestamp=stamp(self.velero.cluster.now))
+        self._last_status(backup, good=False)
         self._free()
 
     def _capture(self, backup: Obj) -> None:
@@ -191,6 +193,7 @@ class Backups:
             return
         velero = self.velero
         objects, errors = filters.capture(velero.cluster, backup["spec"])
+        errors = [*errors, *velero.item_errors, *self._unread_volumes(backup["spec"], objects)]
         name = backup["metadata"]["name"]
         fault = next((p for p in velero.partial if p.backup in ("", name)), None)
         if fault is not None:
@@ -212,6 +215,23 @@ class Backups:
         self._later(FINALIZE, "finish", backup)
         self._free()
 
+    def _unread_volumes(self, spec: Obj, objects: list[Obj]) -> list[str]:
+        """File-system backup reads a volume through the node-agent of the node that its pod runs on (*source*,
+        pkg/nodeagent/node_agent.go, IsRunningInNode). Without one, the pod's item has an error and the backup goes on.
+        """
+        velero = self.velero
+        if not velero.no_node_agent or not spec.get("defaultVolumesToFsBackup"):
+            return []
+        spaces = {o["metadata"]["namespace"] for o in objects if "namespace" in o["metadata"]}
+        return [
+            f"name: /{pod['metadata']['name']} message: /Error backing up item error: "
+            f"/daemonset pod not found in running state in node {pod['spec']['nodeName']}"
+            for pod in velero.cluster.every_object("pods")
+            if pod["metadata"]["namespace"] in spaces
+            and pod["spec"].get("nodeName")
+            and any("persistentVolumeClaim" in v for v in pod["spec"].get("volumes") or ())
+        ]
+
     def _upload(self, backup: Obj, objects: list[Obj], results: Obj) -> None:
         location = self.velero.location(backup["spec"]["storageLocation"])
         if location is not None:
@@ -220,6 +240,7 @@ class Backups:
     def _finish(self, backup: Obj) -> None:
         last = "PartiallyFailed" if phase(backup).endswith("PartiallyFailed") else "Completed"
         backup = self.velero.save(backup, phase=last, completionTimestamp=stamp(self.velero.cluster.now))
+        self._last_status(backup, good=last == "Completed")
         location = self.velero.location(backup["spec"]["storageLocation"])
         if location is None:
             return
@@ -228,6 +249,10 @@ class Backups:
         if kept is not None:
             kept.backup = copy.deepcopy(backup)
             write_files(self.velero, prefix, backup)
+
+    def _last_status(self, backup: Obj, *, good: bool) -> None:
+        schedule = (backup["metadata"].get("labels") or {}).get("velero.io/schedule-name", "")
+        self.velero.last_status[schedule] = good
 
     def restart(self) -> None:
         """A start of the server: what was InProgress is Failed (*source*, pkg/cmd/server/server.go,

@@ -61,6 +61,14 @@ class Velero:
         self.url = ""
         self.partial: list[Partial] = []
         self.refused: dict[str, str] = {}
+        self.item_errors: list[str] = []
+        """What every backup meets until it is taken away: each is one item's error."""
+        self.last_status: dict[str, bool] = {}
+        """The metric `velero_backup_last_status` by schedule; one that ended none since the server came up counts as
+        good (*source*, pkg/metrics/metrics.go, InitSchedule and RegisterBackupLastStatus).
+        """
+        self.no_node_agent = False
+        """Whether no node-agent runs, without which no volume is read."""
 
     @property
     def queues(self) -> bool:
@@ -103,7 +111,8 @@ class Velero:
         """
         bucket, prefix = location["spec"]["objectStorage"]["bucket"], self.prefix(location)
         head = f"rpc error: code = Unknown desc = operation error S3: {operation},"
-        if not self.store.reachable or prefix in self.store.unreachable_prefixes:
+        cut_off = bucket in self.store.unreachable_buckets or prefix in self.store.unreachable_prefixes
+        if not self.store.reachable or cut_off:
             return (
                 f"{head} exceeded maximum number of attempts, 3, https response error StatusCode: 0, RequestID: , "
                 f'HostID: , request send failed, {verb} "/{bucket}{path}": dial tcp: connect: connection refused'

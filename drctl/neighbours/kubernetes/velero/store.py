@@ -29,16 +29,20 @@ class StoredBackup:
 class BackupStore:
     """A bucket and its replicas, which are taken to hold the same at once (replication's lag is not modelled here).
 
-    `upload`, when it is set, is given every backup's file with its key, for who keeps a bucket that others can read.
-    `reachable`: False makes every location on it Unavailable. `unreachable_prefixes` does so for single locations.
-    A cluster plays what fell due only when it is asked, so ask it once before these are changed.
+    `upload`, when it is set, is given every backup's file with its key, for who keeps a bucket that others can read,
+    and `remove` the folder of each that is deleted. `reachable`: False makes every location on it Unavailable.
+    `unreachable_prefixes` and
+    `unreachable_buckets` do so for single ones. A cluster plays what fell due only when it is asked, so ask it
+    once before these are changed.
     """
 
     def __init__(self, bucket: str, *replicas: str) -> None:
         self.buckets = (bucket, *replicas)
         self.reachable = True
         self.upload: Callable[[str, bytes], None] | None = None
+        self.remove: Callable[[str], None] | None = None
         self.unreachable_prefixes: set[str] = set()
+        self.unreachable_buckets: set[str] = set()
         self._backups: dict[tuple[str, str], StoredBackup] = {}
         self._files: dict[str, Obj | str] = {}
 
@@ -65,6 +69,8 @@ class BackupStore:
 
     def drop(self, prefix: str, name: str) -> None:
         self._backups.pop((prefix, name), None)
+        if self.remove is not None:
+            self.remove(f"{prefix}/backups/{name}/" if prefix else f"backups/{name}/")
 
     def put_file(self, prefix: str, path: str, content: Obj | str) -> None:
         self._files[f"{prefix}/{path}" if prefix else path] = content

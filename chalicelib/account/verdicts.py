@@ -5,9 +5,42 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from drctl.account.asking import Answer, NotSeen, NotThere
+NOT_THERE: Final = frozenset(
+    {
+        *("DBInstanceNotFound", "DBInstanceNotFoundFault", "ResourceNotFoundException", "NotFoundException"),
+        *("NoSuchBucket", "ReplicationConfigurationNotFoundError", "ServerSideEncryptionConfigurationNotFoundError"),
+        *("NoSuchLifecycleConfiguration",),
+        *("NoSuchPublicAccessBlockConfiguration", "NoSuchHostedZone", "NotFound", "TableNotFoundException"),
+    }
+)
+"""Error codes that say that what was asked for does not exist; by the errors of each operation in botocore's models."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotThere:
+    """The account answered that there is none."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotSeen:
+    """No answer, or one that says nothing about the account."""
+
+    because: str
+
+
+Answer = Mapping[str, Any] | NotThere | NotSeen
+
+
+class Asks(Protocol):
+    """Asks an account, and can do nothing else."""
+
+    def ask(self, service: str, region: str, operation: str, **params: Any) -> Answer:
+        """All pages of the answer, as boto3 gives it."""
+        ...
 
 
 class Verdict(StrEnum):
@@ -20,7 +53,9 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """`subject` is a thing of the account, `what` a property of it, `field` where policy says so."""
+    """`subject` is a thing of the account, `what` a property of it, `field` where policy says so. `mend` is the command
+    that puts it right, or begins to; empty where nobody has written one.
+    """
 
     subject: str
     what: str
@@ -28,6 +63,16 @@ class Row:
     claimed: str
     found: str
     verdict: Verdict
+    mend: str = ""
+
+    def sentence(self) -> str:
+        """`replication of east: delete markers are copied: Enabled, expected Disabled (backups.replication[0])`."""
+        if self.verdict is Verdict.NOT_SEEN:
+            return f"{self.subject}: {self.what} was not seen: {self.found}"
+        if self.what == "exists" and self.verdict is Verdict.DIFFERS:
+            return f"{self.subject} is not there ({self.field})"
+        said = f"{self.subject}: {self.what}: {self.found}"
+        return said if self.verdict is Verdict.AS_CLAIMED else f"{said}, expected {self.claimed} ({self.field})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,87 @@
+"""Nodes in the standby: the group can grow to what carries the platform, and something of it stands already.
+
+Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_Nodegroup.html (status, scalingConfig, health.issues).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import ClassVar
+
+from chalicelib.actions.contract import Op, Target, Where
+from chalicelib.actions.node_capacity import Capacity, NodeCapacity
+from chalicelib.core.judging import Lacking, Ready
+from chalicelib.core.outcome import NoData, Refused
+from chalicelib.policy import Policy
+from chalicelib.readiness.contract import Around, Said
+
+
+def _observed(around: Around, name: str) -> Capacity | Refused | NoData:
+    now, params = around.now, {"cluster": "standby"}
+    target = Target(step=name, incident=name, opened_at=now, at=now, params=params)
+    return NodeCapacity().observe(target, around.policy, around.reader)
+
+
+class CapacityJudge:
+    """Whether the group is healthy and may grow as far as policy needs. The step raises a maximum that is lower than
+    policy's, so what matters of it is that policy allows enough.
+    """
+
+    name: ClassVar[str] = "capacity"
+    actions: ClassVar[frozenset[str]] = frozenset({"node-capacity"})
+    place: ClassVar[Where | None] = "standby"
+    reads: ClassVar[tuple[Op, ...]] = NodeCapacity.reads
+    lowers: ClassVar[bool] = True
+    mend: ClassVar[str] = "aws eks describe-nodegroup, then mend what its health names"
+
+    def look(self, around: Around) -> Capacity | Refused | NoData:
+        return _observed(around, self.name)
+
+    def judge(self, facts: Capacity | Refused | NoData, policy: Policy, now: datetime) -> Iterator[Said]:
+        group = policy.platform.clusters.standby.node_group
+        if group is None:
+            yield "node group", Lacking(because="policy gives the standby cluster no node group")
+            return
+        named = f"node group {group.name!r}"
+        match facts:
+            case NoData() as silent:
+                yield "node group", silent
+            case Refused(because=because, code=code):
+                yield "node group", Lacking(because=f"{named} cannot be described: {because} ({code})")
+            case Capacity(status="ACTIVE" | "UPDATING", health=""):
+                yield "node group", Ready(because=f"{named} is {facts.status}, and EKS names no trouble")
+            case Capacity(status="ACTIVE" | "UPDATING", health=health):
+                yield "node group", Lacking(because=f"{named} is ill: {health}")
+            case Capacity(status=status):
+                yield "node group", Lacking(because=f"{named} is {status}, expected ACTIVE")
+        if isinstance(facts, Capacity):
+            most = max(facts.maximum, group.max_size)
+            said = f"{named} may have {most} nodes, {group.failover_size} are needed"
+            yield "largest size", Ready(because=said) if most >= group.failover_size else Lacking(because=said)
+
+
+class WarmJudge:
+    """Whether anything stands before the day: with no node Ready, tier 1 waits for the first one to start."""
+
+    name: ClassVar[str] = "warm"
+    actions: ClassVar[frozenset[str]] = frozenset({"node-capacity"})
+    place: ClassVar[Where | None] = "standby"
+    reads: ClassVar[tuple[Op, ...]] = NodeCapacity.reads
+    lowers: ClassVar[bool] = False
+    mend: ClassVar[str] = "aws eks update-nodegroup-config --scaling-config minSize=1,desiredSize=1"
+
+    def look(self, around: Around) -> Capacity | Refused | NoData:
+        return _observed(around, self.name)
+
+    def judge(self, facts: Capacity | Refused | NoData, policy: Policy, now: datetime) -> Iterator[Said]:
+        if isinstance(facts, NoData | Refused):
+            yield "warm nodes", NoData(because=facts.because)
+            return
+        ready = facts.nodes_ready
+        if not isinstance(ready, int):
+            yield "warm nodes", NoData(because=ready.because)
+        elif ready:
+            yield "warm nodes", Ready(because=f"{ready} nodes are Ready in the standby")
+        else:
+            yield "warm nodes", Lacking(because="no node is Ready in the standby: tier 1 waits for the first to start")

@@ -1,0 +1,1 @@
+"""What is kept in backups, compared with what policy promises: `drctl backups`."""

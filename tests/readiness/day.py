@@ -1,0 +1,94 @@
+"""A good day of the whole platform in process, judged as the deployed function does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from chalicelib import rights
+from chalicelib.actions.reader import LiveReader
+from chalicelib.actions.registry import ACTIONS
+from chalicelib.clients.web import HttpAnswer, Web
+from chalicelib.core.judging import Report, Row, RunbookReport
+from chalicelib.core.outcome import NoData
+from chalicelib.readiness.registry import JUDGES
+from chalicelib.readiness.round import Round
+from tests.crash.platform_in_process import POLICY, SETTINGS, Platform
+
+REGION = "region-failure"
+REGIONS, CLUSTERS = POLICY.platform.regions, POLICY.platform.clusters
+
+
+class Day:
+    """A good day; `round` judges it as the deployed function does, one look after another."""
+
+    def __init__(self) -> None:
+        self.platform = Platform()
+        self.policy = POLICY
+        self.unheard: str | None = None
+        self.kept: dict[str, Any] = {}
+        """What a fault took away, for whoever mends it."""
+        # Velero has looked at its bucket, and has synced what lies there.
+        self.platform.clock.pass_to(self.platform.clock.now() + timedelta(seconds=30))
+        self.platform.beat()
+        self.before: Report | None = None
+
+    def round(self, serving: str = REGIONS.primary) -> Report:
+        self.platform.forget_tokens()
+        responder = self.platform.responder()
+
+        def may() -> Mapping[str, Any]:
+            found = rights.check(POLICY, responder.ports.kube.afresh())
+            return {"rights": [one.shown() for one in found]}
+
+        made = Round(
+            policy=self.policy,
+            clock=self.platform.clock,
+            actions=ACTIONS,
+            judges=JUDGES,
+            reader=partial(LiveReader, responder.ports),
+            get=partial(self.get, responder.ports.web),
+            rights=may,
+            slack_url=SETTINGS.slack_url,
+            pagerduty_url=SETTINGS.pagerduty_url,
+            side_by_side=1,
+        )
+        with self.platform.outside.life():
+            self.before = made.make(serving, self.before)
+        return self.before
+
+    def get(self, web: Web, url: str, headers: Mapping[str, str]) -> HttpAnswer | NoData:
+        if self.unheard and self.unheard in url:
+            return NoData(because=f"{url} did not answer")
+        if url.startswith(SETTINGS.slack_url):
+            said = self.platform.slack.request("GET", url.removeprefix(SETTINGS.slack_url), headers)
+            return HttpAnswer(said.status, said.body.decode())
+        return web.get(url, timeout_s=4, headers=headers)
+
+    def runbook(self, scenario: str = REGION) -> RunbookReport:
+        return next(r for r in self.round().runbooks if r.scenario == scenario)
+
+    @property
+    def report(self) -> Report:
+        """The newest round's."""
+        assert self.before is not None
+        return self.before
+
+    @property
+    def primary(self) -> Any:
+        return self.platform.clusters[CLUSTERS.primary.name]
+
+    @property
+    def standby(self) -> Any:
+        return self.platform.clusters[CLUSTERS.standby.name]
+
+    def instance(self) -> Any:
+        side = POLICY.platform.database.replica
+        return self.platform.rds.instance(side.region, side.instance, POLICY.platform.account)
+
+
+def lacking(found: RunbookReport) -> list[Row]:
+    """What lacks of a runbook."""
+    return [row for row in found.rows if row.state == "lacking"]

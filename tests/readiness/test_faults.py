@@ -1,0 +1,64 @@
+"""Each kind of fault: not there before, found by name within one round, and gone in the round after it was mended."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.core.findings import standing
+from chalicelib.core.happened import Readiness
+from chalicelib.core.judging import Row, RunbookReport
+from chalicelib.core.readiness import judged, kind
+from chalicelib.readiness.registry import JUDGES
+from tests.core.stage import RULES, empty
+from tests.readiness.day import REGION, Day, lacking
+from tests.readiness.faults import FAULTS, Fault
+
+
+def found(report: RunbookReport, fault: Fault) -> list[Row]:
+    return [r for r in lacking(report) if (r.judge, r.subject) == (fault.judge, fault.subject)]
+
+
+def told(day: Day) -> str:
+    """What the desk hears of it."""
+    return next(r.because for r in day.report.judged().runbooks if r.scenario == REGION)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.kind.replace(" ", "-"))
+def test_a_fault_is_found_by_name_in_one_round_and_settled_after_it_is_mended(fault: Fault) -> None:
+    day = Day()
+    before = day.runbook()
+    assert found(before, fault) == []
+    assert before.state is Readiness.READY, before.because
+    book = judged(empty(), day.report.judged(), RULES, day.report.at)
+    assert standing(book, kind(REGION)) is None
+
+    fault.done(day)
+    after = day.runbook()
+    (row,) = found(after, fault)
+    assert fault.said in row.because
+    assert row.since == day.report.at
+    assert row.lowers is fault.lowers
+    assert row.owner
+    assert row.mend
+    if fault.lowers:
+        assert after.state is Readiness.NOT_READY
+        assert after.since == day.report.at
+        first = next(r for r in after.rows if r.lowers)
+        assert f"to mend by {first.owner}: {first.mend}" in told(day)
+    else:
+        assert after.state is not Readiness.NOT_READY
+    book = judged(book, day.report.judged(), RULES, day.report.at)
+    assert (standing(book, kind(REGION)) is not None) is fault.lowers
+
+    fault.mended(day)
+    mended = day.runbook()
+    assert found(mended, fault) == []
+    assert mended.state is before.state, mended.because
+    book = judged(book, day.report.judged(), RULES, day.report.at)
+    assert standing(book, kind(REGION)) is None
+
+
+def test_every_judge_has_a_fault_that_it_finds() -> None:
+    # The primary's cluster has the same judge as the standby's, over another cluster's answers.
+    assert {f.judge for f in FAULTS} >= set(JUDGES) - {"primary-rights"}
+    assert len({f.kind for f in FAULTS}) == len(FAULTS)
