@@ -138,7 +138,8 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
         out.print(f"  {word}: {book.meant.because}")
     for finding in book.findings.values():
         out.print(
-            f"[{'green' if finding.settled_at else 'red'}]{finding.headline}[/]  [dim]{finding.id}, {finding.severity}[/dim]"
+            f"[{'green' if finding.settled_at else 'red'}]{finding.headline}[/]"
+            f"  [dim]{finding.id}, {finding.severity}[/dim]"
         )
         out.print(f"  {finding.settled_because or finding.because}")
         out.print(f"  [dim]told: {told(finding)}[/dim]")
