@@ -169,3 +169,9 @@ def readiness(event: Any) -> Mapping[str, str]:
 def airgap(event: Any) -> Mapping[str, str]:
     """As often as policy says, and when a person wants a copy now: the air-gapped copies are carried on."""
     return ways_in.keep(responder(), event.detail, until=hard_deadline(event.context))
+
+
+@app.schedule(Rate(1, unit=Rate.HOURS))
+def drills(event: Any) -> Mapping[str, str]:
+    """Every hour: a drill that is due begins, where policy has its window now."""
+    return ways_in.drills(responder(), until=shift(event.context))

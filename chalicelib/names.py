@@ -13,7 +13,7 @@ READINESS: Final = "readiness"
 """The function that only looks: it has rights of its own, and never works the desk."""
 DESK: Final = (
     *("on_alarm_sns", "on_alarm_event", "on_alarm_direct", "on_service_event", "command"),
-    *("tick", "probe", "wake", "backups"),
+    *("tick", "probe", "wake", "backups", "drills"),
 )
 """The functions that work the desk."""
 FUNCTIONS: Final = (*DESK, "airgap", READINESS)

@@ -42,7 +42,7 @@ def check(policy: Policy, kube: Clusters) -> tuple[Checked, ...]:
             resource, _, subresource = right.resource.partition("/")
             asked = {"verb": right.verb, "group": right.group, "resource": resource, "namespace": right.namespace}
             asked |= {"subresource": subresource} if subresource else {}
-            said = silent or may(kube, cluster, asked)
+            said = silent or _asked(kube, cluster, asked, right.names)
             if isinstance(said, Refused | NoData):
                 silent = said
                 allowed = False if isinstance(said, Refused) else None
@@ -52,6 +52,18 @@ def check(policy: Policy, kube: Clusters) -> tuple[Checked, ...]:
             because = said.get("reason") or said.get("evaluationError") or ("" if granted else "no rule allows it")
             found.append(Checked(place, cluster, right, granted, because))
     return tuple(found)
+
+
+def _asked(
+    kube: Clusters, cluster: str, asked: Mapping[str, str], names: Sequence[str]
+) -> Mapping[str, Any] | Refused | NoData:
+    """What the cluster says to it; of a right to named objects to each of them, until it refuses one."""
+    said = may(kube, cluster, {**asked, "name": names[0]} if names else asked)
+    for name in names[1:]:
+        if isinstance(said, Refused | NoData) or not said.get("allowed"):
+            return said
+        said = may(kube, cluster, {**asked, "name": name})
+    return said
 
 
 def sentence(found: Sequence[Checked]) -> str:

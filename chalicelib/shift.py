@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from chalicelib.aside import Aside
 from chalicelib.core import copies
@@ -136,7 +136,7 @@ class Shift:
 
         With no incident open it only waits for what is under way beside it, and for people who are still to be told.
         """
-        if not (self._book.incidents or self._aside.busy() or waiting(self._book, self._rules)):
+        if not (self._book.incidents or self._book.drills or self._aside.busy() or waiting(self._book, self._rules)):
             return False
         end = self._until - RESERVE
         wake = min(wake_at(self._book, rules=self._rules, now=self._clock.now()) or end, end)
@@ -319,9 +319,11 @@ class Shift:
         """The archive is written before the book forgets; the timeline before that."""
         ended = [w for w in self._due() if isinstance(w, Archive)]
         for work in ended:
-            incident = self._book.incidents[work.incident]
-            self._store.put_document("closed", work.incident, dump_incident(incident))
-            keep_times(self._tools, incident, self._rules, epoch=self._epoch)
+            incident = self._case(work.incident)
+            drill = incident.id in self._book.drills
+            self._store.put_document("drill" if drill else "closed", incident.id, dump_incident(incident))
+            kind: Literal["drill", "incident"] = "drill" if drill else "incident"
+            keep_times(self._tools, incident, self._rules, epoch=self._epoch, kind=kind)
             self._fold(Archived(incident=work.incident))
         return len(ended)
 
@@ -336,7 +338,7 @@ class Shift:
 
     def _put(self) -> None:
         self._keep_policy()
-        for incident in self._book.incidents.values():
+        for incident in (*self._book.incidents.values(), *self._book.drills.values()):
             if incident.plan not in self._plans:
                 plan = self._rules.of(incident.policy).plan_of(incident.plan, incident.scenario, incident.chosen)
                 self._store.put_document("plan", plan.hash, dump_plan(plan))
@@ -348,8 +350,10 @@ class Shift:
 
     def _keep_policy(self) -> None:
         """Today's policy is kept when an incident begins to follow it: a deploy takes it from under nobody."""
-        policy, known = self._tools.policy, self._stored.incidents if self._stored else {}
-        began = (i for i in self._book.incidents.values() if i.policy == policy.digest)
+        policy, stored = self._tools.policy, self._stored
+        known = {**stored.incidents, **stored.drills} if stored else {}
+        open_ = (*self._book.incidents.values(), *self._book.drills.values())
+        began = (i for i in open_ if i.policy == policy.digest)
         if any(i.id not in known or known[i.id].policy != i.policy for i in began):
             self._store.put_document("policy", policy.digest, dump_policy(policy))
 

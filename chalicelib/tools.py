@@ -113,7 +113,7 @@ def read_stored(
     if body is None:
         return Book(mode=policy.platform.responder.initial_mode, serving=policy.platform.regions.primary), count
     book, aside = read_book(body)
-    for incident in (*book.incidents.values(), *(d.case for d in book.debts if d.case)):
+    for incident in (*book.incidents.values(), *book.drills.values(), *(d.case for d in book.debts if d.case)):
         if why := _policy_unread(tools, incident, policies):
             book = adrift(book, incident.id, why, policy.digest, now)
         if why := _plan_missing(tools, incident, plans, policies):
@@ -121,6 +121,7 @@ def read_stored(
             book = replace(
                 book,
                 incidents={k: v for k, v in book.incidents.items() if k != incident.id},
+                drills={k: v for k, v in book.drills.items() if k != incident.id},
                 debts=tuple(d for d in book.debts if d.case is not incident),
             )
     for incident_id, why in aside.items():

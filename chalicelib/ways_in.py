@@ -21,6 +21,7 @@ from chalicelib.agents.schedules import StandingSchedules
 from chalicelib.bootstrap import Responder
 from chalicelib.core import promises
 from chalicelib.core.book import Reply
+from chalicelib.core.drill_clock import due_now
 from chalicelib.core.happened import Signal, Unreadable
 from chalicelib.core.judging import Report
 from chalicelib.desk import Worked
@@ -126,6 +127,22 @@ def keep(responder: Responder, detail: object, *, until: datetime) -> Mapping[st
         return {"airgap": "nobody keeps copies here"}
     begin = isinstance(detail, Mapping) and detail.get("begin") is True
     return responder.keeper.work(until=until, begin=begin)
+
+
+def drills(responder: Responder, *, until: datetime) -> Mapping[str, str]:
+    """Says to the desk that the drill which is due first is due, if the clock may begin one now."""
+    now, policy = responder.clock.now(), responder.policy
+    body = responder.store.read_book().body
+    if body is None:
+        return {"drills": "nobody has been at the desk yet"}
+    book, _ = read_book(body)
+    found = due_now(book, policy, now)
+    if isinstance(found, str):
+        return {"drills": found}
+    responder.desk.receive(found)
+    responder.desk.work(responder.nonce(), until=until)
+    reply = reply_to(responder.store, found.said.id)
+    return {found.runbook: reply.because if reply else "it is in the inbox"}
 
 
 def reply_to(store: Store, command_id: str) -> Reply | None:

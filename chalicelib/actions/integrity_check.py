@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
 from chalicelib.actions.contract import AwsOp, Op, Reader, Target
-from chalicelib.actions.restored import DESCRIBE_PRIMARY, as_of, name_of, restored
+from chalicelib.actions.copies import DESCRIBE_DRILLED, is_copy, throw_away, thrown
+from chalicelib.actions.restored import as_of, name_of, restored
 from chalicelib.core.bounds import spelled
 from chalicelib.core.outcome import Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
@@ -32,7 +33,7 @@ class IntegrityCheck:
 
     name: ClassVar[str] = "integrity-check"
     reads: ClassVar[tuple[Op, ...]] = (
-        DESCRIBE_PRIMARY,
+        DESCRIBE_DRILLED,
         AwsOp(
             service="secretsmanager",
             operation="get_secret_value",
@@ -42,7 +43,7 @@ class IntegrityCheck:
     calls: ClassVar[tuple[Op, ...]] = ()
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Counted | Refused | NoData:
-        where = restored(target, policy, reader)
+        where = thrown(target, policy, reader) if is_copy(target) else restored(target, policy, reader)
         if isinstance(where, Refused | NoData):
             return where
         host, port = where
@@ -60,7 +61,7 @@ class IntegrityCheck:
         return Counted(f"{host}:{port}", counts)
 
     def next(self, target: Target, policy: Policy, facts: Counted | Refused | NoData, now: datetime) -> Next:
-        name = name_of(policy, as_of(target))
+        name = throw_away(policy, target) if is_copy(target) else name_of(policy, as_of(target))
         match facts:
             case NoData(because=because):
                 return Wait(because=f"{because}; looking again in {AGAIN.seconds} s", again_in=AGAIN)
@@ -72,6 +73,9 @@ class IntegrityCheck:
             )
         finds = {c.name: c.finds for c in policy.platform.integrity.checks} if policy.platform.integrity else {}
         bad = [f"{n} {finds.get(check, check)}" for check, n in facts.counts.items() if n]
+        if bad and is_copy(target):
+            said = f"instance {name!r}, restored from the newest moment, is not whole: {', '.join(bad)}"
+            return Stuck(because=f"{said}; look at the database that people use")
         if bad:
             return Stuck(
                 because=f"instance {name!r} is not whole as of {spelled(as_of(target))} either: {', '.join(bad)}; "

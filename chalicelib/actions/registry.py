@@ -13,6 +13,9 @@ from chalicelib.actions.cloudflare_traffic import MarkerLeft, RecordMoved, Verif
 from chalicelib.actions.contract import Action
 from chalicelib.actions.database_dumped import DatabaseDumped
 from chalicelib.actions.database_elsewhere import DatabaseElsewhere
+from chalicelib.actions.drill_clear import DrillClear
+from chalicelib.actions.drill_gone import DrillCopiesGone, DrillInstanceGone
+from chalicelib.actions.drill_write import DrillWrite
 from chalicelib.actions.dumps import DumpFound, DumpRestored
 from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.fence_primary import FencePrimary
@@ -101,7 +104,13 @@ ACTIONS: Final[Mapping[str, Action]] = {
         Person(),
         DatabaseDumped(),
         VaultCopied(),
+        DrillClear(),
+        DrillWrite(),
+        DrillCopiesGone(),
+        DrillInstanceGone(),
     )
 }
 AIRGAP: Final = (DatabaseDumped.name, VaultCopied.name)
 """Those that no incident needs: the keeper of air-gapped copies takes them by the clock."""
+DRILLS: Final = (DrillClear.name, DrillWrite.name, DrillCopiesGone.name, DrillInstanceGone.name)
+"""Those that no runbook names: a drill's plan has them beside the real steps (core/rehearsal.py)."""

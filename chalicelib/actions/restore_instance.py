@@ -17,8 +17,8 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from chalicelib.actions.contract import AwsOp, Op, Reader, Target
+from chalicelib.actions.copies import DESCRIBE_DRILLED, DRILL_ONES, is_copy, throw_away
 from chalicelib.actions.restored import (
-    DESCRIBE_PRIMARY,
     RESTORED_ONES,
     SOURCE,
     TAG,
@@ -50,6 +50,7 @@ PASSING: Final = frozenset(
         "storage-optimization",
     }
 )
+AS_OF: Final = "dr-responder/as-of"
 KEPT: Final = frozenset({"BackupRetentionPeriod"})
 """Of the settings, what RDS takes from the source by itself."""
 
@@ -66,7 +67,7 @@ class RestoreInstance:
     """One restore; then, where RDS gave it other settings than the old one has, one modification."""
 
     name: ClassVar[str] = "restore-instance"
-    reads: ClassVar[tuple[Op, ...]] = (DESCRIBE_PRIMARY,)
+    reads: ClassVar[tuple[Op, ...]] = (DESCRIBE_DRILLED,)
     calls: ClassVar[tuple[Op, ...]] = (
         AwsOp(
             service="rds",
@@ -74,6 +75,7 @@ class RestoreInstance:
             resources=(
                 SOURCE,
                 RESTORED_ONES,
+                DRILL_ONES,
                 "arn:aws:rds:{primary}:{account}:og:*",
                 "arn:aws:rds:{primary}:{account}:pg:*",
                 "arn:aws:rds:{primary}:{account}:subgrp:*",
@@ -84,7 +86,7 @@ class RestoreInstance:
         AwsOp(
             service="rds",
             operation="modify_db_instance",
-            resources=(RESTORED_ONES, "arn:aws:rds:{primary}:{account}:pg:*"),
+            resources=(RESTORED_ONES, DRILL_ONES, "arn:aws:rds:{primary}:{account}:pg:*"),
             where="primary",
         ),
     )
@@ -93,7 +95,7 @@ class RestoreInstance:
         old = instance(policy, reader, policy.platform.database.primary.instance)
         if not isinstance(old, Mapping):
             return old
-        new = instance(policy, reader, name_of(policy, as_of(target)))
+        new = instance(policy, reader, _name(target, policy))
         if isinstance(new, Refused | NoData):
             return new
         return Beside(old, new if isinstance(new, Mapping) else None)
@@ -114,10 +116,11 @@ class RestoreInstance:
 
 
 def _restore(target: Target, policy: Policy, old: Mapping[str, Any]) -> Next:
-    side, at = policy.platform.database.primary, as_of(target)
-    name, latest = name_of(policy, at), old.get("LatestRestorableTime")
+    side, latest = policy.platform.database.primary, old.get("LatestRestorableTime")
+    name = _name(target, policy)
     if not old.get("BackupRetentionPeriod") or latest is None:
         return Stuck(because=f"instance {side.instance!r} has no automated backups: RDS cannot restore it to a moment")
+    at = latest.replace(microsecond=0) if is_copy(target) else as_of(target)
     if at > latest:
         because = f"RDS can restore {side.instance!r} to {spelled(latest)} at the latest, {spelled(at)} is wanted"
         return Wait(because=f"{because}; its logs are uploaded every 5 min, looking again", again_in=AGAIN)
@@ -131,13 +134,16 @@ def _restore(target: Target, policy: Policy, old: Mapping[str, Any]) -> Next:
             "TargetDBInstanceIdentifier": name,
             "RestoreTime": spelled(at),
             **_placed(old),
-            **{name: value for name, value in _settings(old).items() if name not in KEPT},
-            "Tags": [{"Key": TAG, "Value": target.incident}, {"Key": "dr-responder/as-of", "Value": spelled(at)}],
+            **{name: value for name, value in _wanted(target, old).items() if name not in KEPT},
+            "Tags": [{"Key": TAG, "Value": target.incident}, {"Key": AS_OF, "Value": spelled(at)}],
         },
         until=f"{name!r} is 'available' with the settings of {side.instance!r}",
         reversible=True,
     )
-    return Act(because=f"instance {name!r}, {side.instance!r} as it was at {spelled(at)}, is not there yet", call=call)
+    because = f"instance {name!r}, {side.instance!r} as it was at {spelled(at)}, is not there yet"
+    # What would be lost had the old one been lost now: the restore comes from its backups.
+    lost = {"loss_seconds": max(0.0, (target.at - at).total_seconds())} if is_copy(target) else {}
+    return Act(because=because, call=call, facts=lost)
 
 
 def _there(target: Target, policy: Policy, old: Mapping[str, Any], new: Mapping[str, Any]) -> Next:
@@ -154,11 +160,12 @@ def _there(target: Target, policy: Policy, old: Mapping[str, Any], new: Mapping[
             because = f"instance {name!r} is {status!r}, expected 'available'; looking again in {AGAIN.seconds} s"
             return Wait(because=because, again_in=AGAIN)
         return Stuck(because=f"instance {name!r} is {status!r}, expected 'available'; a person must look at it in RDS")
-    differs = {k: v for k, v in _settings(old).items() if _settings(new).get(k) != v}
+    differs = {k: v for k, v in _wanted(target, old).items() if _settings(new).get(k) != v}
     if not differs:
         endpoint = new["Endpoint"]
         where = f"{endpoint['Address']}:{endpoint['Port']}"
-        because = f"instance {name!r} holds {side.instance!r} as of {spelled(as_of(target))}, at {where}"
+        moment = tags(new).get(AS_OF, "then") if is_copy(target) else spelled(as_of(target))
+        because = f"instance {name!r} holds {side.instance!r} as of {moment}, at {where}"
         return Done(because=f"{because}, with its settings", facts={"instance": name, "address": where})
     if new.get("PendingModifiedValues"):
         because = f"instance {name!r} applies {', '.join(new['PendingModifiedValues'])}"
@@ -173,6 +180,16 @@ def _there(target: Target, policy: Policy, old: Mapping[str, Any], new: Mapping[
         reversible=True,
     )
     return Act(because=f"instance {name!r} differs from {side.instance!r} in {', '.join(differs)}", call=call)
+
+
+def _name(target: Target, policy: Policy) -> str:
+    return throw_away(policy, target) if is_copy(target) else name_of(policy, as_of(target))
+
+
+def _wanted(target: Target, old: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that it is to have, the old one's: what is thrown away needs no protection and no standby."""
+    whole = _settings(old)
+    return {**whole, "MultiAZ": False, "DeletionProtection": False} if is_copy(target) else whole
 
 
 def _placed(old: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,8 @@ IMAGES: Final = "dr-image-registries"
 IMAGES_LABEL: Final = "velero.io/change-image-name"
 IMAGES_LABELS: Final[Mapping[str, str]] = {"velero.io/plugin-config": "", IMAGES_LABEL: "RestoreItemAction"}
 
+DRILL_REWRITES: Final = "dr-drill-rewrites"
+"""Named as it is and not by its content: the right to delete it is one to this name."""
 _TEMPLATE: Final = "/spec/template/spec"
 _REQUIRED: Final = (
     f"{_TEMPLATE}/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms/0"
@@ -47,20 +49,40 @@ _Dumper: type[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 Rule = Mapping[str, Any]
 
 
-def modifiers(policy: Policy, place: str = "standby") -> str | None:
-    """The rules as Velero reads them, the same text for the same policy; None when there is none to write."""
+def modifiers(policy: Policy, place: str = "standby", *, drill: bool = False) -> str | None:
+    """The rules as Velero reads them, the same text for the same policy; None when there is none to write. A drill's
+    copies run one pod each, and lead nobody to them.
+    """
     rows = policy.rewrites.of(place)
     rules = [rule for rewrite in rows for rule in _rules(rewrite, policy)]
     rules += _affinities({r.from_: r.to for r in rows if isinstance(r, ZoneChange)})
+    rules += _small() if drill else ()
     if not rules:
         return None  # Velero: "resource modifier rules cannot be empty"
     return yaml.dump({"version": "v1", "resourceModifierRules": rules}, Dumper=_Dumper, sort_keys=False, width=1000)
 
 
-def modifiers_name(policy: Policy, place: str = "standby") -> str | None:
-    """The ConfigMap that holds `modifiers`, named by its content; None when there is none."""
-    text = modifiers(policy, place)
-    return f"dr-rewrites-{hashlib.sha256(text.encode()).hexdigest()[:16]}" if text else None
+def modifiers_name(policy: Policy, place: str = "standby", *, drill: bool = False) -> str | None:
+    """The ConfigMap that holds `modifiers`, named by its content but for a drill's; None when there is none."""
+    text = modifiers(policy, place, drill=drill)
+    if text is None or drill:
+        return DRILL_REWRITES if text else None
+    return f"dr-rewrites-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _small() -> Iterator[Rule]:
+    """One pod a Deployment, and no Service with an address outside. A merge patch takes away what it gives as null
+    (RFC 7396); what only an address outside may have goes with it, and the annotations that make its name known.
+    """
+    yield _merged("deployments.apps", {"spec": {"replicas": 1}})
+    outside = dict.fromkeys(
+        ("externalTrafficPolicy", "allocateLoadBalancerNodePorts", "loadBalancerClass", "externalName")
+    )
+    yield _merged("services", {"metadata": {"annotations": None}, "spec": {"type": "ClusterIP", **outside}})
+
+
+def _merged(kinds: str, patch: Mapping[str, Any]) -> Rule:
+    return {"conditions": {"groupResource": kinds}, "mergePatches": [{"patchData": json.dumps(patch)}]}
 
 
 def image_registries(policy: Policy, place: str = "standby") -> Mapping[str, str]:

@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from chalicelib.actions.contract import Action, KubeOp, Where
-from chalicelib.actions.registry import ACTIONS, AIRGAP
+from chalicelib.actions.copies import drill_namespaces
+from chalicelib.actions.registry import ACTIONS, AIRGAP, DRILLS
+from chalicelib.actions.rewriting import modifiers_name
+from chalicelib.core.plan import PlanError, Step, plan
+from chalicelib.core.rehearsal import rehearsal
 from chalicelib.policy import Policy
 
 PLACES: Final[tuple[Where, ...]] = ("primary", "standby")
@@ -24,16 +28,18 @@ IN_NO_NAMESPACE: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, order=True)
 class KubeRight:
-    """One verb on one resource. `namespace` empty: everywhere in the cluster."""
+    """One verb on one resource. `namespace` empty: everywhere in the cluster. `names`: of these objects only."""
 
     namespace: str
     group: str
     resource: str
     verb: str
+    names: tuple[str, ...] = ()
 
     def sentence(self) -> str:
         """`create restores.velero.io in namespace 'velero'`."""
         what = f"{self.resource}.{self.group}" if self.group else self.resource
+        what += f" {', '.join(self.names)}" if self.names else ""
         return f"{self.verb} {what} " + (f"in namespace {self.namespace!r}" if self.namespace else "in the cluster")
 
 
@@ -44,7 +50,11 @@ def kube_rights(policy: Policy, place: Where, actions: Mapping[str, Action] = AC
     airgap = policy.backups.airgap
     places: dict[str, tuple[str, ...]] = {"velero": (namespace,), "argocd": policy.services.application_namespaces}
     places["dumps"] = (airgap.dump.namespace,) if airgap else ()
-    found = {KubeRight(where, op.group, op.resource, op.verb) for op in ops for where in places.get(_within(op), ("",))}
+    found = {
+        KubeRight(where, op.group, op.resource, op.verb, _names(policy, op))
+        for op in ops
+        for where in places.get(_within(op), ("",))
+    }
     return tuple(sorted(found))
 
 
@@ -69,7 +79,30 @@ def used(policy: Policy, actions: Mapping[str, Action] = ACTIONS) -> tuple[Actio
     """The actions that a runbook names, and the air gap's where policy has one: nobody needs the others' rights."""
     named = {step.action for runbook in policy.runbooks.runbooks for step in runbook.steps}
     named |= set(AIRGAP) if policy.backups.airgap else set()
+    named |= {step.action for step in drilled(policy)} & set(DRILLS)
     return tuple(action for name, action in actions.items() if name in named)
+
+
+def drilled(policy: Policy) -> tuple[Step, ...]:
+    """Every step of every drill with copies that policy has, its clean-up included."""
+    found: list[Step] = []
+    for row in policy.drills.rows:
+        if row.kind != "copies" or policy.runbook(row.runbook) is None:
+            continue
+        try:
+            its = rehearsal(plan(row.runbook, policy=policy), policy).plan
+        except PlanError:
+            continue
+        found += (*its.steps, *its.undos)
+    return tuple(found)
+
+
+def _names(policy: Policy, op: KubeOp) -> tuple[str, ...]:
+    if op.only is None:
+        return ()
+    if op.resource == "namespaces":
+        return drill_namespaces(policy)
+    return tuple(filter(None, (modifiers_name(policy, drill=True),)))
 
 
 def _declared(policy: Policy, place: Where, actions: Mapping[str, Action]) -> Iterator[KubeOp]:
@@ -80,6 +113,9 @@ def _declared(policy: Policy, place: Where, actions: Mapping[str, Action]) -> It
         for step in runbook.steps:
             if step.with_.get("cluster") == place and step.action in actions:
                 yield from _kube(actions[step.action].reads, actions[step.action].calls)
+    for drill in drilled(policy):
+        if drill.params.get("cluster") == place and drill.action in actions:
+            yield from _kube(actions[drill.action].reads, actions[drill.action].calls)
 
 
 def _kube(*declared: Iterable[object]) -> Iterator[KubeOp]:

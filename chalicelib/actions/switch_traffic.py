@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import ClassVar, assert_never
 
 from chalicelib.actions.contract import Op, Reader, Target
+from chalicelib.actions.copies import is_copy, the_test_record
 from chalicelib.actions.switches import arc, metric, position
 from chalicelib.actions.switches import object as object_
 from chalicelib.actions.switches.arc import Controls
@@ -28,7 +29,7 @@ class SwitchTraffic:
     calls: ClassVar[tuple[Op, ...]] = (*metric.CALLS, *object_.CALLS, *arc.CALLS)
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Facts:
-        match policy.platform.traffic.switch:
+        match switch_of(target, policy):
             case MetricSwitch() as switch:
                 return metric.look(switch, target.at, reader)
             case ObjectSwitch() as switch:
@@ -45,11 +46,18 @@ class SwitchTraffic:
                 return Wait(because=f"{because}; looking again in {AGAIN.seconds} s", again_in=AGAIN)
             case Refused(because=because, code=code):
                 return Stuck(because=f"{because} ({code})")
-        found = _missing(policy, to, facts)
+        found = _missing(switch_of(target, policy), to, facts)
         if not isinstance(found, Done):
             return found
+        if is_copy(target):
+            return replace(found, because=f"{found.because}: {the_test_record(policy).record} goes to the {to}")
         goes_to = side_region(policy, to)
         return replace(found, because=f"{found.because}: traffic goes to {goes_to}", facts={"serves": goes_to})
+
+
+def switch_of(target: Target, policy: Policy) -> MetricSwitch | ObjectSwitch | ArcSwitch:
+    """The platform's, or the test record's."""
+    return the_test_record(policy).switch if is_copy(target) else policy.platform.traffic.switch
 
 
 def side_region(policy: Policy, side: Side) -> str:
@@ -58,13 +66,15 @@ def side_region(policy: Policy, side: Side) -> str:
     return regions.standby if side == "standby" else regions.primary
 
 
-def _missing(policy: Policy, to: Side, facts: Alarm | Presence | Controls) -> Done | Wait | Act:
-    match policy.platform.traffic.switch, facts:
-        case MetricSwitch() as switch, Alarm():
+def _missing(
+    switch: MetricSwitch | ObjectSwitch | ArcSwitch, to: Side, facts: Alarm | Presence | Controls
+) -> Done | Wait | Act:
+    match switch, facts:
+        case MetricSwitch(), Alarm():
             return metric.missing(switch, to, facts)
-        case ObjectSwitch() as switch, Presence():
+        case ObjectSwitch(), Presence():
             return object_.missing(switch, to, facts)
-        case ArcSwitch() as switch, Controls():
+        case ArcSwitch(), Controls():
             return arc.missing(switch, to, facts)
-        case switch, _:
+        case _:
             raise TypeError(f"the traffic switch is of kind {switch.kind!r}; these facts are of another: {facts}")

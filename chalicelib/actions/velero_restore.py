@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from chalicelib.actions.contract import KubeOp, Op, Reader, Target
+from chalicelib.actions.copies import copied, is_copy
 from chalicelib.actions.places import cluster_of, namespace_of, service_of, token_of
 from chalicelib.actions.rewriting import modifiers_name
 from chalicelib.core.outcome import Act, Call, Done, Next, NoData, Refused, Stuck, Wait
@@ -25,6 +26,8 @@ AGAIN: Final = timedelta(seconds=4)
 ATTEMPTS: Final = 3
 INCIDENT_LABEL: Final = "dr-responder/incident"
 SERVICE_LABEL: Final = "dr-responder/service"
+NOT_COPIED: Final = ("cronjobs.batch", "ingresses.networking.k8s.io", "jobs.batch", "rollouts.argoproj.io")
+"""What a drill restores no copy of: it would run, or lead people somewhere, beside the real one."""
 RUNNING: Final = frozenset(
     {"", "New", "InProgress", "WaitingForPluginOperations", "WaitingForPluginOperationsPartiallyFailed", "Finalizing"}
     | {"FinalizingPartiallyFailed"}
@@ -121,7 +124,8 @@ class VeleroRestore:
         number = len(facts.attempts) + 1
         name = f"dr-{service.name[:40]}-{token_of(target)[:10]}-{number}"
         key, _, value = service.label.partition("=")
-        rewrites = modifiers_name(policy, target.params["cluster"])
+        rewrites = modifiers_name(policy, target.params["cluster"], drill=is_copy(target))
+        namespace = namespace_of(service)
         call = Call(
             system="kubernetes",
             service=cluster.name,
@@ -141,10 +145,11 @@ class VeleroRestore:
                     },
                     "spec": {
                         "backupName": backup.name,
-                        "includedNamespaces": [namespace_of(service)],
+                        "includedNamespaces": [namespace],
                         "labelSelector": {"matchLabels": {key: value}},
                         # Without it what already exists is left as it is, drifted or not, and only counted.
                         "existingResourcePolicy": "update",
+                        **(_copy(namespace) if is_copy(target) else {}),
                         **({"resourceModifier": {"kind": "ConfigMap", "name": rewrites}} if rewrites else {}),
                     },
                 },
@@ -156,6 +161,11 @@ class VeleroRestore:
             because=f"{because}; backup {backup.name!r} is {policy.real(age)} old{too_old}",
             call=call,
         )
+
+
+def _copy(namespace: str) -> Mapping[str, Any]:
+    """Into a namespace of the drill's, which Velero makes; without what acts on the outside by itself."""
+    return {"namespaceMapping": {namespace: copied(namespace)}, "excludedResources": list(NOT_COPIED)}
 
 
 def incident_label(target: Target) -> str:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from chalicelib.actions.contract import KubeOp, Op, Reader, Target
+from chalicelib.actions.copies import is_copy
 from chalicelib.actions.places import cluster_of
 from chalicelib.actions.rewriting import FILE, IMAGES, IMAGES_LABEL, IMAGES_LABELS, image_registries, modifiers_name
 from chalicelib.actions.rewriting import modifiers as rendered
@@ -55,7 +56,8 @@ class VeleroRewrites:
     )
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Rewriting | Refused | NoData:
-        cluster, name = cluster_of(target, policy), modifiers_name(policy, target.params["cluster"])
+        cluster = cluster_of(target, policy)
+        name = modifiers_name(policy, target.params["cluster"], drill=is_copy(target))
         kept = reader.kube(cluster.name, CONFIGMAPS, namespace=cluster.velero_namespace, name=name) if name else None
         label = f"{IMAGES_LABEL}={IMAGES_LABELS[IMAGES_LABEL]}"
         mappings = reader.kube(cluster.name, CONFIGMAPS, namespace=cluster.velero_namespace, label=label)
@@ -75,14 +77,16 @@ class VeleroRewrites:
         place = target.params["cluster"]
         return (
             self._modifiers(target, policy, facts.modifiers)
-            or self._images(target, policy, facts.mappings)
+            # The images' mapping is every restore's: a drill leaves it as it is.
+            or (None if is_copy(target) else self._images(target, policy, facts.mappings))
             or Done(because=f"restored objects will be rewritten for the {place}: {_counted(policy, place)}")
         )
 
     @staticmethod
     def _modifiers(target: Target, policy: Policy, held: Held | None) -> Next | None:
         place = target.params["cluster"]
-        name, wanted = modifiers_name(policy, place), {FILE: rendered(policy, place)}
+        drill = is_copy(target)
+        name, wanted = modifiers_name(policy, place, drill=drill), {FILE: rendered(policy, place, drill=drill)}
         if name is None or (held and held.data == wanted):
             return None
         if held:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
 from chalicelib.actions.contract import Op, Reader, Target
+from chalicelib.actions.copies import is_copy
 from chalicelib.actions.places import cluster_of, service_of
 from chalicelib.actions.workload_ready import READS, Readiness, readiness
 from chalicelib.core.outcome import Done, Next, NoData, Stuck, Wait
@@ -35,7 +36,8 @@ class VerifyService:
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Verified:
         cluster, service = cluster_of(target, policy), service_of(target, policy)
         ready = readiness(target, policy, reader)
-        if service.health_path is None:
+        # No address leads to a copy: the region's own would answer for what people use.
+        if service.health_path is None or is_copy(target):
             return Verified(ready, None, None, "")
         url = policy.platform.endpoint(cluster.region).url + service.health_path
         answer = reader.http(url)
@@ -51,7 +53,8 @@ class VerifyService:
             return Wait(because=f"{service.display}: {'; '.join(facts.readiness.lacking)}", again_in=AGAIN)
         match facts.status:
             case None:
-                return Done(because=f"{service.display}: its pods are ready; it has no address to ask")
+                whose = "its copy's pods" if is_copy(target) else "its pods"
+                return Done(because=f"{service.display}: {whose} are ready; it has no address to ask")
             case NoData(because=because):
                 return Wait(because=f"{service.display}: {because}", again_in=AGAIN)
             case 200:

@@ -13,6 +13,7 @@ from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
 from chalicelib.actions.contract import Op, Reader, Target
+from chalicelib.actions.copies import is_copy, the_test_record
 from chalicelib.actions.switch_traffic import side_region
 from chalicelib.core.outcome import Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
@@ -37,12 +38,13 @@ class VerifyTraffic:
     calls: ClassVar[tuple[Op, ...]] = ()
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Mapping[str, Leads | Refused | NoData]:
-        return {server: _asked(server, policy, reader) for server in policy.platform.traffic.name_servers}
+        record = _record(target, policy)
+        return {server: _asked(server, record, policy, reader) for server in policy.platform.traffic.name_servers}
 
     def next(
         self, target: Target, policy: Policy, facts: Mapping[str, Leads | Refused | NoData], now: datetime
     ) -> Next:
-        record = policy.platform.traffic.record
+        record = _record(target, policy)
         wanted = side_region(policy, "standby" if target.params["to"] == "standby" else "primary")
         if not facts:
             return Stuck(
@@ -66,9 +68,12 @@ class VerifyTraffic:
         return Done(because=f"all {len(facts)} name servers send {record} to {wanted}", facts={"answered": wanted})
 
 
-def _asked(server: str, policy: Policy, reader: Reader) -> Leads | Refused | NoData:
-    traffic = policy.platform.traffic
-    found = reader.dns(server, traffic.record, "A")
+def _record(target: Target, policy: Policy) -> str:
+    return the_test_record(policy).record if is_copy(target) else policy.platform.traffic.record
+
+
+def _asked(server: str, record: str, policy: Policy, reader: Reader) -> Leads | Refused | NoData:
+    found = reader.dns(server, record, "A")
     if isinstance(found, Refused | NoData):
         return found
     hosts = {str(urlsplit(e.url).hostname): e.region for e in policy.platform.endpoints}

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from chalicelib.actions.contract import KubeOp, Op, Reader, Target
-from chalicelib.actions.places import cluster_of, namespace_of, service_of
+from chalicelib.actions.copies import namespace_in
+from chalicelib.actions.places import cluster_of, service_of
 from chalicelib.actions.pods import EVENTS, PODS, claims, reasons
 from chalicelib.core.outcome import Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
@@ -40,7 +41,7 @@ def readiness(target: Target, policy: Policy, reader: Reader) -> Readiness:
     cluster, service = cluster_of(target, policy), service_of(target, policy)
     lacking = []
     for name in service.deployments:
-        found = reader.kube(cluster.name, DEPLOYMENTS, namespace=namespace_of(service), name=name)
+        found = reader.kube(cluster.name, DEPLOYMENTS, namespace=namespace_in(target, service), name=name)
         if isinstance(found, Refused):
             return Readiness((), found)
         if isinstance(found, NoData):
@@ -55,12 +56,12 @@ def readiness(target: Target, policy: Policy, reader: Reader) -> Readiness:
 def _why(target: Target, policy: Policy, reader: Reader) -> tuple[str, ...]:
     """What the pods and the volumes say. It only explains: a look that brings nothing changes no verdict."""
     cluster, service = cluster_of(target, policy), service_of(target, policy)
-    pods = reader.kube(cluster.name, PODS, namespace=namespace_of(service), label=service.label)
+    pods = reader.kube(cluster.name, PODS, namespace=namespace_in(target, service), label=service.label)
     if not isinstance(pods, Sequence):
         return ()
     found: object = ()
     if claims(pods):
-        found = reader.kube(cluster.name, EVENTS, namespace=namespace_of(service))
+        found = reader.kube(cluster.name, EVENTS, namespace=namespace_in(target, service))
     return reasons(pods, found if isinstance(found, Sequence) else ())
 
 

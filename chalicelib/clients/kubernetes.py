@@ -40,6 +40,8 @@ _KINDS: Final = {
     "apps/v1 deployments": "Deployment",
     "batch/v1 jobs": "Job",
     "v1 nodes": "Node",
+    "v1 namespaces": "Namespace",
+    "v1 persistentvolumes": "PersistentVolume",
     "v1 pods": "Pod",
     "v1 configmaps": "ConfigMap",
     "v1 events": "Event",
@@ -64,6 +66,8 @@ _WHOAMI: Final = "authentication.k8s.io/v1 selfsubjectreviews"
 _CLUSTER_WIDE: Final = frozenset(
     {
         "v1 nodes",
+        "v1 namespaces",
+        "v1 persistentvolumes",
         "storage.k8s.io/v1 storageclasses",
         "storage.k8s.io/v1 volumeattachments",
         "karpenter.sh/v1 nodeclaims",

@@ -212,7 +212,8 @@ def _looked(
     book: Book, incident: Incident, step: Step, record: StepRecord, found: Next, rules: Rules, now: datetime
 ) -> Book:
     speed = rules.policy.speed
-    rest = LOOK_AT_DEBTS if incident.id not in book.incidents else timedelta()
+    owed = incident.id not in book.incidents and incident.id not in book.drills
+    rest = LOOK_AT_DEBTS if owed else timedelta()
     if record.state is StepState.ACTING:
         # Whoever decided the call was stopped, before it or after it.
         record = replace(record, approval=acted_on(record.approval, now))
@@ -237,7 +238,7 @@ def _looked(
             book = put_step(book, incident.id, step.id, changed)
             if record.first_done_at is None:
                 book = note(book, incident.id, "done", f"{step.title}: {found.because}", now)
-                if incident.id not in book.incidents or incident.ending in ("", "absorbed"):
+                if incident.id not in book.drills and (owed or incident.ending in ("", "absorbed")):
                     book = _consequences(book, changed)
             return book
         case Wait():

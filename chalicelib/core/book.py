@@ -131,6 +131,48 @@ class Chosen:
     at: datetime
 
 
+DrillResult = Literal["", "passed", "failed", "abandoned"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """Somebody answered a tabletop."""
+
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drill:
+    """What makes an entry a drill (drilling.py). `of_plan` is the hash of the real plan that it rehearses. `over_at` is
+    when no further step of it starts, and `result` what it came to then, '' while it goes on. `not_rehearsed` says of
+    each step that it leaves out why, by the step's title. `answers` are of a tabletop.
+    """
+
+    kind: Literal["copies", "people", "live"]
+    of_plan: str
+    by: str
+    over_at: datetime | None = None
+    result: DrillResult = ""
+    because: str = ""
+    clean_at: datetime | None = None
+    not_rehearsed: tuple[tuple[str, str], ...] = ()
+    answers: tuple[Answered, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drilled:
+    """What is known of a runbook's last drill. `good_at` is when one last passed, of whatever structure."""
+
+    id: str
+    at: datetime
+    result: DrillResult
+    because: str
+    of_plan: str
+    kind: Literal["copies", "people", "live"]
+    good_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forewarning:
     """That an RTO was forecast to be missed, when first, and by what: kept, so that it is told once and the same."""
@@ -180,6 +222,7 @@ class Incident:
     overtaken: Mapping[str, str] = field(default_factory=dict)
     speaks_for: tuple[str, ...] = ()
     awaits: tuple[str, ...] = ()
+    drill: Drill | None = None
     forewarned: Mapping[str, Forewarning] = field(default_factory=dict)
 
     def holds(self, scope: str) -> bool:
@@ -359,7 +402,8 @@ class Reply:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
     """Everything the desk knows. `serving` is the region the traffic was last known to go to; `readiness` is what is
-    known of each runbook, by scenario.
+    known of each runbook, by scenario. `drills` are no incidents, whatever they look like. `drilled` is the last one of
+    each runbook, `drills_since` when policy's drills were first heard of here.
     """
 
     mode: Mode
@@ -380,6 +424,9 @@ class Book:
     meant: Meant | None = None
     copies: Mapping[str, CopySight] = field(default_factory=dict)
     yielded: Yielded | None = None
+    drills: Mapping[str, Incident] = field(default_factory=dict)
+    drilled: Mapping[str, Drilled] = field(default_factory=dict)
+    drills_since: datetime | None = None
 
     def incident_at(self, scope: str) -> Incident | None:
         """The open incident that what fails at `scope` belongs to, a closing one excepted."""
@@ -390,8 +437,8 @@ class Book:
 
 
 def case_of(book: Book, name: str) -> Incident | None:
-    """The open incident of that id, or what a debt of that id knows."""
-    found = book.incidents.get(name)
+    """The open incident or drill of that id, or what a debt of that id knows."""
+    found = book.incidents.get(name) or book.drills.get(name)
     return found or next((d.case for d in book.debts if d.case and d.case.id == name), None)
 
 

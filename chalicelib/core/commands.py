@@ -25,6 +25,7 @@ from chalicelib.core.book import Book, Pause, Reply
 from chalicelib.core.choices import choose
 from chalicelib.core.debts import owed_to_undo
 from chalicelib.core.declaring import declare, raised
+from chalicelib.core.drills import rehearse, to_a_drill
 from chalicelib.core.happened import (
     Abort,
     Acknowledge,
@@ -37,6 +38,7 @@ from chalicelib.core.happened import (
     GiveWay,
     KeepSwitch,
     Raise,
+    Rehearse,
     Reject,
     Repin,
     Resolve,
@@ -105,6 +107,10 @@ def _carry_out(book: Book, command: Command, rules: Rules, now: datetime) -> tup
             return paged(
                 book, incident.id, f"{said.who} escalated{with_note(said.note)}", rules, now
             ), "the next rung is paged"
+        case Rehearse():
+            return rehearse(book, command, rules, now)
+        case Acknowledge() | Abort() if command.incident in book.drills:
+            return to_a_drill(book, command, now)
         case Acknowledge():
             return _acknowledge(book, command, now)
         case Abort() | Resolve():

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chalicelib.core import copies, findings
+from chalicelib.core import copies, drilling, findings
 from chalicelib.core.answers import Asked, HeldBack
 from chalicelib.core.book import Book, Finding, Incident, NoticeRecord, StepRecord, StepState
 from chalicelib.core.bounds import wanting
@@ -112,6 +112,8 @@ def due(book: Book, *, rules: Rules, now: datetime) -> tuple[Work | Held, ...]:
             its = rules.of(debt.case.policy)
             plan = its.plan_of(debt.case.plan, debt.case.scenario, debt.case.chosen)
             found += _step(book, debt.case, plan.step(step), record, its, now, debt=True)
+    for case in book.drills.values():
+        found += _drill(book, case, rules.of(case.policy), now)
     found += look_due(book, rules, now)
     found += copies.look_due(book, rules, now)
     return tuple(found)
@@ -153,6 +155,7 @@ def wake_at(book: Book, *, rules: Rules, now: datetime) -> datetime | None:
             ]
         elif incident.state is IncidentState.CLOSING:
             times += [at for s in on_their_way(incident, rules, now) if (at := incident.step(s.id).look_at)]
+    times += drilling.wake_times(book, rules, now)
     times += [r.look_at for d in book.debts if d.case for r in d.case.steps.values() if r.look_at]
     ahead = [t for t in times if t > now]
     return min(ahead, default=None)
@@ -195,6 +198,13 @@ def _steps(book: Book, incident: Incident, rules: Rules, now: datetime) -> Itera
             yield from _step(book, incident, step, record, rules, now)
 
 
+def _drill(book: Book, case: Incident, its: Rules, now: datetime) -> Iterator[Work | Held]:
+    for step, record in (*drilling.ready_steps(case, its), *drilling.clean_steps(case, its, now)):
+        yield from _step(book, case, step, record, its, now, drill=True)
+    if drilling.of(case).clean_at and not any(e.incident == case.id for e in book.outbox):
+        yield Archive(incident=case.id, because=f"{drilling.of(case).result}, and everything of it is gone")
+
+
 def _step(
     book: Book,
     incident: Incident,
@@ -204,7 +214,10 @@ def _step(
     now: datetime,
     *,
     debt: bool = False,
+    drill: bool = False,
 ) -> Iterator[Work | Held]:
+    # Of a drill nothing waits for anything: a region that does not answer it must not hold up a real recovery.
+    aside = step.best_effort or drill
     if record.rejected_by:
         return
     if because := wanting(incident, step, rules):
@@ -214,14 +227,14 @@ def _step(
     if record.look_at is None or record.look_at <= now or record.state is StepState.ACTING:
         if record.state in (StepState.PENDING, StepState.ACTING) or record.look_at is not None:
             because = f"{step.id}: {record.because}"
-            yield Look(incident=incident.id, step=step, because=because, aside=step.best_effort)
+            yield Look(incident=incident.id, step=step, because=because, aside=aside)
         return
     if record.call is None:
         return
-    wanted = Wanted(incident=incident, step=step, record=record, call=record.call, debt=debt)
+    wanted = Wanted(incident=incident, step=step, record=record, call=record.call, debt=debt, drill=drill)
     match judge(wanted, book, rules, now):
         case Pass(because=because):
-            yield Do(incident=incident.id, step=step, call=record.call, because=because, aside=step.best_effort)
+            yield Do(incident=incident.id, step=step, call=record.call, because=because, aside=aside)
         case Ask(because=because):
             asked = Asked(incident=incident.id, step=step.id, because=because)
             yield Held(incident=incident.id, step=step.id, because=because, answer=asked)

@@ -12,7 +12,17 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from chalicelib.core import copies, evidence, findings, forewarning, promises, readiness, service_events, waiting
+from chalicelib.core import (
+    copies,
+    drilling,
+    evidence,
+    findings,
+    forewarning,
+    promises,
+    readiness,
+    service_events,
+    waiting,
+)
 from chalicelib.core.answers import (
     AlarmsAsked,
     Answer,
@@ -48,6 +58,7 @@ from chalicelib.core.happened import (
     Pause,
     Raise,
     ReadinessJudged,
+    Rehearse,
     Reject,
     Repin,
     Resolve,
@@ -93,11 +104,14 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             | SetMode()
             | GiveWay()
             | KeepSwitch()
+            | Rehearse()
             | Status()
         ):
             book = fold_command(book, happened, rules=rules, now=now)
         case Telling() | Told() | Withdrawn() if happened.incident in book.findings:
             book = findings.fold_notice(book, happened, rules, now)
+        case Archived() if happened.incident in book.drills:
+            book = drilling.recorded(book, book.drills[happened.incident], now)
         case (
             Looked()
             | Asked()
@@ -110,7 +124,7 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             | AlarmsAsked()
             | Archived()
         ):
-            book = fold_answer(book, happened, rules=rules, now=now)
+            book = fold_answer(_moved_live(book, happened, now), happened, rules=rules, now=now)
         case SwitchSeen():
             book = seen(book, happened, rules, now)
         case ReadinessJudged():
@@ -122,7 +136,7 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
         case Tick():
             book = readiness.aged(findings.lapse(_lapse(book, rules, now), rules, now), rules, now)
             # Only time makes a forecast worse that nothing else has changed; what else happens is met by the next tick.
-            book = forewarning.forewarned(book, rules, now)
+            book = drilling.heard_of(forewarning.forewarned(book, rules, now), rules, now)
         case _:
             assert_never(happened)
     return _follows(book, rules, now)
@@ -171,6 +185,12 @@ def _fold_signal(book: Book, signal: Signal, rules: Rules, now: datetime) -> Boo
             else:
                 book = note(book, "", "quiet", f"{text}; it opens no {rule.scenario} by itself", now)
     return book
+
+
+def _moved_live(book: Book, answer: Answer, now: datetime) -> Book:
+    """A planned move that was a drill has come to its end, and counts as one."""
+    case = book.incidents.get(answer.incident) if isinstance(answer, Archived) else None
+    return book if case is None or case.drill is None else drilling.recorded_live(book, case, now)
 
 
 def _told_twice(mark: Watermark, signal: Signal) -> bool:
@@ -229,7 +249,7 @@ def _follows(book: Book, rules: Rules, now: datetime) -> Book:
         book = settle(book, incident_id, its, now)
         if book.incidents[incident_id].ending == "recovered":
             book = left_at_the_end(book, incident_id, its, now)
-    book = forgotten(book, rules, now)
+    book = drilling.follows(forgotten(book, rules, now), rules, now)
     return findings.without_told(paid(book, now), rules)
 
 

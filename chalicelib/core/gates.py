@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from chalicelib.core import claims, evidence, loss
+from chalicelib.core import claims, drilling, evidence, loss
 from chalicelib.core.approvals import asked_for, stands
 from chalicelib.core.book import Book, Incident, StepRecord, StepState, covers
 from chalicelib.core.outcome import Call
-from chalicelib.core.plan import Rules, Step
+from chalicelib.core.plan import Rules, Step, plan
 from chalicelib.core.readiness import lowered
 from chalicelib.core.states import IncidentState
 from chalicelib.core.things import UnknownThingError, moved_by
@@ -58,6 +58,7 @@ class Wanted:
     record: StepRecord
     call: Call
     debt: bool = False
+    drill: bool = False
 
 
 MAKES_BACKUPS: Final = frozenset({"velero-schedules-kept", "backup-now"})
@@ -206,6 +207,26 @@ def approval(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
     return Pass("policy allows it without a person")
 
 
+def drill_freshness(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
+    """A runbook whose drill is overdue, failed, or was of another structure asks before every step."""
+    incident, row = work.incident, rules.policy.drills.row(work.incident.scenario)
+    if row is None or incident.drill is not None:
+        return Pass("policy wants no drill of it" if row is None else "this is its drill")
+    real = plan(incident.scenario, policy=rules.policy).hash if incident.choices else incident.plan
+    if why := drilling.stale(book, row, real, now):
+        return Ask(f"{why}, so every step asks")
+    return Pass("its drill is fresh")
+
+
+def of_drill(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
+    """A drill asks nobody, since it moves copies only; it stops where everything does, and where nothing is touched."""
+    if book.mode is Mode.OBSERVE:
+        return mode(work, book, rules, now)
+    if book.yielded is not None:
+        return Refuse(f"somebody else may act for the platform from outside: {book.yielded.because}")
+    return pause_switch(work, book, rules, now)
+
+
 def readiness(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
     """A runbook that could not succeed when it was judged last asks before each step, until it is seen ready again."""
     asks, because = lowered(book, work.incident, rules)
@@ -304,6 +325,7 @@ GATES: Final[tuple[Gate, ...]] = (
     confirmed,
     rejection,
     zones_left,
+    drill_freshness,
     block_window,
     fence_verdict,
     data_loss_budget,
@@ -324,6 +346,8 @@ def judge(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
     """All gates together: the first Refuse; else every Ask in one, unless a valid approval stands; else Pass. Only what
     may be called then waits for other incidents: a person's answer need not wait for them, and comes meanwhile.
     """
+    if work.drill:
+        return of_drill(work, book, rules, now)
     verdict = _allowed(work, book, rules, now)
     held = held_elsewhere(work, book, rules, now) if isinstance(verdict, Pass) else verdict
     return held if isinstance(held, Refuse) else verdict

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from chalicelib.policy.platform import Mode
 
@@ -236,6 +236,22 @@ class SetMode:
     verb: Literal["set-mode"] = "set-mode"
 
 
+CLOCK_ARN: Final = "the clock"
+"""The principal of what the clock says. None that STS proves looks like it, and no payload can set one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearse:
+    """Begin a drill of a runbook: with copies, of the people alone, or the planned move itself (`copies`, `people`,
+    `live`); left out, as policy has it.
+    """
+
+    said: Said
+    runbook: str
+    kind: str = ""
+    verb: Literal["drill"] = "drill"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """Asks only; changes nothing."""
@@ -300,6 +316,7 @@ Command = (
     | SetMode
     | GiveWay
     | KeepSwitch
+    | Rehearse
     | Status
 )
 """Everything a person can say. The `verb` field tells them apart in JSON."""

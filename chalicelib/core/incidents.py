@@ -38,7 +38,9 @@ def note(book: Book, incident_id: str, kind: str, text: str, now: datetime) -> B
 
 
 def put(book: Book, incident: Incident) -> Book:
-    """The book with this incident, or what a debt knows, in place of its former self."""
+    """The book with this incident, drill, or what a debt knows, in place of its former self."""
+    if incident.id in book.drills:
+        return replace(book, drills={**book.drills, incident.id: incident})
     if incident.id not in book.incidents and any(d.case and d.case.id == incident.id for d in book.debts):
         debts = tuple(replace(d, case=incident) if d.case and d.case.id == incident.id else d for d in book.debts)
         return replace(book, debts=debts)

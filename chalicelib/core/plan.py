@@ -92,9 +92,9 @@ def plan(scenario: str, *, policy: Policy, choices: Mapping[str, str] = NOTHING)
         known = ", ".join(r.scenario for r in policy.runbooks.runbooks)
         raise PlanError(f"scenario {scenario!r} has no runbook in runbooks.yaml; there are: {known}")
     steps = [step for row in runbook.steps for step in _expand(row, policy, choices)]
-    ordered = _in_order(scenario, [s for s in steps if s.undoes is None])
+    ordered = in_order(scenario, [s for s in steps if s.undoes is None])
     undos = _undos(scenario, ordered, [s for s in steps if s.undoes is not None])
-    hashed = _hash(scenario, ordered, undos, choices)
+    hashed = hash_of(scenario, ordered, undos, choices)
     return Plan(scenario=scenario, title=runbook.title, steps=ordered, hash=hashed, undos=undos)
 
 
@@ -150,7 +150,8 @@ def _step(
     )
 
 
-def _in_order(scenario: str, steps: list[Step]) -> tuple[Step, ...]:
+def in_order(scenario: str, steps: list[Step]) -> tuple[Step, ...]:
+    """The steps so that none stands before what it needs; PlanError when they cannot."""
     ids = {s.id for s in steps}
     loose = {s.id for s in steps if s.best_effort}
     for step in steps:
@@ -184,7 +185,10 @@ def _undos(scenario: str, steps: tuple[Step, ...], undos: list[Step]) -> tuple[S
     return tuple(undos)
 
 
-def _hash(scenario: str, steps: tuple[Step, ...], undos: tuple[Step, ...], choices: Mapping[str, str]) -> str:
+def hash_of(
+    scenario: str, steps: tuple[Step, ...], undos: tuple[Step, ...], choices: Mapping[str, str] = NOTHING
+) -> str:
+    """16 hex digits of a plan's structure."""
     # A plan without choices and without undos keeps the hash that older books know it by.
     structure = [
         scenario,
@@ -230,6 +234,18 @@ class Rules:
         if plan_hash in self.plans:
             return self.plans[plan_hash]
         today = plan(scenario, policy=self.policy, choices=choices)
+        if today.hash != plan_hash and (drill := _rehearsed(today, self.policy)) and drill.hash == plan_hash:
+            return drill
         if today.hash != plan_hash:
             raise KeyError(f"plan {plan_hash!r} of {scenario!r} is not loaded, and policy gives {today.hash!r} today")
         return today
+
+
+def _rehearsed(today: Plan, policy: Policy) -> Plan | None:
+    """The same plan as a drill has it; None where nothing of it can be rehearsed."""
+    from chalicelib.core.rehearsal import rehearsal  # here: what a drill's plan is made of is a plan
+
+    try:
+        return rehearsal(today, policy).plan
+    except PlanError:
+        return None

@@ -19,6 +19,7 @@ from chalicelib.core.message import Component, ComponentStatus, IncidentStatus, 
 from chalicelib.core.plan import Rules
 from chalicelib.core.report import clocks
 from chalicelib.core.states import IncidentState
+from chalicelib.policy import Policy
 from chalicelib.policy.scenarios import Severity
 
 _IMPACT: dict[Severity, Literal["none", "minor", "major", "critical"]] = {
@@ -50,7 +51,7 @@ def page(book: Book, rules: Rules, now: datetime) -> StatusPage:
     components = tuple(
         Component(
             name=name,
-            status=max((_status(name, i, rules, now) for i in shown), key=_WORST.index, default="operational"),
+            status=max((*(_status(name, i, rules, now) for i in shown), _drilled(book, policy)), key=_WORST.index),
         )
         for name in names
     )
@@ -63,6 +64,12 @@ def page(book: Book, rules: Rules, now: datetime) -> StatusPage:
         components=components,
         incidents=(*live, *(h for h in book.history if h.key not in keys)),
     )
+
+
+def _drilled(book: Book, policy: Policy) -> ComponentStatus:
+    """A drill is nobody's business outside, but where policy says that it may be felt."""
+    rows = (policy.drills.row(d.scenario) for d in book.drills.values() if d.state is not IncidentState.CLOSING)
+    return "under_maintenance" if any(row and row.maintenance for row in rows) else "operational"
 
 
 def _expected(shown: PublicIncident, by: datetime | None) -> PublicIncident:

@@ -128,7 +128,7 @@ def ends_of(service: str, kind: str, plan: Plan) -> tuple[str, ...]:
 
 def _verifies(service: str, kind: str, plan: Plan) -> str | None:
     if kind == "database":
-        return next((s.id for s in plan.steps if s.action == "verify-write"), None)
+        return next((s.id for s in plan.steps if s.action in ("verify-write", "drill-write")), None)
     return next((s.id for s in plan.steps if s.action == "verify-service" and s.service == service), None)
 
 

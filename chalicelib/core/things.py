@@ -240,6 +240,16 @@ TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
     "pods-redistributed": (Moves(("patch v1 nodes",), Kind.NODES, _cluster),),
     # What people move by hand is known to them alone: they are told what else is open when they are asked.
     "person": (),
+    # A drill's. Its other steps are these same actions aimed at copies, and it holds nothing against anybody.
+    "drill-clear": (),
+    "drill-write": (),
+    "drill-copies-gone": (
+        Shares(
+            ("delete v1 namespaces", "delete velero.io/v1 restores", "delete v1 configmaps"),
+            "what it deletes is its own drill's, under names that only a drill has",
+        ),
+    ),
+    "drill-instance-gone": (Shares(("rds delete_db_instance",), "the instance is its own drill's"),),
 }
 """Action → what each of its operations moves or shares, as the executor names them: `rds promote_read_replica`,
 `patch velero.io/v1 schedules`. An action that calls nothing has an empty row: it moves nothing, and somebody said so.

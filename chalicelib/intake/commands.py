@@ -62,6 +62,7 @@ _HELP: Final = {
     "set-mode": "Let the responder observe only, ask before every step, or act by itself, on the whole platform.",
     "yield": "Let every other incident go first with what both move; what is on its way is finished first.",
     "keep-switch": "Say that the traffic switch is meant to send people to `region`, where somebody put it by hand.",
+    "drill": "Rehearse a runbook: `kind` is copies, people (a tabletop) or live; left out, as policy has it.",
     "status": "Ask how things stand; changes nothing.",
 }
 

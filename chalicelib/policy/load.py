@@ -21,6 +21,7 @@ FILES = (
     "backups",
     "rewrites",
     "people",
+    "drills",
     "readiness",
 )
 """The files of a policy folder, each `<name>.yaml`, each one field of `Policy`."""

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from chalicelib.policy.backups import Backups
 from chalicelib.policy.base import Row, show_duration
+from chalicelib.policy.drills import Drills
 from chalicelib.policy.notifications import Notifications
 from chalicelib.policy.people import People
 from chalicelib.policy.platform import Platform
@@ -30,6 +31,7 @@ class Policy(Row):
     backups: Backups
     rewrites: Rewrites
     people: People
+    drills: Drills = Drills()
     # A policy that was kept with an incident before there were rounds is still read.
     readiness: Readiness = Readiness()
     digest: str = ""

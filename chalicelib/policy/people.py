@@ -50,6 +50,7 @@ class Saying(StrEnum):
     SET_MODE = "set-mode"
     YIELD = "yield"
     KEEP_SWITCH = "keep-switch"
+    DRILL = "drill"
     STATUS = "status"
 
 

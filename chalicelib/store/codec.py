@@ -40,7 +40,7 @@ def read_book(body: str) -> tuple[Book, dict[str, str]]:
             f"the book has format {raw['format']}, this code reads up to {FORMAT}: deploy the newer code"
         )
     aside: dict[str, str] = {}
-    for held, kind in (("incidents", Incident), ("findings", Finding)):
+    for held, kind in (("incidents", Incident), ("drills", Incident), ("findings", Finding)):
         for name, found in list(raw.get(held, {}).items()):
             try:
                 _adapter(kind).validate_python(found)

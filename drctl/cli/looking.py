@@ -112,6 +112,7 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
                 "switch": switch_json(book),
                 "switch_kept": book.meant
                 and f"{book.meant.by} means it to be at {book.meant.region}: {book.meant.because}",
+                "drills": [{"drill": d.id, "because": d.because} for d in book.drills.values()],
                 "findings": [finding_json(f) for f in book.findings.values()],
                 "dead_letters": dead,
                 "desk_held_until": lock and lock.until.isoformat(),
@@ -131,12 +132,15 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
         silent = "  [yellow]no answer now[/yellow]" if book.switch.silent_since else ""
         since = f"since {book.switch.since:%Y-%m-%d %H:%M:%S} UTC"
         out.print(f"switch [bold]{at}[/bold]{silent}  [dim]{since}: {book.switch.because}[/dim]")
+    _print_drills(book)
     if book.meant:
         word = f"[bold]{book.meant.by}[/bold] means it to be there since {book.meant.at:%Y-%m-%d %H:%M:%S} UTC"
         out.print(f"  {word}: {book.meant.because}")
     for finding in book.findings.values():
-        colour = "red" if finding.settled_at is None else "green"
-        out.print(f"[{colour}]{finding.headline}[/{colour}]  [dim]{finding.id}, {finding.severity}[/dim]")
+        out.print(
+            f"[{'green' if finding.settled_at else 'red'}]{finding.headline}[/]"
+            f"  [dim]{finding.id}, {finding.severity}[/dim]"
+        )
         out.print(f"  {finding.settled_because or finding.because}")
         out.print(f"  [dim]told: {told(finding)}[/dim]")
     for block in book.blocks:
@@ -167,6 +171,11 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
                 out.print(f"  [yellow]{record.state}[/yellow] {step_id}: {record.because}")
         for step_id, because in held(incident, rules.of(incident.policy)):
             out.print(f"  [yellow]held[/yellow] {step_id}: {because}")
+
+
+def _print_drills(book: Book) -> None:
+    for drill in book.drills.values():
+        out.print(f"drill [bold]{drill.id}[/bold]  [dim]{drill.because} (drctl drills {drill.id})[/dim]")
 
 
 def held_json(incident: Incident) -> list[dict[str, str]]:

@@ -9,6 +9,7 @@ from drctl.cli import (
     airgap,
     another,
     backups,
+    drills,
     forecasts,
     looking,
     offline,
@@ -32,7 +33,7 @@ for part in (
     *(policies, another, looking, backups, rights, ready, readiness, people, offline, replay, worlds, account, airgap),
 ):
     part.register(app)
-for part in (forecasts, reports):
+for part in (forecasts, reports, drills):
     part.register(app)
 
 

@@ -99,6 +99,10 @@ def words(policy: Policy) -> dict[str, str]:
         "failed_queue": f"{names.app(policy)}-failed",
         "wake": names.function(policy, "wake"),
     }
+    # Where there is no such switch the other's name stands in its place, and grants nothing more.
+    test = policy.drills.test_record
+    if test is not None:
+        found |= {"switch_alarm": test.switch.alarm, "switch_namespace": test.switch.namespace}
     match switch:
         case MetricSwitch():
             found |= {"switch_alarm": switch.alarm, "switch_namespace": switch.namespace}
@@ -106,6 +110,7 @@ def words(policy: Policy) -> dict[str, str]:
             found |= {"switch_bucket": switch.bucket, "switch_key": switch.key}
         case ArcSwitch():
             found |= {"primary_control": switch.primary_control, "standby_control": switch.standby_control}
+    found["drill_alarm"] = test.switch.alarm if test else found.get("switch_alarm", "")
     return found
 
 
@@ -186,9 +191,9 @@ def targets(policy: Policy, op: AwsOp) -> tuple[str, ...]:
 
 def declared(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[AwsOp, ...]:
     """What the actions declare that a runbook uses; of the traffic switch only what the kind in policy needs."""
-    kind = policy.platform.traffic.switch.kind
+    kinds = {None, policy.platform.traffic.switch.kind, *(("metric",) if policy.drills.test_record else ())}
     ops = (op for action in used(policy, known) for op in (*action.reads, *action.calls))
-    return tuple(op for op in ops if isinstance(op, AwsOp) and op.switch in (None, kind))
+    return tuple(op for op in ops if isinstance(op, AwsOp) and op.switch in kinds)
 
 
 def operations(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[AwsOp, ...]:

@@ -76,10 +76,11 @@ def _granted(group_: str, namespace: str, rights: list[KubeRight]) -> list[dict[
 
 
 def _rules(rights: Iterable[KubeRight]) -> list[dict[str, Any]]:
-    verbs: dict[tuple[str, str], list[str]] = defaultdict(list)
+    verbs: dict[tuple[str, str, tuple[str, ...]], list[str]] = defaultdict(list)
     for right in rights:
-        verbs[right.group, right.resource].append(right.verb)
+        verbs[right.group, right.resource, right.names].append(right.verb)
     return [
         {"apiGroups": [api], "resources": [resource], "verbs": sorted(allowed)}
-        for (api, resource), allowed in sorted(verbs.items())
+        | ({"resourceNames": list(named)} if named else {})
+        for (api, resource, named), allowed in sorted(verbs.items())
     ]

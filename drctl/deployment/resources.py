@@ -27,6 +27,7 @@ EVENTS: Final = {
     "backups": "BackupsEvent",
     "readiness": "ReadinessEvent",
     "airgap": "AirgapEvent",
+    "drills": "DrillsEvent",
 }
 
 

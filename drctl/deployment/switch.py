@@ -15,13 +15,15 @@ from chalicelib.policy.platform import ArcSwitch, MetricSwitch, ObjectSwitch
 
 def resources(policy: Policy, responder: Sequence[Any]) -> dict[str, Any]:
     """By logical id. `responder` are the ARNs of the roles that may throw the switch back, where a bucket has it."""
+    test = policy.drills.test_record
+    drill = _metric(test.switch, "DrillSwitch", "a drill's test record goes") if test else {}
     match policy.platform.traffic.switch:
         case MetricSwitch() as switch:
-            return _metric(switch)
+            return {**_metric(switch, "TrafficSwitch", "the traffic goes"), **drill}
         case ObjectSwitch() as switch:
-            return _object(switch, responder)
+            return {**_object(switch, responder), **drill}
         case ArcSwitch() as switch:
-            return _arc(switch)
+            return {**_arc(switch), **drill}
         case unknown:
             assert_never(unknown)
 
@@ -35,13 +37,13 @@ def _check(name: str, **config: Any) -> dict[str, Any]:
     }
 
 
-def _metric(switch: MetricSwitch) -> dict[str, Any]:
+def _metric(switch: MetricSwitch, logical: str, what: str) -> dict[str, Any]:
     return {
-        "TrafficSwitch": {
+        logical: {
             "Type": "AWS::CloudWatch::Alarm",
             "Properties": {
                 "AlarmName": switch.alarm,
-                "AlarmDescription": "In ALARM the standby has the traffic. Nobody is told: it is a switch, no alarm.",
+                "AlarmDescription": f"In ALARM {what} to the standby. Nobody is told: it is a switch, no alarm.",
                 "Namespace": switch.namespace,
                 "MetricName": switch.metric,
                 "Statistic": "Maximum",
@@ -53,10 +55,10 @@ def _metric(switch: MetricSwitch) -> dict[str, Any]:
                 "TreatMissingData": "ignore",
             },
         },
-        "TrafficSwitchCheck": _check(
+        f"{logical}Check": _check(
             switch.health_check,
             Type="CLOUDWATCH_METRIC",
-            AlarmIdentifier={"Name": {"Ref": "TrafficSwitch"}, "Region": {"Ref": "AWS::Region"}},
+            AlarmIdentifier={"Name": {"Ref": logical}, "Region": {"Ref": "AWS::Region"}},
             InsufficientDataHealthStatus=switch.insufficient_data,
         ),
     }

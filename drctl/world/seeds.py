@@ -110,8 +110,29 @@ def zone(clients: Clients, policy: Policy, checks: Mapping[str, str], addresses:
         if record.health_check:
             row["HealthCheckId"] = checks[record.health_check]
         changes.append({"Action": "CREATE", "ResourceRecordSet": row})
+    changes += [{"Action": "CREATE", "ResourceRecordSet": row} for row in drill_rows(policy, checks, addresses)]
     client.change_resource_record_sets(HostedZoneId=made, ChangeBatch={"Changes": changes})
     return str(made)
+
+
+def drill_rows(policy: Policy, checks: Mapping[str, str], addresses: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The pair that drills switch; none where policy names none."""
+    test, regions = policy.drills.test_record, policy.platform.regions
+    if test is None:
+        return []
+    halves = (("PRIMARY", test.primary, regions.primary), ("SECONDARY", test.standby, regions.standby))
+    return [
+        {
+            "Name": test.record,
+            "Type": "CNAME",
+            "TTL": TTL_S,
+            "SetIdentifier": identifier,
+            "Failover": role,
+            "ResourceRecords": [{"Value": addresses[region]}],
+            **({"HealthCheckId": checks["drill"]} if role == "PRIMARY" else {}),
+        }
+        for role, identifier, region in halves
+    ]
 
 
 def checks(clients: Clients, policy: Policy, responder: Mapping[str, Any]) -> dict[str, str]:
@@ -122,6 +143,9 @@ def checks(clients: Clients, policy: Policy, responder: Mapping[str, Any]) -> di
         alarm = responder["Resources"]["TrafficSwitch"]["Properties"]["AlarmName"]
         switch["AlarmIdentifier"] = {"Name": alarm, "Region": policy.platform.responder.region}
     configs = {"endpoint": endpoint_check(policy), "switch": switch}
+    if test := policy.drills.test_record:
+        drill = dict(responder["Resources"]["DrillSwitchCheck"]["Properties"]["HealthCheckConfig"])
+        configs["drill"] = drill | {"AlarmIdentifier": {"Name": test.switch.alarm, "Region": test.switch.region}}
     return {
         name: client.create_health_check(CallerReference=name, HealthCheckConfig=config)["HealthCheck"]["Id"]
         for name, config in configs.items()

@@ -33,6 +33,7 @@ from tests.actions import (
     backups,
     configuration,
     deployments,
+    drills,
     failures,
     fences,
     outages,
@@ -74,6 +75,7 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     *configuration.ROWS,
     *backups.ROWS,
     *airgaps.ROWS,
+    *drills.ROWS,
     ("velero-location-read-only", STANDBY, SILENT, Wait, "looking again"),
     ("velero-location-read-only", STANDBY, DENIED, Stuck, "AccessDenied"),
     ("velero-location-read-only", STANDBY, None, Stuck, "does not exist"),
@@ -211,7 +213,7 @@ def test_every_action_and_every_kind_of_answer_it_knows_is_a_row() -> None:
     assert {row[0] for row in ROWS} == set(ACTIONS)
     for name, action in ACTIONS.items():
         kinds = {row[3] for row in ROWS if row[0] == name}
-        assert (Act in kinds) == bool(action.calls or name in ("verify-write", "verify-outage-write"))
+        assert (Act in kinds) == bool(action.calls or name in ("verify-write", "verify-outage-write", "drill-write"))
 
 
 @pytest.mark.parametrize(("facts", "kind", "because"), fences.PROVEN)
@@ -331,4 +333,6 @@ def test_rows_that_policy_no_longer_has_leave_the_image_mapping() -> None:
 
 def test_only_a_promotion_a_released_volume_a_switch_to_older_data_and_a_locked_copy_cannot_be_undone() -> None:
     lasting = {"promote-replica", "volumes-attached", "point-restored", "vault-copied"}
+    # What is deleted for good is a drill's own.
+    lasting |= {"drill-copies-gone", "drill-instance-gone"}
     assert {c[0] for c in CALLS if not call_of(*c).reversible} == lasting

@@ -42,6 +42,7 @@ from chalicelib.core.happened import (
     Raise,
     Readiness,
     ReadinessJudged,
+    Rehearse,
     Reject,
     Repin,
     Resolve,
@@ -138,6 +139,9 @@ def commands(incident: str, plan: str) -> dict[str, Command]:
         "status": Status(said=by),
         "give way": GiveWay(said=by, incident=incident),
         "keep the switch": KeepSwitch(said=said("c1", 30, note="a rehearsal"), region=STANDBY),
+        "rehearse it": Rehearse(said=by, runbook=REGION),
+        "rehearse nonsense": Rehearse(said=by, runbook="meteor"),
+        "rehearse the people": Rehearse(said=by, runbook=REGION, kind="people"),
         "keep the switch without a reason": KeepSwitch(said=by, region=STANDBY),
     }
 

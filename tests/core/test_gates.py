@@ -64,6 +64,7 @@ def test_the_gates_stand_in_the_order_in_which_a_refusal_is_told() -> None:
         "confirmed",
         "rejection",
         "zones_left",
+        "drill_freshness",
         "block_window",
         "fence_verdict",
         "data_loss_budget",

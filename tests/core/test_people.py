@@ -26,6 +26,7 @@ from chalicelib.core.happened import (
     KeepSwitch,
     Pause,
     Raise,
+    Rehearse,
     Reject,
     Repin,
     Resolve,
@@ -110,6 +111,7 @@ def every(who: Said) -> dict[Saying, Command]:
         Status(said=who),
         GiveWay(said=who, incident="i"),
         KeepSwitch(said=who, region=PRIMARY),
+        Rehearse(said=who, runbook=REGION),
     ]
     return {saying(command): command for command in commands}
 

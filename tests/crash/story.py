@@ -95,7 +95,7 @@ class Story:
     def evidence(self) -> None:
         """Who says that something failed, and when."""
         self.alarm(PROBE_AT, from_probe("standby-probe", healthy=False, changed_at=DARK_AT, reason="3 in a row"))
-        self.alarm(ALARM_AT, _route53())
+        self.alarm(ALARM_AT, route53())
         self.alarm(SILENT_AT, from_heartbeat("primary", healthy=False, changed_at=SILENT_AT, reason="silent"))
 
     def answering(self, alert: Alert) -> Person:
@@ -219,7 +219,7 @@ def _until(responder: Responder) -> datetime:
     return responder.clock.now() + SETTINGS.shift
 
 
-def _route53() -> Signal:
+def route53(changed_at: datetime = ALARM_AT - timedelta(seconds=1)) -> Signal:
     """Route 53's verdict, as CloudWatch's alarm carries it."""
     name, region = POLICY.signals.health_check.alarm, POLICY.platform.regions.primary
     account = POLICY.platform.account
@@ -228,7 +228,7 @@ def _route53() -> Signal:
         name=name,
         kind=SignalKind.HEALTH_CHECK_ALARM,
         state=AlarmState.ALARM,
-        changed_at=ALARM_AT - timedelta(seconds=1),
+        changed_at=changed_at,
         reason="Threshold Crossed",
         region=region,
         account=account,

@@ -14,7 +14,7 @@ from drctl.deployment.resources import resources
 from drctl.neighbours.cloudflare import Cloudflare
 from drctl.neighbours.dns import Authority, answer
 from drctl.neighbours.healthchecks import HealthCheckers
-from drctl.world.seeds import controls
+from drctl.world.seeds import controls, drill_rows
 from tests.crash.cloud import S3, CloudWatch
 
 SETTLES: Final = 3
@@ -57,9 +57,14 @@ class Traffic:
                 s3.add(switch.bucket)
             case ArcSwitch():
                 pass  # the cluster is there
+        configs: dict[str, Any] = {"endpoint": endpoint_check(policy), "switch": self.config}
+        if drill := policy.drills.test_record:
+            cloudwatch.add(drill.switch.region, made["DrillSwitch"]["Properties"])
+            configs["drill"] = dict(made["DrillSwitchCheck"]["Properties"]["HealthCheckConfig"])
+            configs["drill"]["AlarmIdentifier"] = {"Region": drill.switch.region, "Name": drill.switch.alarm}
         ids = {
             name: self.checks.create_health_check({"CallerReference": name, "HealthCheckConfig": config})
-            for name, config in (("endpoint", endpoint_check(policy)), ("switch", self.config))
+            for name, config in configs.items()
         }
         self.switch_id = str(ids["switch"]["HealthCheck"]["Id"])
         self.records = self._records({name: str(made["HealthCheck"]["Id"]) for name, made in ids.items()})
@@ -111,7 +116,7 @@ class Traffic:
             if record.health_check:
                 row["HealthCheckId"] = ids[record.health_check]
             found.append(row)
-        return found
+        return [*found, *drill_rows(self.policy, ids, {k: str(v) for k, v in hosts.items()})]
 
     def _checkers_look(self) -> None:
         """At the switch's object, if there is one: a public GET, as its bucket's policy allows."""

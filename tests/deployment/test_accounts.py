@@ -86,12 +86,13 @@ def test_what_is_declared_is_granted_there_looks_to_one_role_and_changes_to_the_
         ("rds:DescribeDBInstances", f"{east.format('rds')}:db:neurectomy-pg"),
         ("rds:DescribeEvents", "*"),
         ("rds:DescribeDBInstances", f"{east.format('rds')}:db:neurectomy-pg-at-*"),
+        ("rds:DescribeDBInstances", f"{east.format('rds')}:db:neurectomy-pg-drill-*"),
         ("rds:DescribeDBInstanceAutomatedBackups", "*"),
         ("ec2:DescribeInstances", "*"),
         ("ec2:DescribeNetworkAcls", "*"),
         ("secretsmanager:GetSecretValue", secret),
     }
-    restored = ("db:neurectomy-pg", "db:neurectomy-pg-at-*", "og:*", "pg:*", "subgrp:*")
+    restored = ("db:neurectomy-pg", "db:neurectomy-pg-at-*", "db:neurectomy-pg-drill-*", "og:*", "pg:*", "subgrp:*")
     assert changes == {
         ("rds:RebootDBInstance", f"{east.format('rds')}:db:neurectomy-pg"),
         *(
@@ -101,8 +102,10 @@ def test_what_is_declared_is_granted_there_looks_to_one_role_and_changes_to_the_
         ),
         *(
             ("rds:ModifyDBInstance", f"{east.format('rds')}:{resource}")
-            for resource in ("db:neurectomy-pg-at-*", "pg:*")
+            for resource in ("db:neurectomy-pg-at-*", "db:neurectomy-pg-drill-*", "pg:*")
         ),
+        # What is deleted is a drill's, by its name.
+        ("rds:DeleteDBInstance", f"{east.format('rds')}:db:neurectomy-pg-drill-*"),
         ("rds:PromoteReadReplica", f"{west.format('rds')}:db:neurectomy-pg-west"),
         ("ec2:CreateNetworkAclEntry", f"{east.format('ec2')}:network-acl/*"),
         ("ec2:DeleteNetworkAclEntry", f"{east.format('ec2')}:network-acl/*"),

@@ -40,7 +40,7 @@ KNOWS_NO_RESOURCE = {
     "servicequotas:GetServiceQuota",
     "ses:GetAccount",
 }
-"""By the services' pages of the service authorization reference: CloudWatch, EC2, RDS, Route 53, Service Quotas, SES."""
+"""By the service authorization reference: CloudWatch, EC2, RDS, Route 53, Service Quotas, SES."""
 
 
 def statements(function: str) -> list[dict[str, Any]]:
@@ -137,7 +137,7 @@ def test_the_primary_region_is_asked_for_what_its_cases_need_and_fenced_and_no_m
     zone = {f"arc-zonal-shift:{verb}ZonalShift" for verb in ("Start", "Update", "Cancel")}
     zone |= {"arc-zonal-shift:GetManagedResource", "rds:DescribeDBInstances", "rds:RebootDBInstance"}
     restored = {"rds:AddTagsToResource", "rds:ModifyDBInstance", "rds:RestoreDBInstanceToPointInTime"}
-    restored |= {"secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"}
+    restored |= {"secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "rds:DeleteDBInstance"}
     assert there == {"cloudwatch:DescribeAlarms", "eks:DescribeCluster"} | acl | terraform | zone | restored
 
 
@@ -150,11 +150,16 @@ def test_of_terraform_s_bucket_only_the_state_is_written_and_only_its_lock_is_de
     assert "s3:DeleteObjectVersion" not in by_action
 
 
-def test_the_old_database_is_never_modified_and_nothing_of_rds_is_deleted() -> None:
+def test_the_old_database_is_never_modified_and_nothing_of_rds_is_deleted_but_what_a_drill_made() -> None:
     made = [s for s in statements("tick") if any(a.startswith("rds:") for a in s["Action"])]
-    assert not [a for s in made for a in s["Action"] if "Delete" in a]
+    deleted = {r for s in made if any("Delete" in a for a in s["Action"]) for r in s["Resource"]}
+    assert deleted == {f"arn:aws:rds:us-east-1:{POLICY.platform.account}:db:neurectomy-pg-drill-*"}
     modified = [r for s in made if "rds:ModifyDBInstance" in s["Action"] for r in s["Resource"]]
-    assert sorted(r.split(":", 5)[-1] for r in modified) == ["db:neurectomy-pg-at-*", "pg:*"]
+    assert sorted(r.split(":", 5)[-1] for r in modified) == [
+        "db:neurectomy-pg-at-*",
+        "db:neurectomy-pg-drill-*",
+        "pg:*",
+    ]
 
 
 @pytest.mark.parametrize("name", ["heart", "witness"])

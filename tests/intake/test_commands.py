@@ -21,6 +21,8 @@ FULL: dict[str, Any] = {
     "plan": "abc123",
     "step": "promote",
     "mode": "approve",
+    "runbook": "region-failure",
+    "kind": "copies",
     "by": "ana",
     "identity": "https://sts.us-west-2.amazonaws.com/?Action=GetCallerIdentity",
     "choices": {"as_of": "2026-03-04T03:00:00Z", "services": "mlflow"},
@@ -129,7 +131,7 @@ def test_a_field_of_another_verb_is_refused_with_those_of_this_one(verb: str) ->
 
 
 def test_every_command_of_the_core_is_described_and_has_a_sentence() -> None:
-    assert len(describe()) == len(get_args(Command)) == 18
+    assert len(describe()) == len(get_args(Command)) == 19
     for verb in describe().values():
         assert verb.help.endswith(".")
         assert verb.optional[-2:] == WHO

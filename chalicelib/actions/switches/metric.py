@@ -29,7 +29,10 @@ READS: Final[tuple[Op, ...]] = (
     AwsOp(
         service="cloudwatch",
         operation="describe_alarms",
-        resources=("arn:aws:cloudwatch:{standby}:{account}:alarm:{switch_alarm}",),
+        resources=(
+            "arn:aws:cloudwatch:{standby}:{account}:alarm:{switch_alarm}",
+            "arn:aws:cloudwatch:{standby}:{account}:alarm:{drill_alarm}",
+        ),
         switch="metric",
     ),
     AwsOp(service="cloudwatch", operation="get_metric_statistics", resources=("*",), switch="metric"),

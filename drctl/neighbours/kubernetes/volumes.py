@@ -25,8 +25,9 @@ from drctl.neighbours.kubernetes.objects import Cluster, Obj, instant, stamp
 
 ATTACHES: Final = 5.0
 DETACHES: Final = 5.0
+DELETES: Final = 5.0
 UNMOUNT_WAIT: Final = 360.0
-"""Seconds: of attaching, of detaching, and of waiting for an unmount that does not come."""
+"""Seconds: of attaching, detaching, deleting a released volume, and waiting for an unmount that does not come."""
 ATTACHMENTS: Final = "volumeattachments.storage.k8s.io"
 ATTACHER: Final = "ebs.csi.aws.com"
 FINALIZER: Final = "external-attacher/ebs-csi-aws-com"
@@ -61,6 +62,8 @@ class Volumes:
     def changed(self, resource: Resource, obj: Obj, *, gone: bool) -> None:
         if resource.key in ("pods", "nodes", CLAIMS, ATTACHMENTS):
             self.cluster.unsettled.add(self.name)
+        if resource.key == CLAIMS and gone:
+            self.cluster.after(DELETES, self.name, "released", obj["metadata"].get("uid", ""))
         if resource.key == ATTACHMENTS and not gone and "deletionTimestamp" in obj["metadata"]:
             self.cluster.after(DETACHES, self.name, "detached", obj["metadata"]["name"])
 
@@ -70,6 +73,8 @@ class Volumes:
                 found = self.cluster.get(ATTACHMENTS, "", key[0])
                 if found is not None and "deletionTimestamp" not in found["metadata"]:
                     self.cluster.write(by_key(ATTACHMENTS), {**found, "status": {"attached": True}})
+            case "released":
+                self._delete(key[0])
             case "detached":
                 found = self.cluster.get(ATTACHMENTS, "", key[0])
                 if found is not None:
@@ -129,6 +134,15 @@ class Volumes:
             new = copy.deepcopy(attachment)
             new["metadata"] |= {"deletionTimestamp": stamp(self.cluster.now), "deletionGracePeriodSeconds": 0}
             self.cluster.write(by_key(ATTACHMENTS), new)
+
+    def _delete(self, claim: str) -> None:
+        """A volume that was made for a claim goes with it (reclaim policy Delete, external-provisioner)."""
+        for volume in list(self.cluster.every_object(VOLUMES)):
+            spec = volume["spec"]
+            if (spec.get("claimRef") or {}).get("uid") == claim and spec.get(
+                "persistentVolumeReclaimPolicy"
+            ) == "Delete":
+                self.cluster.remove(by_key(VOLUMES), volume)
 
     def _attachments(self, volume: str) -> list[Obj]:
         every = self.cluster.every_object(ATTACHMENTS)
