@@ -15,6 +15,7 @@ from chalicelib.actions.database_elsewhere import DatabaseElsewhere
 from chalicelib.actions.dumps import DumpFound, DumpRestored
 from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.fence_primary import FencePrimary
+from chalicelib.actions.infrastructure_sound import InfrastructureSound
 from chalicelib.actions.integrity_check import IntegrityCheck
 from chalicelib.actions.node_capacity import NodeCapacity
 from chalicelib.actions.nodes_replaced import NodesReplaced
@@ -97,6 +98,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
         Person(),
         DatabaseDumped(),
         VaultCopied(),
+        InfrastructureSound(),
     )
 }
 AIRGAP: Final = (DatabaseDumped.name, VaultCopied.name)

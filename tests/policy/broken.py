@@ -56,6 +56,7 @@ NAMES = (
     "verify-outage-write",
     "record-moved",
     "verify-move",
+    "infrastructure-sound",
 )
 
 
