@@ -19,6 +19,7 @@ from chalicelib.actions.drill_write import DrillWrite
 from chalicelib.actions.dumps import DumpFound, DumpRestored
 from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.fence_primary import FencePrimary
+from chalicelib.actions.infrastructure_sound import InfrastructureSound
 from chalicelib.actions.integrity_check import IntegrityCheck
 from chalicelib.actions.node_capacity import NodeCapacity
 from chalicelib.actions.nodes_replaced import NodesReplaced
@@ -108,6 +109,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
         DrillWrite(),
         DrillCopiesGone(),
         DrillInstanceGone(),
+        InfrastructureSound(),
     )
 }
 AIRGAP: Final = (DatabaseDumped.name, VaultCopied.name)

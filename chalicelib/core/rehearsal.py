@@ -127,6 +127,7 @@ TABLE: Final[Mapping[str, Aim]] = {
     "pods-recovered": _PODS,
     "nodes-replaced": _NODES,
     "volumes-attached": _NODES,
+    "infrastructure-sound": _not("it only looks, and at what people use"),
     "pods-redistributed": _NODES,
     "zone-shifted": _ZONE,
     "zone-returned": _ZONE,

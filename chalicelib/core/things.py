@@ -230,6 +230,7 @@ TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
     "secrets-refreshed": (Moves(("patch external-secrets.io/v1 externalsecrets",), Kind.APPLICATIONS, _cluster),),
     "pods-recovered": (),
     "workload-ready": (),
+    "infrastructure-sound": (),
     "verify-service": (),
     # Nodes
     "node-capacity": (Moves(("eks update_nodegroup_config",), Kind.NODES, _cluster),),

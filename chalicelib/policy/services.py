@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -42,11 +44,43 @@ class Service(Row):
     managed_by: ManagedBy | None = Field(default=None, description="left out where nothing deploys it by itself")
 
 
+class Check(StrEnum):
+    """What can be looked at. `bound`: a claim has its volume; `attached`: the volume is where its pod is; `versioned`:
+    a bucket keeps what is overwritten and deleted.
+    """
+
+    BOUND = "bound"
+    ATTACHED = "attached"
+    VERSIONED = "versioned"
+
+
+Storage = Literal["ebs-volume", "persistent-volume-claim", "s3-bucket"]
+CHECKS: Final[Mapping[Storage, tuple[Check, ...]]] = {
+    "ebs-volume": (Check.BOUND, Check.ATTACHED),
+    "persistent-volume-claim": (Check.BOUND, Check.ATTACHED),
+    "s3-bucket": (Check.VERSIONED,),
+}
+"""Type → what can be checked of it."""
+WAYS_BACK: Final[Mapping[Storage, tuple[str, ...]]] = {
+    "ebs-volume": ("volumes-attached", "velero-restore", "velero-missing"),
+    "persistent-volume-claim": ("velero-restore", "velero-missing", "volumes-attached"),
+    "s3-bucket": ("s3-restore",),
+}
+"""Type → the actions that bring it back: a volume that a dead node holds, what a backup holds, a moment's objects."""
+
+
 class Infrastructure(Row):
-    """Something services lean on that is no service itself."""
+    """Something services lean on that is no service itself.
+
+    What an older policy did not say has a default, so that an incident that follows it goes on; the linter wants it.
+    """
 
     name: Name
     display: str
+    type: Storage | None = None
+    checks: tuple[Check, ...] = ()
+    way_back: tuple[Name, ...] = Field(default=(), description="the actions of runbooks that bring it back")
+    buckets: tuple[str, ...] = Field(default=(), description="of an s3-bucket, by their names in backups.yaml")
 
 
 class Services(Row):
@@ -88,6 +122,14 @@ class Services(Row):
             wave = {s.name for s in self.services if wave & set(s.depends_on) and s.name not in found}
             found |= {s.name: s for s in self.services if s.name in wave}
         return tuple(found[s.name] for s in self.in_order() if s.name in found)
+
+    def leaning_on(self, infrastructure: str) -> tuple[Service, ...]:
+        """The workloads that lean on it directly; a database has its storage where it is kept, and no claim."""
+        return tuple(s for s in self.in_order() if infrastructure in s.depends_on and s.kind == "workload")
+
+    def infrastructure_named(self, name: str) -> Infrastructure:
+        """The row of that name; KeyError when there is none."""
+        return {row.name: row for row in self.infrastructure}[name]
 
     def leans_on(self, service: str, target: str) -> bool:
         """Whether `service` leans on `target`, directly or through others."""

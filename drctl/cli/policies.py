@@ -100,6 +100,7 @@ def plan(
                 "hash": made.hash,
                 "choices": [_choice_json(c, made) for c in may_choose(scenario, policy)],
                 "steps": [_step_json(s, scenario, policy, times[s.id]) for s in made.steps],
+                "infrastructure": leaned_on(made, policy),
                 "undos": [{"id": s.id, "title": s.title, "undoes": s.undoes, "unless": s.unless} for s in made.undos],
                 "waits": [
                     {"scope": r.scope, "scenario": r.waits.scenario, "at_most": show_duration(r.waits.at_most)}
@@ -134,6 +135,8 @@ def plan(
         _section("Done by hand", by_hand)
     title = "Calls that change something[/bold] (each by the one executor, tried once)[bold]"
     _section(title, [(s.id, call) for s in made.steps for call in calls(s, policy)])
+    if rows := leaned_on(made, policy):
+        _section("Leans on, beside services", [(r["display"], _lean_sentence(r)) for r in rows])
     if made.undos:
         _section("Taken back when a person ends it on the way", [(s.id, _undoing(s)) for s in made.undos])
     if made.steps and len(made.steps) <= SHORT:
@@ -156,6 +159,36 @@ def confirmed_by(scenario: str, policy: Policy) -> list[str]:
         for rule in policy.signals.rules
         if rule.scenario == scenario and rule.waits
     ]
+
+
+def leaned_on(made: Plan, policy: Policy) -> list[dict[str, Any]]:
+    """The infrastructure that a plan's services lean on, or that the plan brings back: its type, what is looked at, the
+    actions that bring it back, and the plan's own steps among them.
+    """
+    found = []
+    for row in policy.services.infrastructure:
+        leaning = [s.name for s in policy.services.services if row.name in s.depends_on]
+        back = [s.id for s in made.steps if s.action in row.way_back]
+        if back or any(s.service in leaning for s in made.steps):
+            found.append(
+                {
+                    "name": row.name,
+                    "display": row.display,
+                    "type": row.type,
+                    "services": leaning,
+                    "checks": [str(check) for check in row.checks],
+                    "way_back": list(row.way_back),
+                    "steps": back,
+                }
+            )
+    return found
+
+
+def _lean_sentence(row: Mapping[str, Any]) -> str:
+    steps, more = row["steps"][:3], len(row["steps"][3:])
+    here = f"; here by {', '.join(steps)}" + (f" and {more} more" if more else "") if steps else "; not by this plan"
+    looked = f"looked at: {', '.join(row['checks']) or 'nothing'}"
+    return f"{row['type']}, for {', '.join(row['services'])}; {looked}; way back: {', '.join(row['way_back'])}{here}"
 
 
 def _undoing(step: Step) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from chalicelib.actions.infrastructure_sound import Soundness
 from chalicelib.actions.nodes_replaced import Fleet
 from chalicelib.actions.pods_recovered import Pods
 from chalicelib.actions.volumes_attached import Attachments, Held
@@ -12,6 +13,7 @@ from chalicelib.core.outcome import Act, Done, Next, Stuck, Wait
 from tests.actions.stage import DENIED, SILENT
 
 PRIMARY: dict[str, str] = {"cluster": "primary"}
+VOLUMES: dict[str, str] = PRIMARY | {"infrastructure": "ebs-volumes"}
 WELL = Pods(deployments=10, ready=18, wanted=18)
 SHORT = replace(WELL, ready=17, lacking=("deployment 'redis' in 'cache' has 0 of 1 pods available",))
 LOOP = "container 'main' of pod 'redis-1' crashes in a loop (OOMKilled, exit code 137, 4 restarts)"
@@ -73,4 +75,14 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     ("volumes-attached", PRIMARY, held(instance=SILENT, node=None), Wait, "nothing is released"),
     ("volumes-attached", PRIMARY, held(instance=DENIED), Stuck, "not for you; nothing is released"),
     ("volumes-attached", PRIMARY, held(going=True, instance=SILENT), Wait, "leaves node"),
+    ("infrastructure-sound", VOLUMES, SILENT, Wait, "looking again"),
+    ("infrastructure-sound", VOLUMES, DENIED, Stuck, "AccessDenied"),
+    ("infrastructure-sound", VOLUMES, Soundness("EBS volumes", 2), Done, "all 2 are sound"),
+    (
+        "infrastructure-sound",
+        VOLUMES,
+        Soundness("EBS volumes", 1, ("claim 'c' of Redis is Lost, expected Bound",), ("velero-restore",)),
+        Wait,
+        "is Lost, expected Bound; the way back is velero-restore",
+    ),
 ]

@@ -266,12 +266,12 @@ def test_one_that_went_well_is_kept_only_when_all_of_it_is_seen_to_be_gone() -> 
 
 
 def test_a_step_past_its_deadline_fails_it_and_what_does_not_lean_on_it_goes_on() -> None:
-    book = all_done(begun(), "ready-redis", "verify-redis", "ready-jaeger", "verify-jaeger")
+    book = all_done(begun(), "ready-redis", "verify-redis", "ready-prometheus", "verify-prometheus")
     book = with_record(book, "ready-redis", StepRecord(state=StepState.RUNNING, because="0 of 1", started_at=at(10)))
     late = 10 + STEPS.step("ready-redis").deadline.total_seconds() + 1
     book = take(book, Tick(), seconds=late)
-    assert of(the_drill(book)).over_at is None, "jaeger goes on"
-    for step in ("ready-jaeger", "verify-jaeger"):
+    assert of(the_drill(book)).over_at is None, "prometheus goes on"
+    for step in ("ready-prometheus", "verify-prometheus"):
         book = with_record(book, step, done(late))
     book = take(book, Tick(), seconds=late)
     assert of(the_drill(book)).result == "failed"

@@ -59,6 +59,7 @@ NAMES = (
     "verify-outage-write",
     "record-moved",
     "verify-move",
+    "infrastructure-sound",
 )
 
 

@@ -5,55 +5,60 @@ import pytest
 from tests.policy.broken import Broken
 
 
+def drilled(broken: Broken, old: str, new: str) -> Broken:
+    return broken.edit("drills", old, new)
+
+
+def test_a_drill_of_a_runbook_that_is_not_there_is_told(broken: Broken) -> None:
+    drilled(broken, "runbook: data-corruption", "runbook: meteor").says(
+        "drill-runbook-is-known",
+        "drills.yaml rows[1].runbook",
+        at="runbook: meteor",
+        found="meteor",
+        allowed="region-failure",
+        because="no runbook 'meteor'",
+    )
+
+
+def test_a_runbook_that_has_two_rows_is_told(broken: Broken) -> None:
+    drilled(broken, "runbook: data-corruption", "runbook: region-failure").says(
+        "drill-runbook-is-known",
+        "drills.yaml rows[1].runbook",
+        at=4,
+        found="region-failure",
+        allowed="a runbook without a row",
+        because="already is rows[0]",
+    )
+
+
 @pytest.mark.parametrize(
-    ("old", "new", "rule", "where", "at", "found", "allowed", "because"),
+    ("runbook", "kind", "where", "allowed", "because"),
     [
-        (
-            "runbook: data-corruption",
-            "runbook: meteor",
-            "drill-runbook-is-known",
-            "drills.yaml rows[1].runbook",
-            "runbook: meteor",
-            "meteor",
-            "region-failure",
-            "no runbook 'meteor'",
-        ),
-        (
-            "runbook: data-corruption",
-            "runbook: region-failure",
-            "drill-runbook-is-known",
-            "drills.yaml rows[1].runbook",
-            4,
-            "region-failure",
-            "a runbook without a row",
-            "already is rows[0]",
-        ),
-        (
-            "runbook: security-breach, kind: people",
-            "runbook: security-breach, kind: copies",
-            "drill-can-be-done",
-            "drills.yaml rows[3].kind",
-            "runbook: security-breach",
-            "copies",
-            "people",
-            "a tabletop rehearses the people",
-        ),
-        (
-            "runbook: data-corruption, kind: copies",
-            "runbook: data-corruption, kind: live",
-            "drill-can-be-done",
-            "drills.yaml rows[1].kind",
-            "runbook: data-corruption",
-            "live",
-            "copies, people",
-            "no planned move",
-        ),
+        ("security-breach", "copies", "rows[3].kind", "people", "a tabletop rehearses the people"),
+        ("data-corruption", "live", "rows[1].kind", "copies, people", "no planned move"),
+    ],
+)
+def test_a_kind_of_drill_that_cannot_be_done_is_told(
+    broken: Broken, runbook: str, kind: str, where: str, allowed: str, because: str
+) -> None:
+    was = "people" if runbook == "security-breach" else "copies"
+    drilled(broken, f"runbook: {runbook}, kind: {was}", f"runbook: {runbook}, kind: {kind}").says(
+        "drill-can-be-done",
+        f"drills.yaml {where}",
+        at=f"runbook: {runbook}",
+        found=kind,
+        allowed=allowed,
+        because=because,
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where", "found", "allowed", "because"),
+    [
         (
             "record: drill.neurectomy.io",
             "record: api.neurectomy.io",
-            "drill-moves-what-nobody-uses",
-            "drills.yaml test_record.record",
-            "record: api.neurectomy.io",
+            "test_record.record",
             "api.neurectomy.io",
             "other than",
             "sends it elsewhere",
@@ -61,38 +66,33 @@ from tests.policy.broken import Broken
         (
             "metric: DrillSwitch",
             "metric: StandbyTakesOver",
-            "drill-moves-what-nobody-uses",
-            "drills.yaml test_record.switch.metric",
-            "metric: StandbyTakesOver",
+            "test_record.switch.metric",
             "StandbyTakesOver",
             "another metric",
             "would move people",
         ),
-        (
-            "service: ci-runners",
-            "service: nobody",
-            "drill-moves-what-nobody-uses",
-            "drills.yaml left_out[0].service",
-            "service: nobody",
-            "nobody",
-            "ci-runners",
-            "to leave out",
-        ),
-        (
-            "until: 17",
-            "until: 14",
-            "drill-window-is-open",
-            "drills.yaml window.until",
-            "until: 14",
-            "14",
-            "an hour after 14",
-            "never begin a drill",
-        ),
+        ("service: ci-runners", "service: nobody", "left_out[0].service", "nobody", "ci-runners", "to leave out"),
     ],
 )
-def test_a_drill_that_cannot_be_or_that_moves_people_is_told(
-    broken: Broken, old: str, new: str, rule: str, where: str, at: str | int, found: str, allowed: str, because: str
+def test_a_drill_that_would_move_people_is_told(
+    broken: Broken, old: str, new: str, where: str, found: str, allowed: str, because: str
 ) -> None:
-    broken.edit("drills", old, new)
-    place = broken.line("drills.yaml", at) if isinstance(at, str) else at
-    broken.says(rule, where, at=place, found=found, allowed=allowed, because=because)
+    drilled(broken, old, new).says(
+        "drill-moves-what-nobody-uses",
+        f"drills.yaml {where}",
+        at=new,
+        found=found,
+        allowed=allowed,
+        because=because,
+    )
+
+
+def test_a_window_in_which_no_drill_begins_is_told(broken: Broken) -> None:
+    drilled(broken, "until: 17", "until: 14").says(
+        "drill-window-is-open",
+        "drills.yaml window.until",
+        at="until: 14",
+        found="14",
+        allowed="an hour after 14",
+        because="never begin a drill",
+    )

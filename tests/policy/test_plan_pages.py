@@ -159,3 +159,12 @@ def test_the_write_that_proves_the_database_outside_aws_asks_and_what_only_looks
     assert asks["verify-database"] == "it writes a row into the database that people will work with"
     assert asks["traffic"].startswith("two people: from then on AWS")
     assert [s for s, why in asks.items() if s.startswith(("ready-", "verify-move")) and why] == []
+
+
+def test_a_plan_says_what_its_services_lean_on_how_it_is_looked_at_and_what_brings_it_back() -> None:
+    page, whole = printed("node-failure"), told("node-failure")
+    (row,) = whole["infrastructure"]
+    assert (row["name"], row["type"], row["checks"]) == ("ebs-volumes", "ebs-volume", ["bound", "attached"])
+    assert (row["services"], row["steps"]) == (["postgresql", "redis"], ["volumes"])
+    assert "EBS volumes: ebs-volume, for postgresql, redis; looked at: bound, attached; way back: volumes-att" in page
+    assert [r["name"] for r in told("region-failure")["infrastructure"]] == ["ebs-volumes", "s3", "pvc", "storage"]
