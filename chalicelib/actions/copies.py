@@ -56,7 +56,7 @@ def drill_namespaces(policy: Policy) -> tuple[str, ...]:
 
 
 def throw_away(policy: Policy, target: Target) -> str:
-    """`neurectomy-pg-drill-3f9a0c1b2d`: the same for every worker of the drill."""
+    """`acme-pg-drill-3f9a0c1b2d`: the same for every worker of the drill."""
     return f"{base_of(policy)}{THROWN_AWAY}{hashlib.sha256(target.incident.encode()).hexdigest()[:10]}"
 
 

@@ -225,7 +225,7 @@ def test_a_reader_refuses_what_its_action_did_not_declare(stage: Stage) -> None:
 
 def test_the_executor_refuses_a_call_that_nobody_declared(stage: Stage) -> None:
     call = Call(
-        system="aws", service="rds", region="us-west-2", operation="delete_db_instance", until="", reversible=False
+        system="aws", service="rds", region="us-west-2", operation="delete_db_snapshot", until="", reversible=False
     )
     with pytest.raises(UndeclaredError):
         stage.executor.make(call)

@@ -97,6 +97,7 @@ def test_a_right_that_is_taken_away_is_refused_and_named(platform: Platform) -> 
     found = checked(platform)
     assert {what for what, one in found.items() if not one.allowed} == {
         "create restores.velero.io in namespace 'velero'",
+        "delete restores.velero.io in namespace 'velero'",
         "list restores.velero.io in namespace 'velero'",
     }
     assert "create restores.velero.io" in rights.sentence(tuple(found.values()))
