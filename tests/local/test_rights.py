@@ -163,6 +163,7 @@ def test_a_right_that_no_role_in_the_cluster_gives_is_named(stage: Stage) -> Non
         role["rules"] = [r for r in rules if "restores" not in r["resources"]]
         assert {right for _, right in missing(stage)} == {
             "create restores.velero.io in namespace 'velero'",
+            "delete restores.velero.io in namespace 'velero'",
             "list restores.velero.io in namespace 'velero'",
         }
     finally:

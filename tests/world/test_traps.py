@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 import httpx2
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.model import ServiceModel
+from botocore.parsers import QueryParser
 
 from drctl.world.inside.environments import AT_MOST
 from tests.world.cloud import ACCOUNT, Cloud, eventually
@@ -185,6 +188,59 @@ def test_an_environment_that_does_not_start_ends_the_others_unmended(unmended: C
 
 def test_an_environment_that_does_not_start_ends_alone(cloud: Cloud, tmp_path: Path) -> None:
     assert at_work_while_another_environment_does_not_start(cloud, tmp_path) == "to its end"
+
+
+def alarm_as_an_older_sdk_is_told(cloud: Cloud) -> dict[str, Any]:
+    """By the query protocol, as botocore reads it."""
+    cloud.alarm("described", Dimensions=[{"Name": "a", "Value": "b<c"}], TreatMissingData="ignore")
+    loader = botocore.session.get_session().get_component("data_loader")
+    model = ServiceModel(loader.load_service_model("cloudwatch", "service-2"), "cloudwatch")
+    headers = {
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={ACCOUNT}/20261123/us-west-2/monitoring/aws4_request, "
+        "SignedHeaders=host, Signature=x"
+    }
+    form = {"Action": "DescribeAlarms", "Version": "2010-08-01", "AlarmNames.member.1": "described"}
+    answer = httpx2.post(cloud.url, data=form, headers=headers, trust_env=False)
+    given = {"status_code": answer.status_code, "headers": dict(answer.headers), "body": answer.content}
+    shape = model.operation_model("DescribeAlarms").output_shape
+    (alarm,) = QueryParser().parse(given, shape)["MetricAlarms"]
+    return dict(alarm)
+
+
+def test_an_older_sdk_is_told_half_of_an_alarm_unmended(unmended: Cloud) -> None:
+    assert "Statistic" not in alarm_as_an_older_sdk_is_told(unmended)
+
+
+def test_an_older_sdk_is_told_the_whole_of_an_alarm(cloud: Cloud) -> None:
+    told = alarm_as_an_older_sdk_is_told(cloud)
+    assert (told["Statistic"], told["Period"], told["TreatMissingData"]) == ("Sum", 60, "ignore")
+    assert told["Dimensions"] == [{"Name": "a", "Value": "b<c"}]
+    assert told["ActionsEnabled"] is True
+    assert isinstance(told["StateUpdatedTimestamp"], datetime)
+
+
+WHERE = """
+import os, time
+def handler(event, _):
+    time.sleep(1)
+    return os.path.realpath(__file__)
+"""
+
+
+def files_of_two_environments(cloud: Cloud) -> set[str]:
+    arn = cloud.function("where", code=WHERE, Timeout=30)
+    aws = cloud.client("lambda")
+    with ThreadPoolExecutor(2) as pool:
+        return set(pool.map(lambda _: json.load(aws.invoke(FunctionName=arn, Payload=b"{}")["Payload"]), range(2)))
+
+
+def test_every_environment_unpacks_the_code_unmended(unmended: Cloud) -> None:
+    assert len(files_of_two_environments(unmended)) == 2
+
+
+def test_environments_share_the_unpacked_code(cloud: Cloud) -> None:
+    (where,) = files_of_two_environments(cloud)
+    assert where.endswith("noting.py")
 
 
 def told_of_an_alarm(cloud: Cloud, name: str) -> tuple[list[Any], dict[str, Any]]:

@@ -13,17 +13,20 @@ import importlib
 import json
 import logging
 import re
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parseaddr
+from pathlib import Path
 from typing import Any
 
 from drctl.world.inside import alarms, deliveries, pump
 from drctl.world.inside.darkness import Darkness
-from drctl.world.inside.environments import Environments
+from drctl.world.inside.described import in_full
+from drctl.world.inside.environments import Environments, SharedCode
 from drctl.world.inside.service_events import HandOn
 
 log = logging.getLogger("drctl.mends")
@@ -31,7 +34,6 @@ log = logging.getLogger("drctl.mends")
 EVALUATE_EVERY = 0.5
 """Seconds between looks at which alarms are due; an alarm is judged once a period."""
 UPLOAD_ID = re.compile(rb"<UploadId>([^<]*)</UploadId>")
-ALARM_ARN = re.compile(rb"<AlarmArn>([^<]*)</AlarmArn>")
 
 
 class Service:
@@ -40,7 +42,7 @@ class Service:
     def __init__(self, name: str) -> None:
         self.module: Any = importlib.import_module(f"ministack.{name}")
 
-    def replace(self, name: str, by: Callable[..., Any]) -> Any:
+    def replace(self, name: str, by: Any) -> Any:
         """Puts `by` in place and returns what was there. A name that is gone means another MiniStack than the
         pinned one.
         """
@@ -85,6 +87,16 @@ def environments_end_alone(_: Setting) -> None:
         user.replace("acquire_worker", pools.acquire)
         user.replace("release_worker", pools.release)
         user.replace("invalidate_worker", pools.invalidate)
+
+
+def environments_share_their_code(_: Setting) -> None:
+    Service("core.lambda_runtime").replace("zipfile", SharedCode(Path(tempfile.mkdtemp(prefix="unpacked-"))))
+
+
+def alarms_are_described_in_full(_: Setting) -> None:
+    cloudwatch = Service("services.cloudwatch")
+    tools = cloudwatch.module
+    cloudwatch.replace("_describe_alarms", in_full(tools._describe_alarms, tools._p, tools._xml))
 
 
 def asynchronous_events_are_queued(setting: Setting) -> None:
@@ -218,31 +230,6 @@ def alarms_are_judged(setting: Setting) -> None:
     threading.Thread(target=watch, daemon=True, name="alarms").start()
 
 
-def described_alarms_say_since_when(_: Setting) -> None:
-    service = Service("services.cloudwatch")
-
-    def described(params: Any, cbor: Any, is_cbor: bool, is_json: bool = False) -> tuple[int, dict[str, str], Any]:
-        status, headers, body = original(params, cbor, is_cbor, is_json)
-        if is_cbor or is_json or status != 200:
-            return status, headers, body
-        known = {
-            alarm["AlarmArn"]: alarm
-            for alarms_ in (service.module._alarms, service.module._composite_alarms)
-            for alarm in alarms_.values()
-        }
-        return status, headers, ALARM_ARN.sub(lambda arn: arn[0] + _times(known[arn[1].decode()]), body)
-
-    original = service.replace("_describe_alarms", described)
-
-
-def _times(alarm: dict[str, Any]) -> bytes:
-    found = ""
-    for field in ("StateUpdatedTimestamp", "StateTransitionedTimestamp"):
-        if (at := alarm.get(field)) is not None:
-            found += f"<{field}>{datetime.fromtimestamp(float(at), UTC).isoformat()}</{field}>"
-    return found.encode()
-
-
 def mail_is_judged_by_its_sender(_: Setting) -> None:
     actions = Service("core.iam_actions")
 
@@ -320,9 +307,19 @@ MENDS = (
         environments_end_alone,
     ),
     Mend(
+        "environments share their code",
+        "MiniStack unpacks a function's archive for every process; Lambda has it unpacked when one starts",
+        environments_share_their_code,
+    ),
+    Mend(
         "functions run bare",
         "MiniStack runs functions with its own interpreter, where a requirement missing from our package is found",
         functions_run_bare,
+    ),
+    Mend(
+        "alarms are described in full",
+        "MiniStack leaves half of an alarm out where an older SDK asks for it, as Lambda's boto3 does",
+        alarms_are_described_in_full,
     ),
     Mend(
         "asynchronous events are queued",
@@ -363,12 +360,6 @@ MENDS = (
         "MiniStack mixes all dimensions of a metric into one alarm, ignores TreatMissingData and DatapointsToAlarm, "
         "and looks only when a datapoint arrives, so silence never raises an alarm",
         alarms_are_judged,
-    ),
-    Mend(
-        "described alarms say since when",
-        "MiniStack's answer in the query protocol, which the SDK of Lambda's Python speaks, leaves out when an alarm's "
-        "state changed; CloudWatch's has it",
-        described_alarms_say_since_when,
     ),
     Mend(
         "mail is judged by its sender",
