@@ -16,6 +16,8 @@ from typing import Any, Final, Self
 from dnslib import QTYPE, RCODE, RR, DNSError, DNSRecord  # type: ignore[import-untyped]  # it ships no types
 from dnslib.server import DNSLogger, DNSServer  # type: ignore[import-untyped]  # it ships no types
 
+from drctl.ports import free_port
+
 Record = Mapping[str, Any]
 """A ResourceRecordSet as botocore gives it: Name, Type, TTL, ResourceRecords or AliasTarget, SetIdentifier, Failover,
 HealthCheckId."""
@@ -136,8 +138,9 @@ class AuthoritativeDns:
         self.authority = Authority(records, statuses, zones=zones)
         self.silent = False
         silent = DNSLogger("error", prefix=False, logf=lambda _line: None)
-        udp = DNSServer(self, address="127.0.0.1", port=port, logger=silent)
-        self.port: int = udp.server.server_address[1]
+        # One number for both, so it cannot be left to the kernel: what is free for UDP may be taken for TCP.
+        self.port = port or free_port()
+        udp = DNSServer(self, address="127.0.0.1", port=self.port, logger=silent)
         tcp = DNSServer(self, address="127.0.0.1", port=self.port, logger=silent, tcp=True)
         self._servers = (udp, tcp)
 

@@ -36,7 +36,7 @@ from drctl.world.deploy import client, deploy
 from drctl.world.ministack import WorldError, install
 from drctl.world.outside import Outside
 from drctl.world.platform import ROUTES, LocalPlatform, SharedKubeApi, now
-from drctl.world.supervisor import LOOPBACK, World
+from drctl.world.supervisor import LOOPBACK, World, hold
 
 Told = Callable[[str], None]
 WHOLE_WITHIN_S = 60.0
@@ -80,6 +80,8 @@ class LocalWorld:
         return self
 
     async def _start(self) -> None:
+        # Told before anything is started or written; the world itself takes the lock again, and keeps it.
+        hold((self.local or self.root / ".local") / "world.json").close()
         await asyncio.to_thread(install, self.root)
         # Packaged at real durations: what is generated tells AWS how things are, and the speed is the world's alone.
         self.package = await asyncio.to_thread(package_of, self.root, self.policies, load(self.policies), "local")

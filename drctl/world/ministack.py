@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from typing import Any
 
 import aiohttp
 
+from drctl.ports import free_port
 from drctl.world.people import SECRET
 
 HERE = Path(__file__).parent
@@ -69,12 +69,6 @@ def _install_one(venv: Path, requirements: Path) -> None:
     if done.returncode:
         raise WorldError(f"{requirements.name} could not be installed into {venv}: {done.stderr.strip()[-2000:]}")
     marker.write_text(digest)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

@@ -89,7 +89,7 @@ class World:
 
     async def __aenter__(self) -> Self:
         self.neighbours, self.root = list(self.neighbours), self.root.resolve()
-        self._hold_the_lock()
+        self._left.callback(hold(self.state_path).close)
         try:
             await self._start()
         except BaseException:
@@ -132,21 +132,6 @@ class World:
         except OSError as taken:
             raise WorldError(f"port {port} on {LOOPBACK} cannot be used ({taken.strerror}); choose another") from taken
         return int(runner.addresses[0][1])
-
-    def _hold_the_lock(self) -> None:
-        """One world at a time for one folder. The lock is the kernel's, so it cannot be left behind by a crash."""
-        self.state_path.parent.mkdir(parents=True, exist_ok=True)
-        lock: IO[str] = (self.state_path.parent / "world.lock").open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            up = running(self.state_path) or {"pid": "unknown", "started_at": "just now"}
-            raise WorldError(
-                f"one is up: pid {up['pid']}, started {up['started_at']}; "
-                f"stop it with Ctrl-C there, or `kill {up['pid']}`"
-            ) from None
-        self._left.callback(lock.close)
 
     def say(self, **more: object) -> None:
         """Further lines of the state, known only once the world is up."""
@@ -204,6 +189,23 @@ class World:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._left.aclose()
+
+
+def hold(state_path: Path) -> IO[str]:
+    """The lock that lets one world be up for one folder, held until it is closed. It is the kernel's, so a crash cannot
+    leave it behind. Raises WorldError, which says who is up, when another holds it.
+    """
+    state_path.parent.mkdir(parents=True, exist_ok=True)
+    lock: IO[str] = (state_path.parent / "world.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        up = running(state_path) or {"pid": "unknown", "started_at": "just now"}
+        raise WorldError(
+            f"one is up: pid {up['pid']}, started {up['started_at']}; stop it with Ctrl-C there, or `kill {up['pid']}`"
+        ) from None
+    return lock
 
 
 def running(state_path: Path) -> dict[str, object] | None:

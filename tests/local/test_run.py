@@ -47,6 +47,14 @@ def world(folder: Path) -> dict[str, object] | None:
     return found
 
 
+def up(process: subprocess.Popen[str], folder: Path) -> dict[str, object] | None:
+    """What the world says of itself, None while it does not yet; fails with what was printed once it has ended."""
+    if process.poll() is not None:
+        said = process.stdout.read() if process.stdout else ""
+        pytest.fail(f"`drctl run` ended with {process.returncode}: {said}")
+    return world(folder)
+
+
 def family(leader: int) -> list[int]:
     """The supervisor, MiniStack with its functions, and the databases."""
     mine = processes(session=leader)
@@ -100,7 +108,7 @@ def listeners(pids: list[int]) -> set[str]:
 def test_it_starts_listens_on_loopback_only_and_leaves_nothing_behind(
     started: subprocess.Popen[str], tmp_path: Path
 ) -> None:
-    state = eventually(lambda: world(tmp_path), within=60, what="the world")
+    state = eventually(lambda: up(started, tmp_path), within=60, what="the world")
     assert state is not None
     assert state["pid"] == started.pid
     screen = started.stdout

