@@ -17,7 +17,7 @@ from chalicelib.readiness.registry import JUDGES
 from chalicelib.readiness.round import Round
 from tests.crash.platform_in_process import POLICY, SETTINGS, Platform
 
-REGION = "region-failure"
+REGION, NODE = "region-failure", "node-failure"
 REGIONS, CLUSTERS = POLICY.platform.regions, POLICY.platform.clusters
 
 

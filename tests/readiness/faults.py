@@ -16,7 +16,7 @@ from drctl.neighbours.kubernetes.velero.store import StoredBackup
 from drctl.neighbours.quotas import STANDARD
 from drctl.world import workloads
 from tests.crash.platform_in_process import POLICY
-from tests.readiness.day import CLUSTERS, REGIONS, Day
+from tests.readiness.day import CLUSTERS, NODE, REGION, REGIONS, Day
 
 PLATFORM = POLICY.platform
 LOCATION = "backupstoragelocations.velero.io"
@@ -28,7 +28,7 @@ Change = Callable[[Day], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """`done` breaks, `mended` mends; `judge` finds it under `subject`, and says `said`."""
+    """`done` breaks, `mended` mends; `judge` finds it under `subject` in `scenario`'s runbook, and says `said`."""
 
     kind: str
     done: Change
@@ -37,6 +37,7 @@ class Fault:
     subject: str
     said: str
     lowers: bool = True
+    scenario: str = REGION
 
 
 # The database
@@ -264,15 +265,22 @@ def a_warm_node(day: Day) -> None:
 # Rights, the switch, clocks, channels, people
 
 
-def no_rights(day: Day) -> None:
-    day.kept["bindings"] = [(kind, copy.deepcopy(b)) for kind in BINDINGS for b in day.standby.objects(kind)]
-    for kind, binding in day.kept["bindings"]:
-        day.standby.cluster.write(by_key(kind), {**binding, "subjects": []})
+def no_rights(cluster: str) -> Change:
+    def done(day: Day) -> None:
+        api = day.platform.clusters[cluster]
+        day.kept["bindings"] = [(kind, copy.deepcopy(b)) for kind in BINDINGS for b in api.objects(kind)]
+        for kind, binding in day.kept["bindings"]:
+            api.cluster.write(by_key(kind), {**binding, "subjects": []})
+
+    return done
 
 
-def rights(day: Day) -> None:
-    for kind, binding in day.kept["bindings"]:
-        day.standby.cluster.write(by_key(kind), binding)
+def rights(cluster: str) -> Change:
+    def done(day: Day) -> None:
+        for kind, binding in day.kept["bindings"]:
+            day.platform.clusters[cluster].cluster.write(by_key(kind), binding)
+
+    return done
 
 
 def no_switch(day: Day) -> None:
@@ -504,11 +512,20 @@ FAULTS = (
     ),
     Fault(
         kind="rights in the standby's cluster are gone",
-        done=no_rights,
-        mended=rights,
+        done=no_rights(CLUSTERS.standby.name),
+        mended=rights(CLUSTERS.standby.name),
         judge="standby-rights",
         subject=f"rights in {CLUSTERS.standby.name}",
         said="are missing",
+    ),
+    Fault(
+        kind="rights in the primary's cluster are gone",
+        done=no_rights(CLUSTERS.primary.name),
+        mended=rights(CLUSTERS.primary.name),
+        judge="primary-rights",
+        subject=f"rights in {CLUSTERS.primary.name}",
+        said="are missing",
+        scenario=NODE,
     ),
     Fault(
         kind="the traffic switch is gone",
