@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -23,12 +25,19 @@ class HttpAnswer:
     text: str
 
 
+@cache
+def authorities() -> ssl.SSLContext:
+    """Whom the runtime's own list of authorities vouches for. Reading it takes longer than an answer."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
 class Web:
     """`resolve` sends a host elsewhere, as /etc/hosts would (the local world): `host` → base URL."""
 
     def __init__(self, resolve: Mapping[str, str], transport: httpx2.BaseTransport | None = None) -> None:
         self._resolve = resolve
-        self._client = httpx2.Client(transport=transport, follow_redirects=False, trust_env=False)
+        verify = True if transport else authorities()
+        self._client = httpx2.Client(transport=transport, verify=verify, follow_redirects=False, trust_env=False)
 
     @property
     def client(self) -> httpx2.Client:

@@ -6,6 +6,7 @@ same, byte by byte.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,20 +84,33 @@ def package(root: Path, stage: str, out: Path | None = None, *, merge: Path | No
     """
     digest = hash_of(root, stage, merge)
     folder = (out or root / ".local" / "package") / digest
-    if not (folder / "template.json").exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="making-") as made:
-            _chalice(root, stage, merge, region, Path(made) / "raw")
-            ready = Path(made) / "ready"
-            ready.mkdir()
-            _repack(Path(made) / "raw" / "deployment.zip", ready / ZIP)
-            template = json.loads((Path(made) / "raw" / "sam.json").read_text())
-            _beside(template)
-            (ready / "template.json").write_text(json.dumps(template, indent=2) + "\n")
-            # Renamed as a whole, so that a package is either there and complete or not there.
-            shutil.rmtree(folder, ignore_errors=True)
-            ready.rename(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(folder.parent):
+        if not (folder / "template.json").exists():
+            _make(root, stage, merge, region, folder)
     return Package(digest, folder / ZIP, json.loads((folder / "template.json").read_text()))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One at a time makes packages in a folder: who comes second finds what the first has made."""
+    with (folder / "making.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _make(root: Path, stage: str, merge: Path | None, region: str, folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="making-") as made:
+        _chalice(root, stage, merge, region, Path(made) / "raw")
+        ready = Path(made) / "ready"
+        ready.mkdir()
+        _repack(Path(made) / "raw" / "deployment.zip", ready / ZIP)
+        template = json.loads((Path(made) / "raw" / "sam.json").read_text())
+        _beside(template)
+        (ready / "template.json").write_text(json.dumps(template, indent=2) + "\n")
+        # Renamed as a whole, so that a package is either there and complete or not there.
+        shutil.rmtree(folder, ignore_errors=True)
+        ready.rename(folder)
 
 
 def _beside(template: dict[str, Any]) -> None:

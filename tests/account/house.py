@@ -36,8 +36,15 @@ def _session() -> boto3.Session:
     return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", aws_session_token="test")
 
 
-def client(service: str, region: str) -> Any:
+def new_client(service: str, region: str) -> Any:
+    """A client of its own."""
     return _session().client(service, region_name=region)
+
+
+@cache
+def client(service: str, region: str) -> Any:
+    """One for all who build or look."""
+    return new_client(service, region)
 
 
 class Watched:
@@ -60,6 +67,7 @@ class Watched:
         markers: str = "Disabled",
     ) -> None:
         self.asked: set[tuple[str, str]] = set()
+        self._clients: dict[tuple[str, str], Any] = {}
         self._denied, self._silent, self._sandbox = denied, silent, sandbox
         self._verified, self._promoted, self._markers = verified, promoted, markers
         self._switch, self._encrypted = _switch_check(policy), encrypted
@@ -67,13 +75,15 @@ class Watched:
             self._switch["AlarmIdentifier"]["Name"] = alarm
 
     def __call__(self, service: str, region: str) -> Any:
-        made = client(service, region)
-        made.meta.events.register("before-call", self._before)
-        made.meta.events.register("after-call.rds.DescribeDBInstances", self._instances)
-        made.meta.events.register("after-call.sesv2.GetEmailIdentity", self._identity)
-        made.meta.events.register("after-call.route53.ListHealthChecks", self._checks)
-        made.meta.events.register("after-call.s3.GetBucketReplication", self._replication)
-        return made
+        """A client that is watched, and nobody else's."""
+        if (service, region) not in self._clients:
+            mine = self._clients[service, region] = new_client(service, region)
+            mine.meta.events.register("before-call", self._before)
+            mine.meta.events.register("after-call.rds.DescribeDBInstances", self._instances)
+            mine.meta.events.register("after-call.sesv2.GetEmailIdentity", self._identity)
+            mine.meta.events.register("after-call.route53.ListHealthChecks", self._checks)
+            mine.meta.events.register("after-call.s3.GetBucketReplication", self._replication)
+        return self._clients[service, region]
 
     def _instances(self, parsed: dict[str, Any], **_: Any) -> None:
         for instance in parsed.get("DBInstances", []) if self._promoted else ():
@@ -337,6 +347,7 @@ def _functions(policy: Policy) -> None:
     role = client("iam", region).create_role(RoleName="dr", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
     aws = client("lambda", region)
     queue = client("sqs", region).create_queue(QueueName=f"{names.app(policy)}-failed")["QueueUrl"].rpartition("/")[2]
+    made = resources(policy)["Resources"]
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as opened:
         opened.writestr("app.py", "")
@@ -352,7 +363,7 @@ def _functions(policy: Policy) -> None:
             MemorySize=512,
             Environment={"Variables": {"DR_STAGE": "prod"}},
         )
-        invoked = resources(policy)["Resources"][logical(name)]["Properties"]["EventInvokeConfig"]
+        invoked = made[logical(name)]["Properties"]["EventInvokeConfig"]
         aws.put_function_event_invoke_config(
             FunctionName=function,
             MaximumRetryAttempts=invoked["MaximumRetryAttempts"],

@@ -97,7 +97,10 @@ class Cluster(KubeClients):
 
     def __init__(self, api: KubeApi) -> None:
         config = KubeConfig.from_one(
-            cluster=Server(server="http://model"), user=Login(token="t"), context_name="m", namespace="default"
+            cluster=Server(server="http://model", insecure=True),
+            user=Login(token="t"),
+            context_name="m",
+            namespace="default",
         )
         self._client = Client(config, transport=ModelTransport(api))
 

@@ -12,9 +12,11 @@ from chalicelib.core.outcome import Call, Outcome
 from chalicelib.desk import Desk
 from chalicelib.executor import Executor
 from chalicelib.intake.probe import from_heartbeat, from_probe
+from chalicelib.policy import Policy
+from chalicelib.policy.runbooks import Runbook
 from chalicelib.store.codec import read_incident
 from tests.crash.outside import Stop
-from tests.crash.platform_in_process import POLICY, START, Platform
+from tests.crash.platform_in_process import POLICY, SPEED, START, Platform
 from tests.crash.story import Story, route53
 
 BEGUN_AT: Final = START + timedelta(seconds=6)
@@ -28,8 +30,15 @@ def nothing(_: Platform) -> None:
 class DrillStory(Story):
     """It is over when the drill has left the book, and everybody knows what there is to know of it."""
 
-    def __init__(self, *stops: Stop, runbook: str = "region-failure", kind: str = "", answers: bool = False) -> None:
-        super().__init__(*stops, breaks=nothing, answers=answers)
+    def __init__(
+        self,
+        *stops: Stop,
+        runbook: str = "region-failure",
+        kind: str = "",
+        answers: bool = False,
+        policy: Policy = POLICY,
+    ) -> None:
+        super().__init__(*stops, policy=policy, breaks=nothing, answers=answers)
         self._wanted = {"command": "drill", "runbook": runbook, **({"kind": kind} if kind else {})}
         self.calls: list[Call] = []
         self._plain = self.platform.responder
@@ -52,6 +61,26 @@ class DrillStory(Story):
         made = self._plain()
         hands = cast("Executor", made.desk.tools.hands)
         return replace(made, desk=Desk(replace(made.desk.tools, hands=Overheard(hands, self.calls))))
+
+
+def patient(policy: Policy) -> Policy:
+    """With the deadlines of real time. A worker that ends leaves the desk held for a real shift, which no speed scales,
+    and a step of a drill that is not done by its deadline has failed.
+    """
+
+    def unscaled(row: Runbook) -> Runbook:
+        steps = tuple(step.model_copy(update={"deadline": step.deadline * SPEED}) for step in row.steps)
+        return row.model_copy(update={"steps": steps})
+
+    books = policy.runbooks.model_copy(update={"runbooks": tuple(map(unscaled, policy.runbooks.runbooks))})
+    return policy.model_copy(update={"runbooks": books})
+
+
+class PatientDrillStory(DrillStory):
+    """One that is told with faults."""
+
+    def __init__(self, *stops: Stop) -> None:
+        super().__init__(*stops, policy=patient(POLICY))
 
 
 class Overheard:

@@ -49,16 +49,16 @@ def writes(kind: str) -> bool:
 
 
 def some_of_each(calls: list[str]) -> Callable[[int, str], Iterable[When]]:
-    """Of each kind that changes something: the first without its answer, though it was done, and the last not done.
-    Of every fourth kind that only reads: the first without an answer. The sweep of all calls leaves nothing out.
+    """Of the kinds that change something in turn: the first without its answer, though it was done, or the last not
+    done. Of every eighth kind that only reads: the first without an answer. The sweep of all calls leaves nothing out.
     """
     numbers: dict[str, list[int]] = {}
     for number, kind in enumerate(calls):
         numbers.setdefault(kind, []).append(number)
     changing = [found for kind, found in numbers.items() if writes(kind)]
     reading = [found for kind, found in numbers.items() if not writes(kind)]
-    picked = {found[-1]: When.BEFORE for found in changing}
-    picked |= {found[0]: When.AFTER for found in changing} | {found[0]: When.LOST for found in reading[::4]}
+    picked = {found[0]: When.AFTER for found in changing[::2]} | {found[-1]: When.BEFORE for found in changing[1::2]}
+    picked |= {found[0]: When.LOST for found in reading[::8]}
     return lambda number, _: (picked[number],) if number in picked else ()
 
 

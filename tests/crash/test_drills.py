@@ -15,7 +15,7 @@ from chalicelib.core.drill_report import report
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules
 from chalicelib.core.rehearsal import CLEAN
-from tests.crash.drills import COPIES, AlarmStory, DrillStory, kept, left
+from tests.crash.drills import COPIES, AlarmStory, DrillStory, PatientDrillStory, kept, left
 from tests.crash.ending import effects
 from tests.crash.platform_in_process import POLICY, Platform
 from tests.crash.sweep import sweep
@@ -138,11 +138,15 @@ def ended(story: DrillStory) -> tuple[list[str], Any]:
 
 
 def test_some_calls_of_every_kind(tmp_path: Path) -> None:
-    story = DrillStory()
+    story = PatientDrillStory()
     platform = story.tell()
     some = some_of_each(platform.outside.calls)
     told = sweep(
-        lambda n, kind: some(n, kind) if kind.startswith(OWN) else (), ended(story)[1], tmp_path, DrillStory, ended
+        lambda n, kind: some(n, kind) if kind.startswith(OWN) else (),
+        ended(story)[1],
+        tmp_path,
+        PatientDrillStory,
+        ended,
     )
     assert told
     assert_alike(told)
@@ -150,9 +154,9 @@ def test_some_calls_of_every_kind(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_every_call(tmp_path: Path) -> None:
-    story = DrillStory()
+    story = PatientDrillStory()
     platform: Platform = story.tell()
-    told = sweep(all_of_them, ended(story)[1], tmp_path, DrillStory, ended)
+    told = sweep(all_of_them, ended(story)[1], tmp_path, PatientDrillStory, ended)
     assert {t.stop.call for t in told} == set(range(len(platform.outside.calls)))
     assert_alike(told)
 

@@ -12,6 +12,7 @@ import json
 import re
 import types
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Final, Union, get_args, get_origin
 
 import msgspec
@@ -58,6 +59,12 @@ def _bare(hint: Any) -> Any:
     return hint
 
 
+@cache
+def _fields(kind: type[msgspec.Struct]) -> Mapping[str, Any]:
+    """Name in JSON → type. Finding them out evaluates every annotation anew."""
+    return {f.encode_name: f.type for f in msgspec.structs.fields(kind)}
+
+
 def _decode(hint: Any, value: Any, struct: str, path: str, resource: kinds.Resource) -> Iterator[str]:
     hint = _bare(hint)
     if value is None or hint is Any:
@@ -66,11 +73,11 @@ def _decode(hint: Any, value: Any, struct: str, path: str, resource: kinds.Resou
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         if not isinstance(value, dict):
             raise _wrong(value, struct, path, f"v1.{kind.__name__}", resource)
-        fields = {f.encode_name: f for f in msgspec.structs.fields(kind)}
+        fields = _fields(kind)
         for name in sorted(value):
             below = f"{path}.{name}" if path else name
             if name in fields:
-                yield from _decode(fields[name].type, value[name], kind.__name__, below, resource)
+                yield from _decode(fields[name], value[name], kind.__name__, below, resource)
             else:
                 yield below
     elif kind is list:
