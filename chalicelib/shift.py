@@ -28,13 +28,14 @@ from chalicelib.core.incidents import PLATFORM, note
 from chalicelib.core.outcome import Doubtful, NoData, Stuck
 from chalicelib.core.plan import Plan, Rules
 from chalicelib.core.public import page
+from chalicelib.core.sending import TELL_TIMEOUT
 from chalicelib.core.switch import Found, LookAtSwitch, SwitchSeen, alike
 from chalicelib.core.times import Times
 from chalicelib.intake import codec
 from chalicelib.policy import Policy
 from chalicelib.store.codec import dump_book, dump_entry, dump_incident, dump_plan, dump_policy
 from chalicelib.store.contract import Superseded
-from chalicelib.tools import Tools, keep_times, read_stored, times_of
+from chalicelib.tools import Tools, count_told, keep_times, read_stored, times_of
 
 log = logging.getLogger("responder")
 T = TypeVar("T")
@@ -42,7 +43,6 @@ W = TypeVar("W")
 
 RESERVE: Final = timedelta(seconds=1)
 """What a shift keeps for its last save."""
-TELL_TIMEOUT: Final = timedelta(seconds=5)
 POLL: Final = timedelta(seconds=1)
 IDLE_ROUNDS: Final = 25
 """Rounds in a row without time going by; more than that is a livelock, and the shift ends with an error in the log."""
@@ -298,6 +298,7 @@ class Shift:
                 self._fold_all(_withdrawn(w) for w in acts)
                 return made + int(fits)
             self._fold_all(self._together([partial(self._act_once, w) for w in batch]))
+            count_told(self._tools.meter, self._book, [w for w in batch if isinstance(w, Tell)])
             made += len(batch)
             acts = rest
         return made

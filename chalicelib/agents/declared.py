@@ -1,4 +1,6 @@
-"""What the heart and the witness come to ask of AWS: their roles are made from it, and their use compared with it."""
+"""What the heart, the witness and the responder's pulse come to ask of AWS: their roles are made from it, and their use
+compared with it.
+"""
 
 from __future__ import annotations
 
@@ -34,5 +36,15 @@ WITNESS: Final = (
         operation="invoke",
         resources=("arn:aws:lambda:{standby}:{account}:function:{wake}",),
         iam=("lambda:InvokeFunction",),
+    ),
+)
+QUEUES: Final = (
+    AwsOp(
+        service="sqs",
+        operation="get_queue_attributes",
+        resources=(
+            "arn:aws:sqs:{standby}:{account}:{failed_queue}",
+            "arn:aws:sqs:{standby}:{account}:{undelivered_queue}",
+        ),
     ),
 )

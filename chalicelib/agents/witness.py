@@ -48,7 +48,7 @@ class Witness:
         return lookout.watch(self.policy.signals.heartbeats.every, until, at_latest=at_latest)
 
     def _tell(self, signal: Signal) -> None:
-        self.store.put_inbox(codec.key(signal), codec.dump(signal))
+        self.store.put_inbox(codec.key(signal), codec.dump(signal, received_at=self.clock.now()))
         self.wake()
 
     def _beat(self, now: datetime) -> None:

@@ -31,6 +31,7 @@ from chalicelib.policy.lint import (
     signals,
     times,
     traffic,
+    trouble,
     zones,
 )
 from chalicelib.policy.lint.finding import Rule
@@ -126,6 +127,9 @@ RULES: Final[tuple[Rule, ...]] = (
     notices.finding_stays_inside,
     notices.ladder_climbs,
     notices.status_level_is_there,
+    trouble.trouble_is_heard,
+    trouble.trouble_listener_is_single,
+    trouble.trouble_rings,
     backups.cron_is_readable,
     backups.schedule_is_single,
     backups.retention_can_be_filled,
