@@ -34,6 +34,7 @@ DEAD_LETTERS: Final = "DeadLetters"
 SET_ASIDE: Final = "SetAside"
 NOTICES_FAILED: Final = "NoticesFailed"
 NOTICES_SENT: Final = "NoticesSent"
+UNHEARD: Final = "ResponderUnheard"
 Unit = Literal["Count", "Seconds"]
 UNITS: Final[dict[str, Unit]] = {
     TICKS: "Count",
@@ -44,6 +45,7 @@ UNITS: Final[dict[str, Unit]] = {
     SET_ASIDE: "Count",
     NOTICES_FAILED: "Count",
     NOTICES_SENT: "Count",
+    UNHEARD: "Count",
 }
 
 
@@ -94,4 +96,6 @@ DEAD: Final = Watch(metric=DEAD_LETTERS, passes=False)
 ASIDE: Final = Watch(metric=SET_ASIDE, every=MINUTE, passes=False)
 # A shift may end between two tries, and the next tick makes the next one.
 CHANNEL: Final = Watch(metric=NOTICES_FAILED, after=FAILS_AFTER, every=MINUTE, passes=False)
+# From a third region. A tick that comes some seconds late is not heard once, and not twice in a row.
+HEARD: Final = Watch(metric=UNHEARD, after=timedelta(seconds=75), every=MINUTE, silence=True, periods=2)
 WATCHES: Final = (TICK, INBOX, QUEUES, DEAD, ASIDE, CHANNEL)

@@ -28,7 +28,7 @@ HEART: Final = (
     *(op for op in (*FenceAcl.reads, *FenceAcl.calls) if isinstance(op, AwsOp)),
 )
 WITNESS: Final = (
-    AwsOp(service="dynamodb", operation="get_item", resources=_TABLE, items=("desk",)),
+    AwsOp(service="dynamodb", operation="get_item", resources=_TABLE, items=("beats", "desk")),
     AwsOp(service="dynamodb", operation="put_item", resources=_TABLE, items=("inbox",)),
     AwsOp(service="dynamodb", operation="update_item", resources=_TABLE, items=("beats",)),
     AwsOp(

@@ -15,7 +15,7 @@ from chalicelib.account.alarms import CHECK, alarm_properties
 from chalicelib.account.endpoint import endpoint_check
 from chalicelib.policy import Policy
 from chalicelib.policy.signals import Alarm
-from drctl.deployment import agents
+from drctl.deployment import agents, trouble
 
 SPEAKS: Final = {
     actions: [{"Ref": "AlarmTopic"}] for actions in ("AlarmActions", "OKActions", "InsufficientDataActions")
@@ -107,6 +107,7 @@ def alarm_stack(policy: Policy, region: str) -> dict[str, Any]:
                 "Properties": {"AlarmName": composite.name, "AlarmRule": composite.rule, **SPEAKS},
             }
     found |= _service_events(policy, region)
+    found |= trouble.alarm_region(policy, {"Fn::GetAtt": ["AlarmTopic", "TopicName"]})
     beats = region == policy.platform.regions.primary
     found |= agents.heart(policy) if beats else {}
     return {

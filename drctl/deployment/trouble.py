@@ -66,6 +66,36 @@ def standby(policy: Policy) -> dict[str, Any]:
     return found
 
 
+def witness(policy: Policy) -> dict[str, Any]:
+    """The same in a third region: an alarm that nothing is heard of the responder, wherever the fault lies."""
+    because = (
+        f"Nothing was heard of the responder in {policy.platform.regions.witness}. Its clock may stand still, its region "
+        f"({policy.platform.responder.region}) or its table may not answer, or the witness or its way there may be broken: "
+        "from here these cannot be told apart"
+    )
+    return topic(policy) | {"ResponderUnheard": watched(policy, "responder-unheard", vitals.HEARD, because)}
+
+
+def alarm_region(policy: Policy, alarms: Any) -> dict[str, Any]:
+    """The same where the platform's alarms stand: one that could not be delivered to the responder is not lost, and
+    not heard either. `alarms` is the reference to their topic's name.
+    https://docs.aws.amazon.com/sns/latest/dg/sns-monitoring-using-cloudwatch.html
+    """
+    metric = {
+        "Namespace": "AWS/SNS",
+        "MetricName": "NumberOfNotificationsRedrivenToDlq",
+        "Dimensions": [{"Name": "TopicName", "Value": alarms}],
+        "Statistic": "Sum",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+    }
+    because = (
+        f"An alarm was not delivered to the responder and lies in the queue {names.app(policy)}-undelivered-alarms"
+    )
+    undelivered = _alarm(policy, "alarm-undelivered", because, metric | _above(0, silence=False), passes=False)
+    return topic(policy) | {"AlarmUndelivered": undelivered}
+
+
 def topic(policy: Policy) -> dict[str, Any]:
     """The topic of one region and everybody who hears it."""
     return {

@@ -13,6 +13,8 @@ from chalicelib.core import sending
 from chalicelib.meter import metered
 from chalicelib.policy.load import load
 from chalicelib.vitals import TOLD_WITHIN, Watch
+from drctl.deployment.agents import witness
+from drctl.deployment.primary import primary
 from drctl.deployment.resources import resources
 from drctl.deployment.trouble import TOPIC, WATCHED
 from tests.deployment.conftest import ROOT
@@ -21,9 +23,11 @@ POLICY = load(ROOT / "policies")
 WHOLE: dict[str, Any] = resources(POLICY)["Resources"]
 TEMPLATE = {n: r for n, r in WHOLE.items() if "Type" in r}
 """Without what only merges with a function of Chalice's."""
+WITNESS: dict[str, Any] = witness(POLICY)["Resources"]
+PRIMARY: dict[str, Any] = primary(POLICY)["Resources"]
 ALARMS = {
     r["Properties"]["AlarmName"].removeprefix("neurectomy-dr-"): r["Properties"]
-    for r in TEMPLATE.values()
+    for r in (*TEMPLATE.values(), *WITNESS.values(), *PRIMARY.values())
     if r["Type"] == "AWS::CloudWatch::Alarm" and r["Properties"].get("AlarmActions") == [{"Ref": TOPIC}]
 }
 OWN = {n: a for n, a in ALARMS.items() if a["Namespace"] == names.metrics_namespace(POLICY)}
@@ -33,6 +37,7 @@ KINDS = {
     "dead letters": ("dead-letters-there", vitals.DEAD),
     "events nobody could handle": ("events-left", vitals.QUEUES),
     "a failing channel": ("channel-pagerduty-fails", vitals.CHANNEL),
+    "nothing heard of the responder": ("responder-unheard", vitals.HEARD),
     "an incident set aside": ("incident-set-aside", vitals.ASIDE),
 }
 
@@ -91,7 +96,7 @@ def test_what_happened_once_is_never_said_to_be_over() -> None:
     assert once == {
         *(f"{function}-errors" for function in names.FUNCTIONS),
         *(f"channel-{c.name}-fails" for c in POLICY.notifications.channels),
-        *("dead-letters-there", "incident-set-aside"),
+        *("dead-letters-there", "incident-set-aside", "alarm-undelivered"),
     }
 
 
@@ -101,12 +106,29 @@ def test_whoever_is_woken_reads_what_it_means() -> None:
         assert len(alarm["AlarmDescription"]) <= 1024
 
 
-def test_the_topic_is_heard_by_whom_policy_names_and_the_pager_s_address_stands_in_no_template() -> None:
-    heard = [r["Properties"] for r in TEMPLATE.values() if r["Type"] == "AWS::SNS::Subscription"]
+@pytest.mark.parametrize("template", [TEMPLATE, WITNESS, PRIMARY], ids=["standby", "witness", "primary"])
+def test_each_topic_is_heard_by_whom_policy_names_and_the_pager_s_address_stands_in_no_template(
+    template: dict[str, Any],
+) -> None:
+    found = [r["Properties"] for r in template.values() if r["Type"] == "AWS::SNS::Subscription"]
+    heard = [s for s in found if s["TopicArn"] == {"Ref": TOPIC}]
     assert [(s["TopicArn"], s["Protocol"], s["Endpoint"]) for s in heard] == [
         ({"Ref": TOPIC}, "email", "dr-trouble@neurectomy.io"),
         ({"Ref": TOPIC}, "https", "{{resolve:secretsmanager:neurectomy/responder-trouble:SecretString:url}}"),
     ]
+
+
+def test_the_witness_says_that_nothing_was_heard_and_not_that_the_responder_is_down() -> None:
+    said = ALARMS["responder-unheard"]["AlarmDescription"]
+    assert "Nothing was heard of the responder in us-east-2" in said
+    assert "cannot be told apart" in said
+    assert ALARMS["responder-unheard"] in [r["Properties"] for r in WITNESS.values()], "it stands in its own region"
+
+
+def test_an_alarm_that_could_not_be_delivered_is_told_where_it_stands() -> None:
+    alarm = PRIMARY["AlarmUndelivered"]["Properties"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/SNS", "NumberOfNotificationsRedrivenToDlq")
+    assert alarm["Dimensions"] == [{"Name": "TopicName", "Value": {"Fn::GetAtt": ["AlarmTopic", "TopicName"]}}]
 
 
 def test_no_function_of_the_responder_stands_between_an_alarm_and_the_people() -> None:
