@@ -68,10 +68,11 @@ def standby(policy: Policy) -> dict[str, Any]:
 
 def witness(policy: Policy) -> dict[str, Any]:
     """The same in a third region: an alarm that nothing is heard of the responder, wherever the fault lies."""
+    regions = policy.platform.regions
     because = (
-        f"Nothing was heard of the responder in {policy.platform.regions.witness}. Its clock may stand still, its region "
-        f"({policy.platform.responder.region}) or its table may not answer, or the witness or its way there may be broken: "
-        "from here these cannot be told apart"
+        f"Nothing was heard of the responder in {regions.witness}. Its clock may stand still, its region "
+        f"({policy.platform.responder.region}) or its table may not answer, or the witness or its way there may be "
+        "broken: from here these cannot be told apart"
     )
     return topic(policy) | {"ResponderUnheard": watched(policy, "responder-unheard", vitals.HEARD, because)}
 

@@ -356,6 +356,44 @@ def test_silence_raises_an_alarm_after_its_periods(cloud: Cloud) -> None:
     eventually(lambda: cloud.state("silent") == "ALARM")
 
 
+WRITING = """
+import json
+
+
+def handler(event, context):
+    metric = {"Namespace": "Emf", "Dimensions": [["service"]], "Metrics": [{"Name": "Age", "Unit": "Seconds"}]}
+    print(json.dumps({"_aws": {"Timestamp": 1, "CloudWatchMetrics": [metric]}, "service": "responder", "Age": [7.5]}))
+"""
+
+
+def written_into_a_log(cloud: Cloud) -> list[Any]:
+    """The metrics of a namespace into whose format a function has written one line."""
+    cloud.function("writing", code=WRITING)
+    cloud.client("lambda").invoke(FunctionName="writing", Payload=b"{}")
+    found: list[Any] = cloud.client("cloudwatch").list_metrics(Namespace="Emf")["Metrics"]
+    return found
+
+
+def test_a_log_s_metrics_are_lost_unmended(unmended: Cloud) -> None:
+    assert written_into_a_log(unmended) == []
+
+
+def test_a_log_s_metrics_are_metrics_of_their_dimensions(cloud: Cloud) -> None:
+    found = written_into_a_log(cloud)
+    worn = [{"Name": "service", "Value": "responder"}]
+    assert found == [{"Namespace": "Emf", "MetricName": "Age", "Dimensions": worn}]
+    stats = cloud.client("cloudwatch").get_metric_statistics(
+        Namespace="Emf",
+        MetricName="Age",
+        Dimensions=worn,
+        StartTime=datetime.now(UTC) - timedelta(minutes=5),
+        EndTime=datetime.now(UTC) + timedelta(minutes=1),
+        Period=60,
+        Statistics=["Maximum"],
+    )
+    assert [p["Maximum"] for p in stats["Datapoints"]] == [7.5]
+
+
 def imported(cloud: Cloud, module: str) -> dict[str, Any]:
     if module == "ministack":
         cloud.function("importing")

@@ -23,7 +23,7 @@ from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 
-from drctl.world.inside import alarms, deliveries, pump
+from drctl.world.inside import alarms, deliveries, emf, pump
 from drctl.world.inside.darkness import Darkness
 from drctl.world.inside.described import in_full
 from drctl.world.inside.environments import Environments, SharedCode
@@ -230,6 +230,21 @@ def alarms_are_judged(setting: Setting) -> None:
     threading.Thread(target=watch, daemon=True, name="alarms").start()
 
 
+def logs_hold_metrics(_: Setting) -> None:
+    cloudwatch = Service("services.cloudwatch").module
+    service = Service("services.lambda_svc")
+
+    def emitted(func: dict[str, Any], request_id: str, log_text: str, *given: Any, **named: Any) -> None:
+        original(func, request_id, log_text, *given, **named)
+        for line in (log_text or "").splitlines():
+            for datum in emf.read(line):
+                cloudwatch.record_metric(
+                    datum.namespace, datum.metric, datum.value, datum.unit, dict(datum.dimensions)
+                )
+
+    original = service.replace("_emit_lambda_logs", emitted)
+
+
 def mail_is_judged_by_its_sender(_: Setting) -> None:
     actions = Service("core.iam_actions")
 
@@ -360,6 +375,11 @@ MENDS = (
         "MiniStack mixes all dimensions of a metric into one alarm, ignores TreatMissingData and DatapointsToAlarm, "
         "and looks only when a datapoint arrives, so silence never raises an alarm",
         alarms_are_judged,
+    ),
+    Mend(
+        "logs hold metrics",
+        "MiniStack keeps a function's log and reads no metrics from it; CloudWatch does, from lines in its format",
+        logs_hold_metrics,
     ),
     Mend(
         "mail is judged by its sender",
