@@ -98,4 +98,4 @@ ASIDE: Final = Watch(metric=SET_ASIDE, every=MINUTE, passes=False)
 CHANNEL: Final = Watch(metric=NOTICES_FAILED, after=FAILS_AFTER, every=MINUTE, passes=False)
 # From a third region. A tick that comes some seconds late is not heard once, and not twice in a row.
 HEARD: Final = Watch(metric=UNHEARD, after=timedelta(seconds=75), every=MINUTE, silence=True, periods=2)
-WATCHES: Final = (TICK, INBOX, QUEUES, DEAD, ASIDE, CHANNEL)
+WATCHES: Final = (TICK, INBOX, QUEUES, DEAD, ASIDE, CHANNEL, HEARD)

@@ -25,7 +25,8 @@ log = logging.getLogger("responder")
 @dataclass(slots=True, kw_only=True)
 class Witness:
     """`store` is the desk's: its book is read, its inbox filled. `wake` has somebody visit the desk; `listen` says
-    whether the responder is heard, and is asked before anything else."""
+    whether the responder is heard, and is asked before anything else.
+    """
 
     policy: Policy
     clock: Clock

@@ -1,8 +1,8 @@
 """Metrics that a function writes into its log (Embedded Metric Format), as CloudWatch reads them from there.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html: a
-line is one JSON object with `_aws.CloudWatchMetrics`; each directive has a namespace, lists of dimensions (at most 30 in
-a list) and metrics, whose values stand at the top of the object, a number or at most 100 of them. A line that breaks
+line is one JSON object with `_aws.CloudWatchMetrics`; each directive has a namespace, lists of dimensions (at most 30
+in a list) and metrics, whose values stand at the top of the object, a number or at most 100 of them. A line that breaks
 this gives no metric.
 
 One thing is otherwise than on AWS: lines come here when their invocation ends, so that is a datapoint's time.

@@ -231,18 +231,14 @@ def alarms_are_judged(setting: Setting) -> None:
 
 
 def logs_hold_metrics(_: Setting) -> None:
-    cloudwatch = Service("services.cloudwatch").module
-    service = Service("services.lambda_svc")
+    record = Service("services.cloudwatch").module.record_metric
 
     def emitted(func: dict[str, Any], request_id: str, log_text: str, *given: Any, **named: Any) -> None:
         original(func, request_id, log_text, *given, **named)
-        for line in (log_text or "").splitlines():
-            for datum in emf.read(line):
-                cloudwatch.record_metric(
-                    datum.namespace, datum.metric, datum.value, datum.unit, dict(datum.dimensions)
-                )
+        for it in (found for line in (log_text or "").splitlines() for found in emf.read(line)):
+            record(it.namespace, it.metric, it.value, it.unit, dict(it.dimensions))
 
-    original = service.replace("_emit_lambda_logs", emitted)
+    original = Service("services.lambda_svc").replace("_emit_lambda_logs", emitted)
 
 
 def mail_is_judged_by_its_sender(_: Setting) -> None:
