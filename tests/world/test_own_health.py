@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
@@ -29,7 +28,7 @@ from drctl.neighbours.pagerduty_cloudwatch import CloudWatchIntegration
 from drctl.world import seeds
 from drctl.world.deploy import deploy
 from drctl.world.supervisor import World
-from tests.world.cloud import ACCOUNT, Cloud, Loop, looping
+from tests.world.cloud import ACCOUNT, Cloud, Loop, eventually, looping
 
 pytestmark = [pytest.mark.local, pytest.mark.long]
 SPEED = 30.0
@@ -126,6 +125,7 @@ def house(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def test_the_pager_has_confirmed_each_topic_by_itself(house: House) -> None:
+    eventually(lambda: len(house.pager.topics) == 2)
     for region in ("us-west-2", "us-east-2"):
         assert f"arn:aws:sns:{region}:{ACCOUNT}:neurectomy-dr-trouble" in house.pager.topics
         topic = next(t for t in house.pager.topics if f":{region}:" in t)

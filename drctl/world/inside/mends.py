@@ -27,30 +27,15 @@ from drctl.world.inside import alarms, deliveries, emf, pump
 from drctl.world.inside.darkness import Darkness
 from drctl.world.inside.described import in_full
 from drctl.world.inside.environments import Environments, SharedCode
+from drctl.world.inside.service import Service
 from drctl.world.inside.service_events import HandOn
+from drctl.world.inside.subscriptions import confirming, in_its_region
 
 log = logging.getLogger("drctl.mends")
 
 EVALUATE_EVERY = 0.5
 """Seconds between looks at which alarms are due; an alarm is judged once a period."""
 UPLOAD_ID = re.compile(rb"<UploadId>([^<]*)</UploadId>")
-
-
-class Service:
-    """A module of MiniStack, any of whose functions may be replaced."""
-
-    def __init__(self, name: str) -> None:
-        self.module: Any = importlib.import_module(f"ministack.{name}")
-
-    def replace(self, name: str, by: Any) -> Any:
-        """Puts `by` in place and returns what was there. A name that is gone means another MiniStack than the
-        pinned one.
-        """
-        was = getattr(self.module, name, None)
-        if was is None:
-            raise SystemExit(f"MiniStack has no {self.module.__name__}.{name}: it is not the version that is pinned")
-        setattr(self.module, name, by)
-        return was
 
 
 @dataclass(frozen=True)
@@ -115,6 +100,13 @@ def topics_queue_for_functions(setting: Setting) -> None:
         setting.queue.to_function(endpoint, event, service="sns.amazonaws.com", source_arn=topic_arn)
 
     sns.replace("_deliver_to_lambda", deliver)
+
+
+def stacks_ask_subscribers(_: Setting) -> None:
+    handlers = Service("services.cloudformation.provisioners").module._RESOURCE_HANDLERS["AWS::SNS::Subscription"]
+    sns, scope = Service("services.sns"), Service("core.responses").module.request_scope
+    handlers["create"] = confirming(handlers["create"], sns.module)
+    sns.replace("_confirm_subscription", in_its_region(sns.module._confirm_subscription, scope, sns.module._p))
 
 
 def rules_queue_for_functions(setting: Setting) -> None:
@@ -343,6 +335,12 @@ MENDS = (
         "MiniStack leaves out MessageAttributes when there are none and calls the function once; SNS sends {} and "
         "hands the event to Lambda's queue, if the function's policy lets it",
         topics_queue_for_functions,
+    ),
+    Mend(
+        "stacks ask subscribers",
+        "MiniStack's CloudFormation makes a subscription by http and never asks its endpoint to confirm it, and finds the"
+        " link that it sends in us-east-1 alone; SNS asks, with a link of the topic's region",
+        stacks_ask_subscribers,
     ),
     Mend(
         "rules queue for functions",
