@@ -338,8 +338,8 @@ MENDS = (
     ),
     Mend(
         "stacks ask subscribers",
-        "MiniStack's CloudFormation makes a subscription by http and never asks its endpoint to confirm it, and finds the"
-        " link that it sends in us-east-1 alone; SNS asks, with a link of the topic's region",
+        "MiniStack's CloudFormation never asks an http subscription's endpoint to confirm it, and finds the topic of the "
+        "link only in us-east-1; SNS asks, with a link of the topic's region",
         stacks_ask_subscribers,
     ),
     Mend(
