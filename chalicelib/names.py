@@ -62,6 +62,11 @@ def undelivered_queue(policy: Policy) -> str:
     return f"{app(policy)}-undelivered"
 
 
+def synthetic_alarm(policy: Policy) -> str:
+    """The alarm that speaks when nothing is wrong, in each region that the platform's alarms stand in."""
+    return f"{app(policy)}-synthetic"
+
+
 def trouble_topic(policy: Policy) -> str:
     """The topic that alarms on the responder itself speak to, in each region that has some."""
     return f"{app(policy)}-trouble"

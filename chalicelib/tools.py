@@ -20,17 +20,18 @@ from chalicelib.core.happened import Signal, Unreadable
 from chalicelib.core.incidents import PLATFORM, note
 from chalicelib.core.measured import measured
 from chalicelib.core.message import Message, StatusPage
-from chalicelib.core.outcome import Call, Next, Outcome
+from chalicelib.core.outcome import Call, Doubtful, Next, Outcome
 from chalicelib.core.plan import Plan, PlanError, Rules, Step
 from chalicelib.core.repinning import adrift
 from chalicelib.core.switch import Found
+from chalicelib.core.synthetic import Sound, Sounded, newest
 from chalicelib.core.times import NONE, Kind, Times
 from chalicelib.intake import codec
 from chalicelib.policy import Policy
 from chalicelib.policy.load import PolicyUnreadableError
 from chalicelib.store.codec import dump_incident, dump_times, read_book, read_plan, read_policy, read_times
 from chalicelib.store.contract import Store, StoreUnavailableError
-from chalicelib.vitals import DEAD_LETTERS, NOTICES_FAILED, NOTICES_SENT, Meter, unheard
+from chalicelib.vitals import DEAD_LETTERS, NOTICES_FAILED, NOTICES_SENT, SYNTHETIC_AGE, Meter, unheard
 
 log = logging.getLogger("responder")
 T = TypeVar("T")
@@ -119,6 +120,23 @@ def count_told(meter: Meter, book: Book, told: Sequence[Tell]) -> None:
         record = of.notices.get(work.key) if of else None
         if record and (metric := _COUNTED.get(record.state)):
             meter(metric, channel=work.message.channel)
+
+
+def count_ring(tools: Tools, book: Book) -> None:
+    """Publishes how long ago a synthetic alarm last came through, in real seconds; nothing where none is sent."""
+    if (at := newest(book)) is not None:
+        tools.meter(SYNTHETIC_AGE, round(max(0.0, (tools.clock.now() - at).total_seconds())))
+
+
+def sounded(hands: Hands, work: Sound) -> list[Sounded]:
+    """Sends a synthetic alarm; a failure on the way leaves a doubt, and it is sent again."""
+    outcome: Outcome
+    try:
+        outcome = hands.make(work.call)
+    except Exception as error:
+        log.exception("the synthetic alarm of %s could not be sent", work.region)
+        outcome = Doubtful(because=f"it failed on the way: {type(error).__name__}: {error}")
+    return [Sounded(region=work.region, day=work.day, outcome=outcome)]
 
 
 def read_stored(

@@ -35,6 +35,7 @@ SET_ASIDE: Final = "SetAside"
 NOTICES_FAILED: Final = "NoticesFailed"
 NOTICES_SENT: Final = "NoticesSent"
 UNHEARD: Final = "ResponderUnheard"
+SYNTHETIC_AGE: Final = "SyntheticAge"
 Unit = Literal["Count", "Seconds"]
 UNITS: Final[dict[str, Unit]] = {
     TICKS: "Count",
@@ -46,6 +47,7 @@ UNITS: Final[dict[str, Unit]] = {
     NOTICES_FAILED: "Count",
     NOTICES_SENT: "Count",
     UNHEARD: "Count",
+    SYNTHETIC_AGE: "Seconds",
 }
 
 
@@ -99,3 +101,9 @@ CHANNEL: Final = Watch(metric=NOTICES_FAILED, after=FAILS_AFTER, every=MINUTE, p
 # From a third region. A tick that comes some seconds late is not heard once, and not twice in a row.
 HEARD: Final = Watch(metric=UNHEARD, after=timedelta(seconds=75), every=MINUTE, silence=True, periods=2)
 WATCHES: Final = (TICK, INBOX, QUEUES, DEAD, ASIDE, CHANNEL, HEARD)
+
+
+def synthetic(within: timedelta) -> Watch:
+    """That none came through since yesterday's, which a finding tells first, if there still is somebody to find it."""
+    age = timedelta(days=1) + 2 * within
+    return Watch(metric=SYNTHETIC_AGE, above=age.total_seconds(), after=age, every=MINUTE)

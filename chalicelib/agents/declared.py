@@ -38,6 +38,13 @@ WITNESS: Final = (
         iam=("lambda:InvokeFunction",),
     ),
 )
+# It knows no resource, so the namespace is its bound (CloudWatch's service authorization reference).
+SYNTHETIC: Final = AwsOp(
+    service="cloudwatch",
+    operation="put_metric_data",
+    resources=("*",),
+    condition=("cloudwatch:namespace", "{own_namespace}"),
+)
 QUEUES: Final = (
     AwsOp(
         service="sqs",

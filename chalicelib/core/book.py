@@ -334,6 +334,21 @@ class CopySight:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ring:
+    """The newest synthetic alarm of one region (synthetic.py): for which day, when it was first sent, and what became of
+    it. `newest` is when one last arrived, this one or an earlier; `took_s` how long this one was on its way.
+    """
+
+    day: str
+    at: datetime
+    tried_at: datetime
+    state: Literal["sending", "sent", "arrived"]
+    because: str
+    newest: datetime | None = None
+    took_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """What was last seen of the traffic switch, and since when it is seen so; `at` is when the newest look began.
 
@@ -403,7 +418,8 @@ class Reply:
 class Book:
     """Everything the desk knows. `serving` is the region the traffic was last known to go to; `readiness` is what is
     known of each runbook, by scenario. `drills` are no incidents, whatever they look like. `drilled` is the last one of
-    each runbook, `drills_since` when policy's drills were first heard of here.
+    each runbook, `drills_since` when policy's drills were first heard of here. `rings` are the
+    synthetic alarms by region, `rings_since` when policy's were first heard of.
     """
 
     mode: Mode
@@ -427,6 +443,8 @@ class Book:
     drills: Mapping[str, Incident] = field(default_factory=dict)
     drilled: Mapping[str, Drilled] = field(default_factory=dict)
     drills_since: datetime | None = None
+    rings: Mapping[str, Ring] = field(default_factory=dict)
+    rings_since: datetime | None = None
 
     def incident_at(self, scope: str) -> Incident | None:
         """The open incident that what fails at `scope` belongs to, a closing one excepted."""

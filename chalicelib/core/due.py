@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chalicelib.core import copies, drilling, findings
+from chalicelib.core import copies, drilling, findings, synthetic
 from chalicelib.core.answers import Asked, HeldBack
 from chalicelib.core.book import Book, Finding, Incident, NoticeRecord, StepRecord, StepState
 from chalicelib.core.bounds import wanting
@@ -25,6 +25,7 @@ from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Plan, Rules, Step
 from chalicelib.core.states import IncidentState
 from chalicelib.core.switch import LookAtSwitch, look_due, next_look_at
+from chalicelib.core.synthetic import Sound
 from chalicelib.core.waiting import Goes, Waits, weighed
 from chalicelib.core.wording import message
 
@@ -87,7 +88,7 @@ class Held:
     answer: Asked | HeldBack
 
 
-Work = Look | Do | Tell | AskAlarms | Archive | LookAtSwitch | LookAtCopies
+Work = Look | Do | Tell | AskAlarms | Archive | LookAtSwitch | LookAtCopies | Sound
 _RUNNING = (IncidentState.RESPONDING, IncidentState.ASKING, IncidentState.STALLING)
 
 
@@ -116,6 +117,7 @@ def due(book: Book, *, rules: Rules, now: datetime) -> tuple[Work | Held, ...]:
         found += _drill(book, case, rules.of(case.policy), now)
     found += look_due(book, rules, now)
     found += copies.look_due(book, rules, now)
+    found += synthetic.due(book, rules, now)
     return tuple(found)
 
 

@@ -21,6 +21,7 @@ from chalicelib.core import (
     promises,
     readiness,
     service_events,
+    synthetic,
     waiting,
 )
 from chalicelib.core.answers import (
@@ -75,10 +76,13 @@ from chalicelib.core.plan import Rules
 from chalicelib.core.sending import lapsed, under_way
 from chalicelib.core.states import Event, IncidentState
 from chalicelib.core.switch import SwitchSeen, forgotten, seen
+from chalicelib.core.synthetic import Sounded, Sounding
 from chalicelib.policy.scenarios import ScopeKind
 from chalicelib.policy.signals import Rule
 
-Happened = Signal | Command | ReadinessJudged | Answer | SwitchSeen | MarkerSeen | CopiesSeen | Tick
+Happened = (
+    Signal | Command | ReadinessJudged | Answer | SwitchSeen | MarkerSeen | CopiesSeen | Sounding | Sounded | Tick
+)
 
 
 def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book:
@@ -133,10 +137,15 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             book = copies.seen(book, happened, rules, now)
         case MarkerSeen():
             book = heeded(book, happened, now)
+        case Sounding():
+            book = synthetic.sounding(book, happened, now)
+        case Sounded():
+            book = synthetic.sounded(book, happened)
         case Tick():
             book = readiness.aged(findings.lapse(_lapse(book, rules, now), rules, now), rules, now)
             # Only time makes a forecast worse that nothing else has changed; what else happens is met by the next tick.
             book = drilling.heard_of(forewarning.forewarned(book, rules, now), rules, now)
+            book = synthetic.aged(book, rules, now)
         case _:
             assert_never(happened)
     return _follows(book, rules, now)
@@ -145,6 +154,8 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
 def _fold_signal(book: Book, signal: Signal, rules: Rules, now: datetime) -> Book:
     if promises.is_one(signal):
         return promises.heard(book, signal, now)
+    if synthetic.is_one(signal, rules.policy):
+        return synthetic.heard(book, signal, rules, now)
     mark = book.watermarks.get(signal.source)
     if mark and (signal.changed_at <= mark.changed_at or _told_twice(mark, signal)):
         return book

@@ -21,7 +21,7 @@ from chalicelib.actions.contract import Action, AwsOp
 from chalicelib.actions.registry import ACTIONS, AIRGAP
 from chalicelib.actions.restored import base_of
 from chalicelib.actions.rights import kube_rights, used
-from chalicelib.agents.declared import QUEUES
+from chalicelib.agents.declared import QUEUES, SYNTHETIC
 from chalicelib.core.airgap_calls import COPY_SPAN, WRITE_MANIFEST
 from chalicelib.policy import Policy
 from chalicelib.policy.accounts import Account, holder, named_by
@@ -100,6 +100,7 @@ def words(policy: Policy) -> dict[str, str]:
         "failed_queue": names.failed_queue(policy),
         "undelivered_queue": names.undelivered_queue(policy),
         "wake": names.function(policy, "wake"),
+        "own_namespace": names.metrics_namespace(policy),
     }
     # Where there is no such switch the other's name stands in its place, and grants nothing more.
     test = policy.drills.test_record
@@ -201,7 +202,8 @@ def declared(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[Aws
 def operations(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[AwsOp, ...]:
     """Every AWS operation that the functions may come to."""
     primary = (PRIMARY_CLUSTER,) if kube_rights(policy, "primary", known) else ()
-    common = (*STORE, *COMMON, *primary, _alarms())
+    ring = (SYNTHETIC,) if policy.readiness.synthetic else ()
+    common = (*STORE, *COMMON, *primary, _alarms(), *ring)
     return (*common, *_channel_operations(policy), *declared(policy, known), *assumed(policy))
 
 

@@ -54,6 +54,9 @@ def standby(policy: Policy) -> dict[str, Any]:
         name = f"channel-{channel.name}-fails"
         because = f"A notice by {channel.name} failed for good; its fallback is told, if it has one. See `drctl health`"
         found[_id(name)] = watched(policy, name, vitals.CHANNEL, because, channel=channel.name)
+    if row := policy.readiness.synthetic:
+        because = "No synthetic alarm came through for a day: whether a real one would is not known. See `drctl health`"
+        found["SyntheticLate"] = watched(policy, "synthetic-late", vitals.synthetic(row.within), because)
     hours = max(1, -(-2 * names.every_minutes(policy) // 60))
     found["ReadinessStandsStill"] = _alarm(
         policy,

@@ -65,7 +65,7 @@ def test_the_bounds_are_reckoned_with_what_the_responder_really_takes() -> None:
 
 
 def test_every_number_that_is_watched_has_an_alarm_and_every_channel_one_of_its_own() -> None:
-    assert {a["MetricName"] for a in OWN.values()} == {w.metric for w in vitals.WATCHES}
+    assert {a["MetricName"] for a in OWN.values()} == {*(w.metric for w in vitals.WATCHES), vitals.SYNTHETIC_AGE}
     channels = {a["Dimensions"][1]["Value"] for n, a in OWN.items() if n.startswith("channel-")}
     assert channels == {c.name for c in POLICY.notifications.channels}
 

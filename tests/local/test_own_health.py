@@ -1,5 +1,5 @@
-"""The deployed responder in trouble: the pager that hears its alarms rings within five minutes of policy, by alarm, topic
-and subscription alone. A minute of policy is six seconds.
+"""The deployed responder in trouble: the pager that hears its alarms rings within five minutes of policy, by alarm,
+topic and subscription alone. A minute of policy is six seconds.
 """
 
 from __future__ import annotations

@@ -338,8 +338,8 @@ MENDS = (
     ),
     Mend(
         "stacks ask subscribers",
-        "MiniStack's CloudFormation never asks an http subscription's endpoint to confirm it, and finds the topic of the "
-        "link only in us-east-1; SNS asks, with a link of the topic's region",
+        "MiniStack's CloudFormation never asks an http subscription's endpoint to confirm it, and finds a link's topic "
+        "only in us-east-1; SNS asks, with a link of the topic's region",
         stacks_ask_subscribers,
     ),
     Mend(
