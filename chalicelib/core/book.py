@@ -335,8 +335,8 @@ class CopySight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ring:
-    """The newest synthetic alarm of one region (synthetic.py): for which day, when it was first sent, and what became of
-    it. `newest` is when one last arrived, this one or an earlier; `took_s` how long this one was on its way.
+    """The newest synthetic alarm of one region (synthetic.py): for which day, when it was first sent, what became of it.
+    `newest` is when one last arrived, this one or an earlier; `took_s` how long this one was on its way.
     """
 
     day: str

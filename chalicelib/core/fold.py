@@ -155,7 +155,7 @@ def _fold_signal(book: Book, signal: Signal, rules: Rules, now: datetime) -> Boo
     if promises.is_one(signal):
         return promises.heard(book, signal, now)
     if synthetic.is_one(signal, rules.policy):
-        return synthetic.heard(book, signal, rules, now)
+        return synthetic.heard(book, signal, now)
     mark = book.watermarks.get(signal.source)
     if mark and (signal.changed_at <= mark.changed_at or _told_twice(mark, signal)):
         return book

@@ -133,7 +133,7 @@ def is_one(signal: Signal, policy: Policy) -> bool:
     return mine and signal.kind is SignalKind.METRIC_ALARM and signal.region in names.alarm_regions(policy)
 
 
-def heard(book: Book, signal: Signal, rules: Rules, now: datetime) -> Book:
+def heard(book: Book, signal: Signal, now: datetime) -> Book:
     """The book after one arrived: recorded with how long it took, and nothing else."""
     mark, region = book.watermarks.get(signal.source), signal.region or ""
     if mark and signal.changed_at <= mark.changed_at:

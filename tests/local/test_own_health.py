@@ -5,6 +5,7 @@ topic and subscription alone. A minute of policy is six seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -44,10 +45,10 @@ def rings(stage: Stage, name: str, region: str | None = None) -> None:
 
 def ticks(stage: Stage, change: Callable[[Any, str], object]) -> None:
     """Does this to the rule that ticks."""
-    events = stage.client("events", stage.standby)
     arn = names.function_arn(stage.policy, "tick")
-    (rule,) = events.list_rule_names_by_target(TargetArn=arn)["RuleNames"]
-    change(events, rule)
+    with closing(stage.client("events", stage.standby)) as events:
+        (rule,) = events.list_rule_names_by_target(TargetArn=arn)["RuleNames"]
+        change(events, rule)
 
 
 def test_a_responder_that_is_well_rings_nobody(stage: Stage) -> None:
