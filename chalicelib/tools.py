@@ -116,7 +116,9 @@ _COUNTED: Final = {NoticeState.SENT: NOTICES_SENT, NoticeState.FAILED: NOTICES_F
 def count_told(meter: Meter, book: Book, told: Sequence[Tell]) -> None:
     """Publishes which of these notices were taken, and which failed for good; a doubt is neither yet."""
     for work in told:
-        of = book.incidents.get(work.incident) or book.drills.get(work.incident) or book.findings.get(work.incident)
+        test = book.tested if book.tested and book.tested.id == work.incident else None
+        case = book.incidents.get(work.incident) or book.drills.get(work.incident)
+        of = case or book.findings.get(work.incident) or test
         record = of.notices.get(work.key) if of else None
         if record and (metric := _COUNTED.get(record.state)):
             meter(metric, channel=work.message.channel)

@@ -335,8 +335,8 @@ class CopySight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ring:
-    """The newest synthetic alarm of one region (synthetic.py): for which day, when it was first sent, what became of it.
-    `newest` is when one last arrived, this one or an earlier; `took_s` how long this one was on its way.
+    """The newest synthetic alarm of one region (synthetic.py): for which day, when it was first sent, and what
+    became of it. `newest` is when one last arrived, this one or an earlier; `took_s` how long this one was on its way.
     """
 
     day: str
@@ -346,6 +346,15 @@ class Ring:
     because: str
     newest: datetime | None = None
     took_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelTest:
+    """The newest test of every channel (channel_test.py): when it began, and what became of each one's notice."""
+
+    id: str
+    at: datetime
+    notices: Mapping[str, NoticeRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -445,6 +454,7 @@ class Book:
     drills_since: datetime | None = None
     rings: Mapping[str, Ring] = field(default_factory=dict)
     rings_since: datetime | None = None
+    tested: ChannelTest | None = None
 
     def incident_at(self, scope: str) -> Incident | None:
         """The open incident that what fails at `scope` belongs to, a closing one excepted."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chalicelib.core import copies, drilling, findings, synthetic
+from chalicelib.core import channel_test, copies, drilling, findings, synthetic
 from chalicelib.core.answers import Asked, HeldBack
 from chalicelib.core.book import Book, Finding, Incident, NoticeRecord, StepRecord, StepState
 from chalicelib.core.bounds import wanting
@@ -99,6 +99,7 @@ def due(book: Book, *, rules: Rules, now: datetime) -> tuple[Work | Held, ...]:
         found += _tell(book, incident, rules, now)
     for finding in book.findings.values():
         found += _tell_of(finding, rules, now)
+    found += _test(book, rules, now)
     for incident in book.incidents.values():
         its = rules.of(incident.policy)
         if incident.state in _RUNNING:
@@ -173,6 +174,12 @@ def _tell_of(finding: Finding, rules: Rules, now: datetime) -> Iterator[Tell]:
     for owed in findings.outstanding(finding, rules):
         if (at := _told_at(finding.notices.get(owed.key), now)) is not None:
             yield _telling(finding.id, owed, findings.message(finding, owed, rules, at))
+
+
+def _test(book: Book, rules: Rules, now: datetime) -> Iterator[Tell]:
+    for owed in channel_test.outstanding(book, rules):
+        if book.tested and (at := _told_at(book.tested.notices.get(owed.key), now)) is not None:
+            yield _telling(book.tested.id, owed, channel_test.message(book.tested, owed, rules, at))
 
 
 def _told_at(record: NoticeRecord | None, now: datetime) -> datetime | None:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import assert_never
 
 from chalicelib.core import (
+    channel_test,
     copies,
     drilling,
     evidence,
@@ -114,6 +115,8 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             book = fold_command(book, happened, rules=rules, now=now)
         case Telling() | Told() | Withdrawn() if happened.incident in book.findings:
             book = findings.fold_notice(book, happened, rules, now)
+        case Telling() | Told() | Withdrawn() if book.tested and happened.incident == book.tested.id:
+            book = channel_test.fold_notice(book, book.tested, happened, rules, now)
         case Archived() if happened.incident in book.drills:
             book = drilling.recorded(book, book.drills[happened.incident], now)
         case (
@@ -145,7 +148,7 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             book = readiness.aged(findings.lapse(_lapse(book, rules, now), rules, now), rules, now)
             # Only time makes a forecast worse that nothing else has changed; what else happens is met by the next tick.
             book = drilling.heard_of(forewarning.forewarned(book, rules, now), rules, now)
-            book = synthetic.aged(book, rules, now)
+            book = channel_test.opened(synthetic.aged(book, rules, now), rules, now)
         case _:
             assert_never(happened)
     return _follows(book, rules, now)

@@ -28,6 +28,8 @@ class NoticeEvent(StrEnum):
     FINDING_SETTLED = "finding-settled"
     BUDGET_SPENT = "budget-spent"
     FORECAST_MISS = "forecast-miss"
+    CHANNEL_TEST = "channel-test"
+    """By every channel, once a week; it needs no row."""
 
 
 class PagerDutyChannel(Row):
@@ -126,6 +128,7 @@ class Notifications(Row):
     status_levels: tuple[StatusLevel, ...]
     # A policy that was kept with an incident before there were listeners is still read.
     trouble: tuple[Listener, ...] = ()
+    test_mail: tuple[str, ...] = Field(default=(), description="who gets the weekly test of each channel of mail")
 
     def row(self, event: NoticeEvent, severity: Severity) -> Notice | None:
         """The row of the matrix for an event of an incident of that severity; None when nobody is told."""

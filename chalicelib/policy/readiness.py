@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from chalicelib.policy.base import Duration, Name, Row
-from chalicelib.policy.drills import Hour
+from chalicelib.policy.drills import Hour, Weekday
 
 
 class JudgeRow(Row):
@@ -31,6 +31,9 @@ class Synthetic(Row):
 
     hour: Hour = Field(description="of the day, in UTC, at which it is sent; fast clocks send it no oftener")
     within: Duration = Field(default=timedelta(minutes=10), description="how long it may take to arrive")
+    channels_on: Weekday | None = Field(
+        default=None, description="the day of the week on which every channel is tried; left out, none is"
+    )
 
 
 class Readiness(Row):

@@ -46,3 +46,36 @@ def test_trouble_that_rings_nobody_is_told(broken: Broken) -> None:
         allowed="kind: https",
         severity="warning",
     )
+
+
+def test_a_row_for_the_weekly_test_is_told(broken: Broken) -> None:
+    broken.edit("notifications", "- event: step-late", "- event: channel-test").says(
+        "test-goes-to-every-channel",
+        "notifications.yaml matrix[7].event",
+        at="- event: channel-test",
+        found="channel-test",
+        allowed="no row",
+    )
+
+
+def test_mail_that_cannot_be_tried_is_told(broken: Broken) -> None:
+    broken.edit("notifications", "test_mail: [dr-trouble@neurectomy.io]\n", "").says(
+        "mail-can-be-tested",
+        "notifications.yaml test_mail",
+        at=1,
+        found="none",
+        allowed="weekly test",
+        because="email-on-call, email-all-hands, email-customers would not be tried",
+        severity="warning",
+    )
+
+
+def test_a_way_that_is_never_tried_is_told(broken: Broken) -> None:
+    broken.edit("readiness", ", channels_on: monday", "").says(
+        "health-is-rehearsed",
+        "readiness.yaml synthetic",
+        at="synthetic:",
+        found="no day for the channels",
+        allowed="channels_on",
+        severity="warning",
+    )
