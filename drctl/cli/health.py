@@ -36,8 +36,8 @@ def register(app: typer.Typer) -> None:
 
 
 def health(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) -> None:
-    """Whether the responder itself is well: its clock, its inbox, what it could not read, whether a synthetic alarm came
-    through, every channel's newest notice, and who would hear of trouble. Exit 0 when all is well, 1 when something is
+    """Whether the responder itself is well: its clock, its inbox, what it could not read, whether a synthetic alarm
+    came through, every channel's newest notice, and who would hear of trouble. Exit 0 when all is well, 1 when something is
     wrong, 3 when something could not be seen and nothing seen is wrong.
     """
     where = _deployed(stage)
@@ -57,8 +57,8 @@ def health(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
 
 
 def ring(stage: StageOption = StageName.LOCAL, region: RegionOption = None, *, json: JsonOption = False) -> None:
-    """Sends a synthetic alarm now, with your own credentials (cloudwatch:PutMetricData), and waits until the desk has it.
-    It opens nothing and counts for no day. Exit 1 when it does not arrive in the time that policy allows.
+    """Sends a synthetic alarm now, with your own credentials (cloudwatch:PutMetricData), and waits until the desk has
+    it. It opens nothing and counts for no day. Exit 1 when it does not arrive in the time that policy allows.
     """
     where = _deployed(stage)
     row, known = where.policy.readiness.synthetic, names.alarm_regions(where.policy)

@@ -1,5 +1,5 @@
-"""A synthetic alarm and a test of the channels, with the worker stopped after every outside call: another worker goes on,
-and the end is the same.
+"""A synthetic alarm and a test of the channels, with the worker stopped after every outside call: another worker goes
+on, and the end is the same.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from chalicelib.core.copies import Seen
 from chalicelib.core.elsewhere import Absent
 from chalicelib.core.happened import AlarmState, Signal, SignalKind
 from chalicelib.core.message import Message, StatusPage
-from chalicelib.core.outcome import Call, Made, NoData
-from chalicelib.core.switch import Found
+from chalicelib.core.outcome import Call, Made
+from chalicelib.core.switch import Found, Stands
 from chalicelib.desk import Desk
 from chalicelib.policy import Policy
 from chalicelib.policy.load import load
@@ -65,7 +66,7 @@ class World:
         raise AssertionError("no incident is open")
 
     def switch(self, policy: Policy) -> Found:  # noqa: ARG002  # the port's signature
-        return NoData(because="not asked here")
+        return Stands(region="us-east-1", because="the switch is in OK")
 
     def copies(self, policy: Policy) -> dict[str, Seen]:  # noqa: ARG002  # the port's signature
         return {}
@@ -131,16 +132,15 @@ def lived(stop: int) -> tuple[Book, World, MemoryStore]:
     world = World(stop=stop)
     store = Stopping(world)
     desk = Desk(Tools(store=store, hands=world, policy=POLICY, clock=world, aside=at_once))
-    # The policy was heard of the day before.
-    world.at = MONDAY - timedelta(days=1)
+    # The policy was heard of after the day before's.
+    world.at = MONDAY - timedelta(hours=1)
     attempt(lambda: desk.work("before", until=world.at + timedelta(seconds=50)))
     for minute in range(MINUTES):
         world.at = MONDAY + timedelta(minutes=minute)
-        attempt(lambda: desk.work(f"tick-{minute}", until=world.at + timedelta(seconds=50)))
+        attempt(partial(desk.work, f"tick-{minute}", until=world.at + timedelta(seconds=50)))
         if world.rung and minute > 1:
-            arrives = world.rung[0] + timedelta(seconds=30)
             # SNS delivers it again and again until the function has taken it.
-            attempt(lambda: desk.receive(synthetic(arrives)))
+            attempt(partial(desk.receive, synthetic(world.rung[0] + timedelta(seconds=30))))
     world.stop = -1
     world.at += timedelta(minutes=1)
     desk.work("last", until=world.at + timedelta(seconds=50))
