@@ -179,8 +179,8 @@ def test_without_a_crash_it_arrives_and_every_channel_is_tried_once() -> None:
 def test_stopped_anywhere_it_ends_as_if_nothing_had_happened(stop: int) -> None:
     book, world, store = lived(stop)
     assert end(book) == end(WHOLE)
-    # One that was sent and not answered may have been sent: it is sent once more, and no oftener.
-    assert sum(world.sent.values()) <= sum(ONCE.sent.values()) + 1
+    # What was sent and not saved as sent may have been delivered: each is sent once more, and no oftener.
+    assert max(world.sent.values()) <= 2
     assert set(world.sent) == set(ONCE.sent)
     assert len(world.rung) <= 2
     arrived = [e for e in store.timeline("platform") if "arrived" in str(e["text"])]
