@@ -4,6 +4,7 @@ topic and subscription alone. A minute of policy is six seconds.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -55,6 +56,25 @@ def test_a_responder_that_is_well_rings_nobody(stage: Stage) -> None:
     """Whatever rang while it was being deployed is over."""
     states = {"tick-stands-still", "inbox-not-drained", "events-left", "responder-unheard"}
     eventually(lambda: not {name for name, _ in ringing(stage)} & states, within=2 * WITHIN + SLACK, what="quiet")
+
+
+def test_a_synthetic_alarm_goes_the_whole_way_and_opens_nothing(stage: Stage) -> None:
+    before = {i.id for i in stage.open()}
+    done = stage.drctl("ring", "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["arrived"]
+    assert 0 < said["seconds"] < WITHIN + SLACK
+    assert {i.id for i in stage.open()} <= before
+    assert any("a synthetic alarm of us-east-1 arrived" in str(e["text"]) for e in stage.timeline("platform"))
+
+
+def test_the_responder_s_health_is_shown_and_says_who_hears(stage: Stage) -> None:
+    done = stage.drctl("health", "--json")
+    rows = {row["what"]: row for row in json.loads(done.stdout)}
+    assert rows["tick"]["state"] == rows["witness"]["state"] == rows["inbox"]["state"] == "well", rows
+    assert rows[f"listeners in {stage.standby}"]["state"] == "well", rows
+    assert stage.drctl("health").stdout.count("✓") >= 5
 
 
 def test_a_dead_letter_rings(stage: Stage) -> None:
