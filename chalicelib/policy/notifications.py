@@ -108,8 +108,8 @@ class MailListener(Row):
 
 class WebListener(Row):
     """An address that the trouble topic posts to, such as a pager's own CloudWatch integration. Whoever knows it may
-    ring, so it is no policy's text: `secret` names a secret whose JSON holds it as `url`, in each region that has a
-    trouble topic (the responder's and the witness's) under the same name.
+    ring, so it is no policy's text: `secret` names a secret whose JSON holds it as `url`, under the same name in each
+    region that has a trouble topic: the responder's, the witness's, and those that alarms stand in.
     """
 
     kind: Literal["https"]

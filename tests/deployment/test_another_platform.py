@@ -6,10 +6,12 @@ import ast
 import json
 import re
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from chalicelib import names
 from chalicelib.policy import Policy
 from chalicelib.policy.load import load
 from chalicelib.policy.signals import HEALTH_BACKUP_REGION, ROUTE53_METRICS_REGION
@@ -102,7 +104,12 @@ def test_every_alarm_of_policy_stands_in_exactly_one_template(policy: Policy) ->
             for resource in template["Resources"].values()
             if resource["Type"] == "AWS::CloudWatch::Alarm"
         ]
-        assert sorted(alarms) == sorted(alarm.name for alarm in each.signals.alarms)
+        own = f"{names.app(each)}-"
+        assert sorted(a for a in alarms if not a.startswith(own)) == sorted(a.name for a in each.signals.alarms)
+        # Beside them, in each of their regions: one that is only tried, and one for what was not delivered.
+        regions = names.alarm_regions(each)
+        there = {names.synthetic_alarm(each): len(regions), f"{own}alarm-undelivered": len(regions)}
+        assert Counter(a for a in alarms if a.startswith(own)) == {**there, f"{own}responder-unheard": 1}
 
 
 def test_the_responder_is_invoked_by_the_topics_of_both_regions(policy: Policy) -> None:

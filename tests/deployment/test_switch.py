@@ -49,7 +49,10 @@ def test_only_the_kind_in_policy_is_granted(policy: Policy) -> None:
     # prefixes, whatever the switch is; and the test record's switch is a metric whatever the traffic's is.
     none = {"terraform_states": (), "airgap": None}
     drills = policy.drills.model_copy(update={"test_record": None})
-    plain = policy.model_copy(update={"backups": policy.backups.model_copy(update=none), "drills": drills})
+    # The synthetic alarm is a metric of its own, whatever the switch is.
+    quiet = policy.readiness.model_copy(update={"synthetic": None})
+    backups = policy.backups.model_copy(update=none)
+    plain = policy.model_copy(update={"backups": backups, "drills": drills, "readiness": quiet})
     below = tuple(f"arn:aws:s3:::{row.bucket}" for row in policy.backups.restorable)
     made = [s for s in document(plain, "tick")["Statement"] if not all(r.startswith(below) for r in s["Resource"])]
     granted = {a for s in made for a in s["Action"]}
