@@ -26,6 +26,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from chalicelib.clients import any_endpoint
+from chalicelib.clients.postgres import connected
 from chalicelib.policy import Policy
 from chalicelib.policy.notifications import SlackChannel
 from chalicelib.policy.platform import Cluster
@@ -361,7 +362,8 @@ class LocalPlatform:
             with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  # it is the gate, on loopback
                 return int(answer.status), answer.read()
         except urllib.error.HTTPError as error:
-            return error.code, error.read()
+            with error:
+                return error.code, error.read()
 
     def _ready(self, region: str, service: str) -> bool:
         row = self.policy.service(service)
@@ -375,22 +377,14 @@ class LocalPlatform:
     def _write(self, region: str, service: str) -> str:
         """A real write with the address that the region's applications are configured with."""
         host, port = self._configured(region)
+        name = self.policy.platform.database.name
+        login = {"user": DATABASE_USER, "password": DATABASE_PASSWORD, "database": name}
         try:
-            connection = pg8000.dbapi.connect(
-                user=DATABASE_USER,
-                password=DATABASE_PASSWORD,
-                host=host,
-                port=port,
-                database=self.policy.platform.database.name,
-                timeout=2,
-            )
-            try:
+            with connected(host, port, timeout=2, **login) as connection:
                 cursor = connection.cursor()
                 cursor.execute("CREATE TABLE IF NOT EXISTS visits (service text, at timestamptz DEFAULT now())")
                 cursor.execute("INSERT INTO visits (service) VALUES (%s)", (service,))
                 connection.commit()
-            finally:
-                connection.close()
         except (pg8000.dbapi.Error, OSError) as error:
             return str(error)[:200]
         return "ok"
