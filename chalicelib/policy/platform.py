@@ -42,11 +42,14 @@ class Regions(Row):
 
 
 class NodeGroup(Row):
-    """An EKS managed node group and the size it needs to carry the whole platform."""
+    """An EKS managed node group: the size it needs to carry the whole platform, and the one that carries tier 1."""
 
     name: str
     failover_size: Annotated[int, Field(ge=1)]
     max_size: Annotated[int, Field(ge=1)]
+    warm_size: Annotated[int, Field(ge=1)] = Field(
+        default=1, description="so many nodes carry tier 1, and are Ready before the day"
+    )
 
 
 class Cluster(Row):
