@@ -93,7 +93,7 @@ class Target:
     `incident` is the incident's id (used in deterministic names), `opened_at` its opening, `at` the time of this look
     (only to say how far back to look, never for a name). `failed_at` is the earliest bad sign of the incident. `facts`
     is what the step's earlier looks kept, `calls` how many calls of the step have been made so far. `scope` is what
-    the incident is about; empty without one.
+    the incident is about; empty without one. `undone` is what the step that this one takes back has kept.
     """
 
     step: str
@@ -106,6 +106,7 @@ class Target:
     approved_note: str = ""
     calls: int = 0
     scope: str = ""
+    undone: Mapping[str, str | float] = field(default_factory=dict)
     failed_at: datetime | None = None
 
 

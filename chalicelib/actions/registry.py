@@ -22,6 +22,7 @@ from chalicelib.actions.fence_primary import FencePrimary
 from chalicelib.actions.infrastructure_sound import InfrastructureSound
 from chalicelib.actions.integrity_check import IntegrityCheck
 from chalicelib.actions.node_capacity import NodeCapacity
+from chalicelib.actions.node_capacity_lowered import NodeCapacityLowered
 from chalicelib.actions.nodes_replaced import NodesReplaced
 from chalicelib.actions.open_primary import OpenPrimary
 from chalicelib.actions.person import Person
@@ -42,6 +43,7 @@ from chalicelib.actions.terraform_state import TerraformStateRestored
 from chalicelib.actions.vault_copied import VaultCopied
 from chalicelib.actions.velero_location import LocationReadOnly
 from chalicelib.actions.velero_missing import VeleroMissing
+from chalicelib.actions.velero_resumed import LocationOpened, SchedulesResumed
 from chalicelib.actions.velero_restore import VeleroRestore
 from chalicelib.actions.velero_rewrites import VeleroRewrites
 from chalicelib.actions.velero_schedules import SchedulesPaused
@@ -110,6 +112,9 @@ ACTIONS: Final[Mapping[str, Action]] = {
         DrillCopiesGone(),
         DrillInstanceGone(),
         InfrastructureSound(),
+        NodeCapacityLowered(),
+        SchedulesResumed(),
+        LocationOpened(),
     )
 }
 AIRGAP: Final = (DatabaseDumped.name, VaultCopied.name)

@@ -222,9 +222,20 @@ def of_drill(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
     """A drill asks nobody, since it moves copies only; it stops where everything does, and where nothing is touched."""
     if book.mode is Mode.OBSERVE:
         return mode(work, book, rules, now)
+    if work.step.action == "node-capacity-lowered" and (why := _standby_carries(book, rules)):
+        return Refuse(why)
     if book.yielded is not None:
         return Refuse(f"somebody else may act for the platform from outside: {book.yielded.because}")
     return pause_switch(work, book, rules, now)
+
+
+def _standby_carries(book: Book, rules: Rules) -> str:
+    """Why the nodes that a drill has raised stay: they are the real ones, and a real move may lean on them."""
+    if open_ := [i.id for i in book.incidents.values() if i.state is not IncidentState.CLOSING]:
+        return f"incident {open_[0]} is open, and may need the nodes that the drill has raised"
+    if book.serving == rules.policy.platform.regions.standby:
+        return f"{book.serving} serves, and needs the nodes that the drill has raised"
+    return ""
 
 
 def readiness(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:

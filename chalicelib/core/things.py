@@ -165,6 +165,8 @@ TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
     # Backups. A restore reads a location that somebody makes read-only meanwhile, and is not disturbed by it.
     "velero-location-read-only": (Moves(("patch velero.io/v1 backupstoragelocations",), Kind.LOCATION, _location),),
     "velero-schedules-paused": (Moves(("patch velero.io/v1 schedules",), Kind.SCHEDULES, _cluster),),
+    "velero-schedules-resumed": (Moves(("patch velero.io/v1 schedules",), Kind.SCHEDULES, _cluster),),
+    "velero-location-opened": (Moves(("patch velero.io/v1 backupstoragelocations",), Kind.LOCATION, _location),),
     "velero-schedules-kept": (
         Moves(("create velero.io/v1 schedules", "patch velero.io/v1 schedules"), Kind.SCHEDULES, _cluster),
     ),
@@ -233,6 +235,7 @@ TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
     "infrastructure-sound": (),
     "verify-service": (),
     # Nodes
+    "node-capacity-lowered": (Moves(("eks update_nodegroup_config",), Kind.NODES, _cluster),),
     "node-capacity": (Moves(("eks update_nodegroup_config",), Kind.NODES, _cluster),),
     "nodes-replaced": (),
     "volumes-attached": (
