@@ -10,8 +10,8 @@ take an observation of today for how it was before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -28,6 +28,28 @@ NONE: Final = "none"
 """What the journal says where the move has set nothing."""
 SCHEDULES: Final = "velero-schedules-paused"
 """Of which several are paused by one step: what two moves have paused is put together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opposite:
+    """The action that takes another one back; `reads`: by how it was before, which the journal says."""
+
+    action: str
+    reads: bool = False
+
+
+OPPOSITES: Final[Mapping[str, Opposite]] = {
+    "velero-location-read-only": Opposite("velero-location-opened", reads=True),
+    "velero-schedules-paused": Opposite("velero-schedules-resumed", reads=True),
+    "node-capacity": Opposite("node-capacity-lowered", reads=True),
+    "velero-rewrites": Opposite("workloads-gone"),
+    "velero-restore": Opposite("workloads-gone"),
+    "promote-replica": Opposite("replica-rebuilt"),
+    "point-application": Opposite("point-home"),
+    "fence-primary": Opposite("fence-lifted"),
+    "switch-traffic": Opposite("switch-traffic"),
+}
+"""What a move away does → what takes it back. What is not in it sets nothing that stays (looks, proofs, a backup)."""
 
 
 def leads_away(steps: Plan) -> bool:
