@@ -1,5 +1,5 @@
-"""Lifts the fence of a side once only a replica stands under its database's name: what a failover, or the failback's own
-drain, had denied is let through again.
+"""Lifts the fence of a side once only a replica stands under its database's name: what a failover, or the failback's
+own drain, had denied is let through again.
 
 Only then. As long as the old database stands there, two would take writes: that is Stuck. What it takes away is our
 own entry of each network ACL, by its number, and of the primary the revocation of its lease, first: a primary that

@@ -81,7 +81,9 @@ class FenceStandby:
         tried = facts.agent.moment("at")
         if tried is None or tried.timestamp() <= seen_at:
             last = "its agent never spoke" if tried is None else f"its agent last spoke at {tried:%H:%M:%S} UTC"
-            return Wait(because=f"{wanted.because}; no write was tried since, as far as is known: {last}", again_in=SOON)
+            return Wait(
+                because=f"{wanted.because}; no write was tried since, as far as is known: {last}", again_in=SOON
+            )
         if facts.agent.text("write") == "ok":
             because = f"{wanted.because}, and {named} still takes writes: {facts.agent.text('because')}"
             return Wait(because=because, again_in=SOON)

@@ -16,7 +16,18 @@ from typing import Any, ClassVar, Final
 
 from chalicelib.actions.contract import Op, Reader, Target
 from chalicelib.actions.fence_primary import READ_BEAT, read_beat
-from chalicelib.actions.sides import LOOK, address, arn_of, instance_of, made_anew, other, row_of, side_of, silent, source
+from chalicelib.actions.sides import (
+    LOOK,
+    address,
+    arn_of,
+    instance_of,
+    made_anew,
+    other,
+    row_of,
+    side_of,
+    silent,
+    source,
+)
 from chalicelib.core.outcome import Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
 from chalicelib.store.beat import Beat
@@ -136,7 +147,7 @@ class PrimaryCaughtUp:
         return Done(because=because, facts={"loss_rows": 0.0})
 
 
-def _newest(reader: Reader, one: Mapping[str, Any], agent: str) -> Row | None | Refused | NoData:
+def _newest(reader: Reader, one: Mapping[str, Any], agent: str) -> Row | Refused | NoData | None:
     """The newest row of an agent's heartbeat in a database; None while it has none."""
     where = address(one)
     if where is None:

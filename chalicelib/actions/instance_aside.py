@@ -54,9 +54,7 @@ class InstanceAside:
     name: ClassVar[str] = "instance-aside"
     reads: ClassVar[tuple[Op, ...]] = LOOK
     calls: ClassVar[tuple[Op, ...]] = (
-        AwsOp(
-            service="rds", operation="modify_db_instance", resources=(PRIMARY, PRIMARY_ASIDE), where="primary"
-        ),
+        AwsOp(service="rds", operation="modify_db_instance", resources=(PRIMARY, PRIMARY_ASIDE), where="primary"),
         AwsOp(service="rds", operation="modify_db_instance", resources=(STANDBY, STANDBY_ASIDE)),
     )
 
@@ -74,7 +72,9 @@ class InstanceAside:
             case Refused(because=because, code=code):
                 return Stuck(because=f"{because} ({code})")
             case Standing(here=None, aside=None):
-                return Stuck(because=f"there is neither {named} nor {aside!r}: a person must say which database is whose")
+                return Stuck(
+                    because=f"there is neither {named} nor {aside!r}: a person must say which database is whose"
+                )
             case Standing(here=None, aside=kept) if kept is not None:
                 status = kept["DBInstanceStatus"]
                 if status in BUSY:
@@ -114,7 +114,9 @@ def _here(target: Target, policy: Policy, facts: Standing, here: Mapping[str, An
     if replicas := here.get("ReadReplicaDBInstanceIdentifiers"):
         return Stuck(because=f"{named} is followed by {', '.join(replicas)}, which would follow it aside")
     if facts.there is None or source(facts.there) or facts.there["DBInstanceStatus"] not in USABLE | BUSY:
-        return Stuck(because=f"{writer.instance!r} in {writer.region} does not stand alone: no other database takes writes")
+        return Stuck(
+            because=f"{writer.instance!r} in {writer.region} does not stand alone: no other database takes writes"
+        )
     call = Call(
         system="aws",
         service="rds",

@@ -72,11 +72,13 @@ def _away(kept: Mapping[str, Any], region: str, aside: str) -> Next:
     if status not in USABLE:
         return Stuck(because=f"{aside!r} is {status!r}, expected 'available', and RDS makes no last snapshot of it so")
     if kept.get("DeletionProtection"):
-        operation, params = "modify_db_instance", {"DeletionProtection": False, "ApplyImmediately": True}
+        operation = "modify_db_instance"
+        params: dict[str, Any] = {"DeletionProtection": False, "ApplyImmediately": True}
         because, until = f"{aside!r} in {region} is protected from deletion", "it is not protected any more"
     else:
         snapshot = f"{aside}{SNAPSHOT}"
-        operation, params = "delete_db_instance", {"FinalDBSnapshotIdentifier": snapshot, "SkipFinalSnapshot": False}
+        operation = "delete_db_instance"
+        params = {"FinalDBSnapshotIdentifier": snapshot, "SkipFinalSnapshot": False}
         because, until = f"{aside!r} in {region} is still kept aside", f"it is gone, and {snapshot!r} is left of it"
     call = Call(
         system="aws",

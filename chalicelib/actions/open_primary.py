@@ -89,7 +89,10 @@ class OpenPrimary:
             case Refused(because=because, code=code):
                 return Stuck(because=f"{because} ({code})")
             case (first, *_):
-                return Act(because=f"{first} still denies port {database.port} by our rule", call=open_acl(policy, database.primary.region, first))
+                return Act(
+                    because=f"{first} still denies port {database.port} by our rule",
+                    call=open_acl(policy, database.primary.region, first),
+                )
         # The write that proves it must have been tried after the last denial was seen to be gone.
         opened_at = target.facts.get("opened_at")
         if not isinstance(opened_at, int | float):

@@ -1,7 +1,7 @@
 """Points the applications of a side at the primary's database again, and proves that database with a write.
 
-The endpoint of an instance is made of its name, so where only the name was taken over nothing is to be written. Host and
-port alone travel in the call (point_application.py).
+The endpoint of an instance is made of its name, so where only the name was taken over nothing is to be written. Host
+and port alone travel in the call (point_application.py).
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Takes away what a move has restored into the standby cluster, once nobody is led there any more.
 
 Only namespaces whose Deployments a Restore of the responder has made, as Velero's own label on them says: what runs
-there for another reason stays. (Of a namespace itself Velero says so only where it was restored by name.) With a namespace go its claims and the volumes that were made for them. Kubernetes grants `delete` by name
-only, so the right is one to the namespaces of the service table and to no other. What was told to Velero of restored
-objects goes too: its next restore there is told anew. Sources: https://velero.io/docs/v1.18/restore-reference/ (labels
+there for another reason stays. (Of a namespace itself Velero says so only where it was restored by name.) With a
+namespace go its claims and the volumes that were made for them. Kubernetes grants `delete` by name only, so the right
+is one to the namespaces of the service table and to no other. What was told to Velero of restored objects goes too: its
+next restore there is told anew. Sources: https://velero.io/docs/v1.18/restore-reference/ (labels
 `velero.io/restore-name`), https://kubernetes.io/docs/concepts/storage/persistent-volumes/#reclaiming.
 """
 
@@ -17,8 +18,8 @@ from typing import Any, ClassVar, Final
 from chalicelib.actions.contract import KubeOp, Op, Reader, Target
 from chalicelib.actions.places import cluster_of
 from chalicelib.actions.rewriting import IMAGES, modifiers_name
-from chalicelib.actions.workload_ready import DEPLOYMENTS
 from chalicelib.actions.velero_restore import INCIDENT_LABEL, RESTORES, RUNNING
+from chalicelib.actions.workload_ready import DEPLOYMENTS
 from chalicelib.core.bounds import namespaces
 from chalicelib.core.outcome import Act, Call, Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy

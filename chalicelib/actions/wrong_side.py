@@ -1,6 +1,6 @@
 """Lists what was written on the wrong side: rows that the old primary has, kept aside, and the promoted one has not.
 
-It counts what it can count by name: the rows of the heartbeat's two tables, which are written as any application writes.
+It counts what it can count by name: the rows of the heartbeat's two tables, which are written as applications write.
 Between the newest that both have and the newest of the old one applications may have written as well, and that is said.
 Nothing is thrown away here; but what comes after goes on without it, so people give it up by name before that, and
 nobody is asked where nothing was written. A database that cannot be asked has told nothing.
@@ -68,9 +68,7 @@ class WrongSideListed:
                 found += _only(theirs, ours)
         return WrongSide(name, tuple(found))
 
-    def next(
-        self, target: Target, policy: Policy, facts: WrongSide | Absent | Refused | NoData, now: datetime
-    ) -> Next:
+    def next(self, target: Target, policy: Policy, facts: WrongSide | Absent | Refused | NoData, now: datetime) -> Next:
         match facts:
             case NoData(because=because):
                 return Wait(because=f"{because}; looking again in {AGAIN.seconds} s", again_in=AGAIN)
@@ -83,7 +81,11 @@ class WrongSideListed:
                 return Done(because=f"{same}: nothing was written on the wrong side", facts={"rows": 0.0})
         said = "; ".join(_words(one, policy) for one in facts.only)
         rows, seconds = sum(o.rows for o in facts.only), max(_seconds(o) for o in facts.only)
-        kept = {"rows": float(rows), "seconds": seconds, "names": ", ".join(o.name for o in facts.only)}
+        kept: dict[str, str | float] = {
+            "rows": float(rows),
+            "seconds": seconds,
+            "names": ", ".join(o.name for o in facts.only),
+        }
         because = (
             f"written on the wrong side, and only in {facts.aside!r}: {said}; what applications wrote in that time is "
             "there as well and nowhere else"

@@ -90,7 +90,9 @@ def _declared(name: str, incident: Incident, policy: Policy) -> Choice:
             f"{incident.scenario} has no choice {name!r} in runbooks.yaml; {_may_choose(incident, policy)}"
         )
     if choice.kind is ChoiceKind.JOURNAL:
-        raise IllegalCommandError(f"{name!r} is what the journal says, and nobody chooses it; {_may_choose(incident, policy)}")
+        raise IllegalCommandError(
+            f"{name!r} is what the journal says, and nobody chooses it; {_may_choose(incident, policy)}"
+        )
     return choice
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from chalicelib.core.book import Book, Chosen, Failover, Incident, Setting, StepRecord, StepState
+from chalicelib.core.book import Book, Chosen, Failover, Incident, Setting, StepRecord
 from chalicelib.core.incidents import PLATFORM, note, put
 from chalicelib.core.plan import Plan, Rules, plan
 from chalicelib.core.states import IncidentState
@@ -134,7 +134,9 @@ def still_owed(book: Book) -> tuple[tuple[str, str], ...]:
     """The steps that the move away left, and that are not done yet: what, and why not."""
     of = {s.incident for s in book.settings} | ({book.failover.incident} if book.failover else set())
     return tuple(
-        (d.what, next(iter(d.case.steps.values())).because) for d in book.debts if d.kind == "step" and d.case and d.incident in of
+        (d.what, next(iter(d.case.steps.values())).because)
+        for d in book.debts
+        if d.kind == "step" and d.case and d.incident in of
     )
 
 

@@ -125,7 +125,9 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             | AlarmsAsked()
             | Archived()
         ):
-            book = fold_answer(_kept(_moved_live(book, happened, now), happened, rules, now), happened, rules=rules, now=now)
+            book = fold_answer(
+                _kept(_moved_live(book, happened, now), happened, rules, now), happened, rules=rules, now=now
+            )
         case SwitchSeen():
             book = seen(book, happened, rules, now)
         case ReadinessJudged():

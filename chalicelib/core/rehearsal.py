@@ -310,7 +310,9 @@ def _clean_up(steps: list[Step], policy: Policy) -> tuple[Step, ...]:
     if made := first.get("restore-instance"):
         found.append(clean("database", "Delete the throw-away instance", "drill-instance-gone", made))
     if made := first.get("node-capacity"):
-        found.append(clean("capacity", "Lower the standby's nodes again", "node-capacity-lowered", made, cluster="standby"))
+        found.append(
+            clean("capacity", "Lower the standby's nodes again", "node-capacity-lowered", made, cluster="standby")
+        )
     if made := first.get("switch-traffic"):
         # Where the test record began, whichever way it was switched.
         back = "primary" if made.params.get("to") == "standby" else "standby"

@@ -77,9 +77,7 @@ class Choice(Row):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
     kind: ChoiceKind
     asks: str = Field(description="what is chosen, as a person reads it: the last moment of good data")
-    reach: Duration | None = Field(
-        default=None, description="time: how far back it may lie; when: how far ahead"
-    )
+    reach: Duration | None = Field(default=None, description="time: how far back it may lie; when: how far ahead")
     seen_by: Name | None = Field(
         default=None,
         description="time: the step whose facts `earliest`, `latest` and `proposed` bound it and say what is proposed",

@@ -20,8 +20,8 @@ from chalicelib.account.promises import READS as PROMISED
 from chalicelib.actions.contract import Action, AwsOp
 from chalicelib.actions.registry import ACTIONS, AIRGAP
 from chalicelib.actions.restored import base_of
-from chalicelib.actions.sides import aside_base
 from chalicelib.actions.rights import kube_rights, used
+from chalicelib.actions.sides import aside_base
 from chalicelib.core.airgap_calls import COPY_SPAN, WRITE_MANIFEST
 from chalicelib.policy import Policy
 from chalicelib.policy.accounts import Account, holder, named_by

@@ -14,17 +14,21 @@ from botocore.validate import validate_parameters
 from chalicelib.actions.contract import AwsOp, CloudflareOp, KubeOp
 from chalicelib.actions.node_capacity import Capacity
 from chalicelib.actions.point_application import Pointing
+from chalicelib.actions.promote_primary import Home
 from chalicelib.actions.promote_replica import Replica
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.rewriting import FILE, IMAGES, image_registries, modifiers, modifiers_name
+from chalicelib.actions.sides import RETURNS
 from chalicelib.actions.switches.metric import Alarm
 from chalicelib.actions.velero_location import Location
 from chalicelib.actions.velero_restore import Attempt, Backup, Restoring
 from chalicelib.actions.velero_rewrites import Held, Rewriting
+from chalicelib.actions.velero_schedules import Schedules
 from chalicelib.actions.verify_service import Verified
 from chalicelib.actions.verify_traffic import Leads
 from chalicelib.actions.verify_write import Proof
 from chalicelib.actions.workload_ready import Readiness
+from chalicelib.actions.wrong_side import WrongSide
 from chalicelib.core.airgap_calls import COPY_SPAN, WRITE_MANIFEST
 from chalicelib.core.outcome import Act, Call, Done, Next, Stuck, Wait
 from chalicelib.core.restoring import RESTORE
@@ -226,7 +230,7 @@ def test_only_a_write_that_failed_behind_the_denial_proves_that_the_standby_take
 
 def test_what_was_written_on_the_wrong_side_is_given_up_by_name() -> None:
     said = replace(target(failover=failbacks.FAILOVER), approved_by="ana and bob")
-    found = ACTIONS["wrong-side-listed"].next(said, POLICY, failbacks.WrongSide(failbacks.ASIDE, (failbacks.ONLY,)), AT)
+    found = ACTIONS["wrong-side-listed"].next(said, POLICY, WrongSide(failbacks.ASIDE, (failbacks.ONLY,)), AT)
     assert isinstance(found, Done)
     assert "given up by ana and bob" in found.because
     assert found.facts == {"rows": 3.0, "seconds": 7.0, "names": "primary"}
@@ -234,11 +238,11 @@ def test_what_was_written_on_the_wrong_side_is_given_up_by_name() -> None:
 
 def test_a_move_s_step_keeps_how_it_was_before_it_set_anything() -> None:
     paused = ACTIONS["velero-schedules-paused"]
-    first = paused.next(target(**STANDBY), POLICY, failbacks.Schedules(("daily", "hourly"), ("weekly",)), AT)
+    first = paused.next(target(**STANDBY), POLICY, Schedules(("daily", "hourly"), ("weekly",)), AT)
     assert isinstance(first, Act)
     assert first.facts == {"before": "daily,hourly"}
     later = replace(target(**STANDBY), facts=first.facts)
-    second = paused.next(later, POLICY, failbacks.Schedules(("hourly",), ("daily", "weekly")), AT)
+    second = paused.next(later, POLICY, Schedules(("hourly",), ("daily", "weekly")), AT)
     assert isinstance(second, Act)
     assert second.facts == {"before": "daily,hourly"}
     raised = ACTIONS["node-capacity"].next(target(**STANDBY), POLICY, CAPACITY, AT)
@@ -255,11 +259,15 @@ def test_a_replica_is_made_anew_with_what_rds_would_give_a_default() -> None:
     params = found.call.params
     assert params["SourceDBInstanceIdentifier"] == failbacks.WEST_ARN
     assert params["KmsKeyId"].startswith("arn:aws:kms:us-east-1:")
-    assert (params["MultiAZ"], params["DBSubnetGroupName"], params["DBParameterGroupName"]) == (True, "private", "tuned")
-    assert {t["Key"] for t in params["Tags"]} == {"team", failbacks.RETURNS}
+    assert (params["MultiAZ"], params["DBSubnetGroupName"], params["DBParameterGroupName"]) == (
+        True,
+        "private",
+        "tuned",
+    )
+    assert {t["Key"] for t in params["Tags"]} == {"team", RETURNS}
     assert "BackupRetentionPeriod" not in params
     promoted = ACTIONS["promote-primary"].next(
-        target(**failbacks.OF), POLICY, failbacks.Home(failbacks.MADE, failbacks.KEPT, ours=True), AT
+        target(**failbacks.OF), POLICY, Home(failbacks.MADE, failbacks.KEPT, ours=True), AT
     )
     assert isinstance(promoted, Act)
     assert promoted.call.params["BackupRetentionPeriod"] == 14

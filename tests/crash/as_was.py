@@ -21,10 +21,20 @@ from tests.crash.platform_in_process import Platform
 
 GIVEN: Final = ("resource_id", "created_at", "promoted_at", "address", "zone", "secondary")
 BY_TIME: Final = frozenset(
-    {"backups.velero.io", "podvolumebackups.velero.io", "backuprepositories.velero.io", "events", "pods", "replicasets.apps"}
+    {
+        "backups.velero.io",
+        "podvolumebackups.velero.io",
+        "backuprepositories.velero.io",
+        "events",
+        "pods",
+        "replicasets.apps",
+    }
 )
 OWN: Final = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields")
-UNSET: Final = {"backupstoragelocations.velero.io": {"accessMode": "ReadWrite"}, "schedules.velero.io": {"paused": False}}
+UNSET: Final = {
+    "backupstoragelocations.velero.io": {"accessMode": "ReadWrite"},
+    "schedules.velero.io": {"paused": False},
+}
 """What an absent field means, as the CRD itself says."""
 
 
@@ -40,7 +50,9 @@ def whole(platform: Platform) -> dict[str, Any]:
         },
         "clusters": {name: _cluster(platform, name) for name in platform.clusters},
         "secrets": {f"{region}/{name}": _secret(platform, region, name) for region, name in platform.secrets.secrets},
-        "switch": {f"{region}/{name}": platform.cloudwatch.state(region, name) for region, name in platform.cloudwatch.alarms},
+        "switch": {
+            f"{region}/{name}": platform.cloudwatch.state(region, name) for region, name in platform.cloudwatch.alarms
+        },
         "serving": platform.serving(),
         "lease": sorted(set(_beat(platform, "lease")) - {"until", "renewed_at"}),
         "book": _book(platform),

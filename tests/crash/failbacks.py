@@ -1,11 +1,10 @@
-"""A move away and the way back, told as one story: the region fails (or is left by appointment), comes back, pays what it
-owes, and people take the move back.
+"""A move away and the way back, told as one story: the region fails (or is left by appointment), comes back, pays what
+it owes, and people take the move back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from chalicelib.policy.people import Person
@@ -26,13 +25,15 @@ SETTLES: Final = timedelta(seconds=30)
 
 
 class FailbackStory(Story):
-    """`planned`: the move away is one by appointment, and nothing fails. `rounds` of there and back are told; `before` is
-    the platform as it was just before the first of them.
+    """`planned`: the move away is one by appointment, and nothing fails. `rounds` of there and back are told; `before`
+    is the platform as it was just before the first of them.
     """
 
     note = "it may be done"
 
-    def __init__(self, *stops: Stop, planned: bool = False, rounds: int = 1, choices: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, *stops: Stop, planned: bool = False, rounds: int = 1, choices: dict[str, str] | None = None
+    ) -> None:
         self._planned = planned
         super().__init__(*stops, breaks=nothing if planned else Platform.darken)
         self.rounds = rounds

@@ -103,7 +103,11 @@ def test_what_is_declared_is_granted_there_looks_to_one_role_and_changes_to_the_
             *(
                 (side, action, what)
                 for action in ("CreateDBInstanceReadReplica", "AddTagsToResource")
-                for side, what in ((here, f"db:{mine}"), (there, f"db:{other}"), *((here, f"{g}:*") for g in ("og", "pg", "subgrp")))
+                for side, what in (
+                    (here, f"db:{mine}"),
+                    (there, f"db:{other}"),
+                    *((here, f"{g}:*") for g in ("og", "pg", "subgrp")),
+                )
             ),
             *(
                 (here, action, what)

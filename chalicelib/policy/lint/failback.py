@@ -24,7 +24,9 @@ def move_away_is_taken_back(whole: Whole) -> Iterator[Flaw]:
             if opposite is None:
                 continue
             cluster = step.params.get("cluster")
-            found = [s for s in back.steps if s.action == opposite.action and s.params.get("cluster") in (cluster, None)]
+            found = [
+                s for s in back.steps if s.action == opposite.action and s.params.get("cluster") in (cluster, None)
+            ]
             path = ("runbooks", "runbooks", i, "steps")
             where = f" in the {cluster}" if cluster else ""
             if not found:
