@@ -17,7 +17,7 @@ from typing import Final
 
 from chalicelib.core.book import Book, Chosen, Failover, Incident, Setting, StepRecord
 from chalicelib.core.incidents import PLATFORM, note, put
-from chalicelib.core.plan import Plan, Rules, plan
+from chalicelib.core.plan import Plan, Rules, Step, plan
 from chalicelib.core.states import IncidentState
 from chalicelib.policy import Policy
 from chalicelib.policy.runbooks import Choice, ChoiceKind
@@ -26,6 +26,8 @@ BEFORE: Final = "before"
 """The fact by which a step says how it was before it set anything: a text that its action's opposite is given."""
 NONE: Final = "none"
 """What the journal says where the move has set nothing."""
+RAISES_NODES: Final = "node-capacity"
+LOWERS_NODES: Final = "node-capacity-lowered"
 SCHEDULES: Final = "velero-schedules-paused"
 """Of which several are paused by one step: what two moves have paused is put together."""
 
@@ -41,7 +43,7 @@ class Opposite:
 OPPOSITES: Final[Mapping[str, Opposite]] = {
     "velero-location-read-only": Opposite("velero-location-opened", reads=True),
     "velero-schedules-paused": Opposite("velero-schedules-resumed", reads=True),
-    "node-capacity": Opposite("node-capacity-lowered", reads=True),
+    RAISES_NODES: Opposite(LOWERS_NODES, reads=True),
     "velero-rewrites": Opposite("workloads-gone"),
     "velero-restore": Opposite("workloads-gone"),
     "promote-replica": Opposite("replica-rebuilt"),
@@ -75,6 +77,18 @@ def remembered(book: Book, case: Incident, rules: Rules, now: datetime) -> Book:
         moved = Failover(incident=case.id, scenario=case.scenario, at=went.first_done_at or now)
         book = replace(book, failover=moved)
     return book
+
+
+def handed_over(book: Book, raised: Step, before: str, case: Incident) -> Book:
+    """The nodes that a drill has raised are left to the way back: the standby serves, and needs them. How many there
+    were before the drill counts, since a move that came after it found them raised.
+    """
+    if not before:
+        return book
+    cluster = raised.params.get("cluster", "")
+    setting = Setting(incident=case.id, step=raised.id, action=raised.action, cluster=cluster, before=before)
+    others = tuple(s for s in book.settings if (s.action, s.cluster) != (raised.action, cluster))
+    return replace(book, settings=(*others, setting))
 
 
 def _returned(book: Book, case: Incident, policy: Policy) -> bool:
@@ -125,7 +139,7 @@ def objection(book: Book, scenario: str, rules: Rules) -> str:
     if open_ := [i.id for i in book.incidents.values() if i.state is not IncidentState.CLOSING]:
         return f"incident {', '.join(open_)} is open; allowed: once it is closed"
     if owed := still_owed(book):
-        listed = "; ".join(f"{what}: {because}" for what, because in owed)
+        listed = "; ".join(what for what, _ in owed)
         return f"{book.failover.incident} still owes what must be done first ({listed}); allowed: once that is paid"
     return ""
 
@@ -146,6 +160,12 @@ def read(choice: Choice, book: Book) -> str:
         return book.failover.incident if book.failover else NONE
     wanted = (choice.of, choice.cluster or "")
     return next((s.before for s in book.settings if (s.action, s.cluster) == wanted), NONE)
+
+
+def filled_choices(book: Book, scenario: str, rules: Rules) -> dict[str, str]:
+    """What a way back that began now would be given, by name."""
+    runbook = rules.policy.runbook(scenario)
+    return {c.name: read(c, book) for c in runbook.choices if c.kind is ChoiceKind.JOURNAL} if runbook else {}
 
 
 def filled(book: Book, incident_id: str, rules: Rules, now: datetime) -> Book:

@@ -15,6 +15,7 @@ from typing import Final, Literal
 from chalicelib.core import claims, drilling, evidence, loss
 from chalicelib.core.approvals import asked_for, stands
 from chalicelib.core.book import Book, Incident, StepRecord, StepState, covers
+from chalicelib.core.failback import RAISES_NODES
 from chalicelib.core.loss import FENCES, PROMOTES
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules, Step, plan
@@ -233,8 +234,10 @@ def of_drill(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
 
 def _standby_carries(book: Book, rules: Rules) -> str:
     """Why the nodes that a drill has raised stay: they are the real ones, and a real move may lean on them."""
-    if open_ := [i.id for i in book.incidents.values() if i.state is not IncidentState.CLOSING]:
-        return f"incident {open_[0]} is open, and may need the nodes that the drill has raised"
+    for other in book.incidents.values():
+        its = rules.of(other.policy).plan_of(other.plan, other.scenario, other.chosen)
+        if any(s.action == RAISES_NODES for s in its.steps):
+            return f"incident {other.id} is open, and its plan needs the nodes that the drill has raised"
     if book.serving == rules.policy.platform.regions.standby:
         return f"{book.serving} serves, and needs the nodes that the drill has raised"
     return ""
