@@ -110,10 +110,10 @@ def _set(book: Book, moves: tuple[Incident, ...], back: Plan, rules: Rules) -> t
             )
         # What was left, and paid as a debt, stands in no archive, but in the book.
         for setting in book.settings:
-            step = next((s for s in steps if s.id == setting.step and setting.incident == move.id), None)
+            paid = next((s for s in steps if s.id == setting.step and setting.incident == move.id), None)
             key = (setting.action, setting.cluster)
-            if step is not None and key not in found:
-                found[key] = _line(step, setting.before, back, move.scenario, its.policy)
+            if paid is not None and key not in found:
+                found[key] = _line(paid, setting.before, back, move.scenario, its.policy)
     return tuple(found.values())
 
 

@@ -12,6 +12,7 @@ from chalicelib.core.book import Book, Debt, Failover, Incident, Setting, StepRe
 from chalicelib.core.commands import IllegalCommandError
 from chalicelib.core.failback import OPPOSITES, leads_away, still_owed
 from chalicelib.core.happened import Choose, Declare, Raise, Repin, Resolve
+from chalicelib.core.incidents import Ending
 from chalicelib.core.plan import Plan, plan
 from chalicelib.core.states import IncidentState
 from chalicelib.policy.lint.times import SWITCH
@@ -56,7 +57,7 @@ def away(**changes: Any) -> Book:
     return replace(empty(serving=STANDBY), failover=AWAY, settings=SET, **changes)
 
 
-def ended(book: Book, ending: str, **steps: StepRecord) -> Book:
+def ended(book: Book, ending: Ending, **steps: StepRecord) -> Book:
     """The only incident has ended like that, with these steps, and is archived."""
     incident = only(book)
     closing = replace(incident, state=IncidentState.CLOSING, ending=ending, ended_at=at(500), steps=steps)
@@ -259,7 +260,7 @@ def test_once_it_is_over_nothing_is_left_to_take_back() -> None:
 
 
 @pytest.mark.parametrize("ending", ["aborted", "resolved"])
-def test_one_that_a_person_ended_leaves_everything_to_the_next(ending: str) -> None:
+def test_one_that_a_person_ended_leaves_everything_to_the_next(ending: Ending) -> None:
     book = declared(RETURN, STANDBY, book=away())
     over = ended(book, ending)
     assert (over.failover, over.settings) == (AWAY, SET)

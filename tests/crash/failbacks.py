@@ -7,8 +7,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final
 
+from chalicelib.core.book import StepState
 from chalicelib.policy.people import Person
 from chalicelib.store.codec import read_incident
+from drctl.neighbours.ec2 import Acl
 from drctl.neighbours.pagerduty import Alert
 from tests.crash.as_was import whole
 from tests.crash.outside import Stop
@@ -32,14 +34,19 @@ class FailbackStory(Story):
     note = "it may be done"
 
     def __init__(
-        self, *stops: Stop, planned: bool = False, rounds: int = 1, choices: dict[str, str] | None = None
+        self,
+        *stops: Stop,
+        planned: bool = False,
+        rounds: int = 1,
+        choices: dict[str, str] | None = None,
+        declares: bool = True,
     ) -> None:
         self._planned = planned
         super().__init__(*stops, breaks=nothing if planned else Platform.darken)
         self.rounds = rounds
         self.choices = {"at": "now"} if choices is None else choices
+        self._declares = declares
         self.before: dict[str, Any] = {}
-        self.told = 0
 
     def begin(self) -> None:
         clock = self.platform.clock
@@ -71,6 +78,11 @@ class FailbackStory(Story):
         closed = [read_incident(body) for body in self.platform.store.docs.get("closed", {}).values()]
         return sum(i.scenario == scenario and i.ending == "recovered" for i in closed)
 
+    def begun(self) -> int:
+        """How many ways back have ended, however."""
+        closed = [read_incident(body) for body in self.platform.store.docs.get("closed", {}).values()]
+        return sum(i.scenario == RETURN for i in closed)
+
     def _over(self) -> bool:
         book = self.platform.book()
         return super()._over() and book is not None and book.debts == () and self.ended(RETURN) == self.rounds
@@ -89,9 +101,9 @@ class FailbackStory(Story):
             if away > n and book.serving == regions.standby and not book.debts:
                 if book.blocks:
                     self._say(f"unblock-{n}", {"command": "acknowledge"})
-                else:
+                elif self._declares:
                     wanted = {"command": "declare", "scenario": RETURN, "scope": regions.standby}
-                    self._say(f"back-{n}", {**wanted, "choices": self.choices})
+                    self._say(f"back-{self.begun()}", {**wanted, "choices": self.choices})
             if away == n and 0 < n < self.rounds:
                 if book.blocks:
                     self._say(f"unblock-again-{n}", {"command": "acknowledge"})
@@ -99,3 +111,41 @@ class FailbackStory(Story):
                     wanted = {"command": "declare", "scenario": SWITCHOVER, "scope": regions.primary}
                     self._say(f"away-{n}", wanted)
         self.platform.clock.at(self.platform.clock.now() + timedelta(seconds=1), self._go_on)
+
+
+class EndedStory(FailbackStory):
+    """The first way back is ended by a person: the standby's writes are stopped, and the primary's database does not
+    catch up. Once the standby takes writes again it is begun anew, and comes to its end.
+    """
+
+    def __init__(self, *stops: Stop) -> None:
+        super().__init__(*stops, planned=True)
+        self._mended = False
+
+    def begin(self) -> None:
+        super().begin()
+        self.platform.clock.at(DECLARED_AT, self._decide)
+
+    def standby_acls(self) -> list[Acl]:
+        """Those of the standby's database."""
+        region = POLICY.platform.database.replica.region
+        return [a for a in self.platform.ec2.acls if a.region == region]
+
+    def _decide(self) -> None:
+        platform, book = self.platform, self.platform.book()
+        first = self.begun() == 0
+        for incident in book.incidents.values() if book else ():
+            if incident.scenario != RETURN or not first:
+                continue
+            if incident.step("drain").state is StepState.ASKING:
+                platform.engine.pause(self._home(), True)
+            if incident.step("caught-up").state is StepState.RUNNING and incident.step("drain").state is StepState.DONE:
+                self._say("enough", {"command": "abort", "incident": incident.id})
+        if not first and not self._mended:
+            self._mended = True
+            platform.engine.pause(self._home(), False)
+        platform.clock.at(platform.clock.now() + timedelta(seconds=1), self._decide)
+
+    def _home(self) -> str:
+        side = POLICY.platform.database.primary
+        return self.platform.rds.instance(side.region, side.instance, POLICY.platform.account).resource_id
