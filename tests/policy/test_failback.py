@@ -13,8 +13,8 @@ def test_the_shipped_way_back_takes_everything_back(broken: Broken) -> None:
 def test_a_setting_that_nothing_takes_back_is_told(broken: Broken) -> None:
     broken.edit("runbooks", "action: node-capacity-lowered", "action: moment-reached").says(
         "move-away-is-taken-back",
-        "runbooks.yaml runbooks[13].steps",
-        at=broken.line("runbooks.yaml", "- scenario: failback") + 2,
+        "runbooks.yaml runbooks[14].steps",
+        at=broken.line("runbooks.yaml", "title: Look that {display} runs in the primary") - 2,
         found="none",
         allowed="a step of the action node-capacity-lowered in the standby",
         because="step 'capacity' of a move away would stay as it is",
@@ -24,7 +24,7 @@ def test_a_setting_that_nothing_takes_back_is_told(broken: Broken) -> None:
 def test_a_way_back_that_does_not_know_how_it_was_is_told(broken: Broken) -> None:
     broken.edit("runbooks", "of: node-capacity, cluster: standby", "of: node-capacity, cluster: primary").says(
         "move-away-is-taken-back",
-        "runbooks.yaml runbooks[13].choices",
+        "runbooks.yaml runbooks[14].choices",
         at=broken.line("runbooks.yaml", "- scenario: failback") + 2,
         found="none",
         allowed="a choice of the kind journal, of: node-capacity, cluster: standby",
@@ -47,5 +47,6 @@ def test_one_subnet_on_both_sides_is_told(broken: Broken) -> None:
         "platform.yaml fence.standby_subnets",
         at=broken.line("platform.yaml", "standby_subnets:"),
         found="subnet-0a1b2c3d4e5f60001",
+        allowed="subnets of the standby",
         because="who stops the standby's writes would stop the primary's",
     )
