@@ -13,10 +13,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from chalicelib.actions.sides import RETURNS
+from drctl.neighbours.ec2 import Ec2
+from drctl.neighbours.eks import Eks
+from drctl.neighbours.kubernetes.api import KubeApi
 from drctl.neighbours.rds.instance import Instance
+from drctl.neighbours.rds.service import Rds
 from tests.crash.platform_in_process import Platform
 
 GIVEN: Final = ("resource_id", "created_at", "promoted_at", "address", "zone", "secondary")
@@ -38,17 +42,21 @@ UNSET: Final = {
 """What an absent field means, as the CRD itself says."""
 
 
+class Stands(Protocol):
+    """Where the neighbours stand."""
+
+    rds: Rds
+    ec2: Ec2
+    eks: Eks
+
+    @property
+    def clusters(self) -> Mapping[str, KubeApi]: ...
+
+
 def whole(platform: Platform) -> dict[str, Any]:
     """Everything that stands, by what holds it."""
     return {
-        "databases": databases(platform),
-        "network": {a.identifier: (a.region, sorted(map(str, a.entries.items()))) for a in platform.ec2.acls},
-        "nodes": {
-            name: (platform.eks.nodes(name), {g.name: dict(g.sizes) for g in cluster.nodegroups.values()})
-            for cluster in platform.eks._clusters
-            for name in [cluster.name]
-        },
-        "clusters": {name: _cluster(platform, name) for name in platform.clusters},
+        **standing(platform),
         "secrets": {f"{region}/{name}": _secret(platform, region, name) for region, name in platform.secrets.secrets},
         "switch": {
             f"{region}/{name}": platform.cloudwatch.state(region, name) for region, name in platform.cloudwatch.alarms
@@ -59,7 +67,21 @@ def whole(platform: Platform) -> dict[str, Any]:
     }
 
 
-def databases(platform: Platform) -> dict[str, Any]:
+def standing(platform: Stands) -> dict[str, Any]:
+    """What the neighbours keep of it, which are the same in one process and in the local world."""
+    return {
+        "databases": databases(platform.rds),
+        "network": {a.identifier: (a.region, sorted(map(str, a.entries.items()))) for a in platform.ec2.acls},
+        "nodes": {
+            name: (platform.eks.nodes(name), {g.name: dict(g.sizes) for g in cluster.nodegroups.values()})
+            for cluster in platform.eks._clusters
+            for name in [cluster.name]
+        },
+        "clusters": {name: _cluster(api) for name, api in platform.clusters.items()},
+    }
+
+
+def databases(rds: Rds) -> dict[str, Any]:
     """Every instance as RDS keeps it, and which way rows go."""
     return {
         f"{i.region}/{i.identifier}": {
@@ -67,7 +89,7 @@ def databases(platform: Platform) -> dict[str, Any]:
             "tags": {k: v for k, v in i.tags.items() if k != RETURNS},
             "status": i.status,
         }
-        for i in platform.rds.instances()
+        for i in rds.instances()
     }
 
 
@@ -110,8 +132,7 @@ def _book(platform: Platform) -> dict[str, Any]:
     }
 
 
-def _cluster(platform: Platform, name: str) -> dict[str, Any]:
-    api = platform.clusters[name]
+def _cluster(api: KubeApi) -> dict[str, Any]:
     api.cluster.advance()
     found: dict[str, Any] = {}
     for kind in sorted(api.cluster._kept):
