@@ -198,5 +198,6 @@ def aim(step: Step, incident: Incident, now: datetime) -> Target:
         approved_note=approval.note if approval else "",
         calls=record.calls,
         scope=incident.scope,
+        undone=incident.step(step.undoes).facts if step.undoes else {},
         failed_at=incident.failed_at,
     )

@@ -31,6 +31,12 @@ STATEMENTS: Final[Mapping[str, str]] = {
         "WHERE source = %s ORDER BY written_at DESC LIMIT 1"
     ),
     "check": "",  # policy's own, by its name: `checks`
+    # Per source, for what two databases have not in common: how many rows, and when the newest was written.
+    "proofs": (
+        "SELECT source, count(*), (extract(epoch FROM max(written_at)) * 1000)::bigint FROM {table} "
+        "GROUP BY source ORDER BY source"
+    ),
+    "beats": "SELECT source, n, (extract(epoch FROM written_at) * 1000)::bigint FROM {table}_beat ORDER BY source",
     "beat": "SELECT n, (extract(epoch FROM written_at) * 1000)::bigint FROM {table}_beat WHERE source = %s",
     # Before a check: PostgreSQL itself then refuses every write (SQLSTATE 25006).
     "read-only": "SET TRANSACTION READ ONLY",

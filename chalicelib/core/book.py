@@ -378,6 +378,28 @@ class Yielded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Failover:
+    """The move away from the primary that nobody has taken back yet, by its incident; `at` is when traffic went."""
+
+    incident: str
+    scenario: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What one step of a move away has set, and how it was `before`, in its action's own words. `cluster` is the place
+    that the step was aimed at.
+    """
+
+    incident: str
+    step: str
+    action: str
+    cluster: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One line of a timeline, numbered within its incident (or within 'platform')."""
 
@@ -403,7 +425,8 @@ class Reply:
 class Book:
     """Everything the desk knows. `serving` is the region the traffic was last known to go to; `readiness` is what is
     known of each runbook, by scenario. `drills` are no incidents, whatever they look like. `drilled` is the last one of
-    each runbook, `drills_since` when policy's drills were first heard of here.
+    each runbook, `drills_since` when policy's drills were first heard of here. `failover` and `settings` are what a
+    failback takes back (failback.py).
     """
 
     mode: Mode
@@ -427,6 +450,8 @@ class Book:
     drills: Mapping[str, Incident] = field(default_factory=dict)
     drilled: Mapping[str, Drilled] = field(default_factory=dict)
     drills_since: datetime | None = None
+    failover: Failover | None = None
+    settings: tuple[Setting, ...] = ()
 
     def incident_at(self, scope: str) -> Incident | None:
         """The open incident that what fails at `scope` belongs to, a closing one excepted."""

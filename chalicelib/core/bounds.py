@@ -21,6 +21,8 @@ from chalicelib.policy.runbooks import Choice, ChoiceKind
 
 NONE: Final = "none"
 """What is written where nothing of a list is wanted."""
+NOW: Final = "now"
+"""What is written where there is nothing to wait for."""
 _REVISION: Final = re.compile(r"(?!-)[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 _VERSION: Final = re.compile(r"[A-Za-z0-9._-]{1,1024}")
 
@@ -47,6 +49,10 @@ def read(choice: Choice, value: str, incident: Incident | None, policy: Policy, 
             return _like(choice, value, _REVISION, allowed)
         case ChoiceKind.VERSION:
             return _like(choice, value, _VERSION, "one version's id, as S3 gives it")
+        case ChoiceKind.WHEN:
+            return _when(choice, value, policy, now)
+        case ChoiceKind.JOURNAL:
+            return value
     assert_never(choice.kind)
 
 
@@ -88,6 +94,10 @@ def allowed(choice: Choice, policy: Policy, now: datetime) -> str:
             return "a Git commit, tag or branch"
         case ChoiceKind.VERSION:
             return "one version's id, as S3 gives it"
+        case ChoiceKind.WHEN:
+            return f"a time to come with its zone, like {spelled(now)}, or {NOW}"
+        case ChoiceKind.JOURNAL:
+            return "nothing: the journal says it"
     assert_never(choice.kind)
 
 
@@ -148,7 +158,9 @@ def _example(choice: Choice, incident: Incident, policy: Policy) -> str:
             return next(iter(namespaces(policy)), "NAMESPACE")
         case ChoiceKind.PREFIX:
             return next(iter(_restorable(policy)), "BUCKET/PREFIX")
-        case ChoiceKind.REVISION | ChoiceKind.VERSION:
+        case ChoiceKind.WHEN:
+            return NOW
+        case ChoiceKind.REVISION | ChoiceKind.VERSION | ChoiceKind.JOURNAL:
             return choice.kind.upper()
     assert_never(choice.kind)
 
@@ -177,6 +189,22 @@ def _time(choice: Choice, value: str, incident: Incident | None, policy: Policy,
             f"{choice.name} is {spelled(at)}; allowed: from {earliest} on, "
             f"the earliest that {choice.seen_by} found restorable"
         )
+    return spelled(at)
+
+
+def _when(choice: Choice, value: str, policy: Policy, now: datetime) -> str:
+    if value == NOW:
+        return NOW
+    try:
+        at = moment(value)
+    except (ValueError, OverflowError) as error:
+        raise WrongChoiceError(f"{choice.name} is {value!r}; allowed: {allowed(choice, policy, now)}") from error
+    if choice.reach is not None and at > now + choice.reach:
+        raise WrongChoiceError(
+            f"{choice.name} is {spelled(at)}; allowed: until {spelled(now + choice.reach)}, "
+            f"{policy.real(choice.reach)} ahead is how far policy reaches, or {NOW}"
+        )
+    # A time that is over is kept as it is: a re-pin reads it again.
     return spelled(at)
 
 

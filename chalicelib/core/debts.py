@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.core.book import Book, Debt, Incident, StepRecord, StepState
+from chalicelib.core.failback import remembered
 from chalicelib.core.incidents import PLATFORM, note, put_step
 from chalicelib.core.plan import Plan, Rules, Step
 from chalicelib.core.states import IncidentState
@@ -62,12 +63,13 @@ def _begun(incident: Incident, step: str) -> bool:
     return record.calls > 0 or record.state in (StepState.ACTING, StepState.DONE, StepState.LEFT)
 
 
-def paid(book: Book, now: datetime) -> Book:
+def paid(book: Book, rules: Rules, now: datetime) -> Book:
     """Strikes out the debts whose step is done."""
     for debt in book.debts:
         if debt.case and all(r.state is StepState.DONE for r in debt.case.steps.values()):
             because = "; ".join(r.because for r in debt.case.steps.values())
             book = note(book, debt.case.id, "paid", because, now)
+            book = remembered(book, debt.case, rules, now)
             name = debt.case.id
             book = replace(book, debts=tuple(d for d in book.debts if d.case is None or d.case.id != name))
             book = note(book, PLATFORM, "paid", f"{debt.what} is owed no more: {because}", now)

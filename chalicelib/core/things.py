@@ -128,6 +128,23 @@ _RESTORES: Final = ("create velero.io/v1 restores",)
 
 TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
     # The database
+    # The way back: each of them is one of the database's two sides.
+    "instance-aside": (Moves(("rds modify_db_instance",), Kind.DATABASE, _database),),
+    "replica-rebuilt": (
+        Moves(("rds create_db_instance_read_replica", "rds modify_db_instance"), Kind.DATABASE, _database),
+        Shares(("kms create_grant",), "a grant on a key lets RDS use it, and moves nothing"),
+    ),
+    "fence-lifted": (Moves(("dynamodb update_item", "ec2 delete_network_acl_entry"), Kind.DATABASE, _database),),
+    "fence-standby": (Moves(("ec2 create_network_acl_entry",), Kind.DATABASE, _database),),
+    "reopen-standby": (Moves(("ec2 delete_network_acl_entry",), Kind.DATABASE, _database),),
+    "promote-primary": (Moves(("rds promote_read_replica",), Kind.DATABASE, _database),),
+    "point-home": _SECRET,
+    "verify-home-write": (),
+    "instance-discarded": (Moves(("rds modify_db_instance", "rds delete_db_instance"), Kind.DATABASE, _database),),
+    "wrong-side-listed": (),
+    "replica-following": (),
+    "primary-caught-up": (),
+    "moment-reached": (),
     "promote-replica": (Moves(("rds promote_read_replica",), Kind.DATABASE, _database),),
     "fence-acl": (Moves(_FENCE[1:], Kind.DATABASE, _database),),
     "fence-primary": (Moves(_FENCE, Kind.DATABASE, _database),),
@@ -165,6 +182,8 @@ TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
     # Backups. A restore reads a location that somebody makes read-only meanwhile, and is not disturbed by it.
     "velero-location-read-only": (Moves(("patch velero.io/v1 backupstoragelocations",), Kind.LOCATION, _location),),
     "velero-schedules-paused": (Moves(("patch velero.io/v1 schedules",), Kind.SCHEDULES, _cluster),),
+    "velero-schedules-resumed": (Moves(("patch velero.io/v1 schedules",), Kind.SCHEDULES, _cluster),),
+    "velero-location-opened": (Moves(("patch velero.io/v1 backupstoragelocations",), Kind.LOCATION, _location),),
     "velero-schedules-kept": (
         Moves(("create velero.io/v1 schedules", "patch velero.io/v1 schedules"), Kind.SCHEDULES, _cluster),
     ),
@@ -223,6 +242,13 @@ TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
     # What runs in a cluster. How restored objects are rewritten is read by every restore there.
     "velero-rewrites": (Moves(("create v1 configmaps", "patch v1 configmaps"), Kind.APPLICATIONS, _cluster),),
     "velero-restore": (Moves(_RESTORES, Kind.APPLICATIONS, _cluster),),
+    "workloads-gone": (
+        Moves(
+            ("delete v1 namespaces", "delete velero.io/v1 restores", "delete v1 configmaps"),
+            Kind.APPLICATIONS,
+            _cluster,
+        ),
+    ),
     "velero-missing": (Moves(_RESTORES, Kind.APPLICATIONS, _cluster),),
     "canary-aborted": (Moves(("patch argoproj.io/v1alpha1 rollouts/status",), Kind.APPLICATIONS, _cluster),),
     "application-rolled-back": (Moves(_APPLICATION_STATE, Kind.APPLICATIONS, _cluster),),
@@ -233,6 +259,7 @@ TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
     "infrastructure-sound": (),
     "verify-service": (),
     # Nodes
+    "node-capacity-lowered": (Moves(("eks update_nodegroup_config",), Kind.NODES, _cluster),),
     "node-capacity": (Moves(("eks update_nodegroup_config",), Kind.NODES, _cluster),),
     "nodes-replaced": (),
     "volumes-attached": (

@@ -100,6 +100,9 @@ class Fence(Row):
     """How the old primary is kept from taking writes: where its database stands, written down beforehand."""
 
     subnets: Annotated[tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-z]+$")], ...], Field(min_length=1)]
+    standby_subnets: tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-z]+$")], ...] = Field(
+        default=(), description="as subnets, of the replica: a failback stops the standby's writes there"
+    )
     rule_number: Annotated[int, Field(ge=1, le=32766)] = Field(
         default=1, description="of the network ACL entry that denies; lower than every other, it is evaluated first"
     )

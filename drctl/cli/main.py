@@ -10,6 +10,7 @@ from drctl.cli import (
     another,
     backups,
     drills,
+    failback,
     forecasts,
     looking,
     offline,
@@ -33,7 +34,7 @@ for part in (
     *(policies, another, looking, backups, rights, ready, readiness, people, offline, replay, worlds, account, airgap),
 ):
     part.register(app)
-for part in (forecasts, reports, drills):
+for part in (forecasts, reports, drills, failback):
     part.register(app)
 
 

@@ -21,6 +21,7 @@ from chalicelib.actions.contract import Action, AwsOp
 from chalicelib.actions.registry import ACTIONS, AIRGAP
 from chalicelib.actions.restored import base_of
 from chalicelib.actions.rights import kube_rights, used
+from chalicelib.actions.sides import aside_base
 from chalicelib.core.airgap_calls import COPY_SPAN, WRITE_MANIFEST
 from chalicelib.policy import Policy
 from chalicelib.policy.accounts import Account, holder, named_by
@@ -86,6 +87,8 @@ def words(policy: Policy) -> dict[str, str]:
         "replica": platform.database.replica.instance,
         "primary_instance": platform.database.primary.instance,
         "restored_instances": base_of(policy),
+        "primary_aside": aside_base(platform.database.primary.instance),
+        "replica_aside": aside_base(platform.database.replica.instance),
         "primary_secret": platform.primary_secret.name if platform.primary_secret else "",
         "cluster": standby.name,
         "primary_cluster": platform.clusters.primary.name,

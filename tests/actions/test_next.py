@@ -14,17 +14,21 @@ from botocore.validate import validate_parameters
 from chalicelib.actions.contract import AwsOp, CloudflareOp, KubeOp
 from chalicelib.actions.node_capacity import Capacity
 from chalicelib.actions.point_application import Pointing
+from chalicelib.actions.promote_primary import Home
 from chalicelib.actions.promote_replica import Replica
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.rewriting import FILE, IMAGES, image_registries, modifiers, modifiers_name
+from chalicelib.actions.sides import RETURNS
 from chalicelib.actions.switches.metric import Alarm
 from chalicelib.actions.velero_location import Location
 from chalicelib.actions.velero_restore import Attempt, Backup, Restoring
 from chalicelib.actions.velero_rewrites import Held, Rewriting
+from chalicelib.actions.velero_schedules import Schedules
 from chalicelib.actions.verify_service import Verified
 from chalicelib.actions.verify_traffic import Leads
 from chalicelib.actions.verify_write import Proof
 from chalicelib.actions.workload_ready import Readiness
+from chalicelib.actions.wrong_side import WrongSide
 from chalicelib.core.airgap_calls import COPY_SPAN, WRITE_MANIFEST
 from chalicelib.core.outcome import Act, Call, Done, Next, Stuck, Wait
 from chalicelib.core.restoring import RESTORE
@@ -34,6 +38,7 @@ from tests.actions import (
     configuration,
     deployments,
     drills,
+    failbacks,
     failures,
     fences,
     outages,
@@ -76,6 +81,7 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     *backups.ROWS,
     *airgaps.ROWS,
     *drills.ROWS,
+    *failbacks.ROWS,
     ("velero-location-read-only", STANDBY, SILENT, Wait, "looking again"),
     ("velero-location-read-only", STANDBY, DENIED, Stuck, "AccessDenied"),
     ("velero-location-read-only", STANDBY, None, Stuck, "does not exist"),
@@ -209,11 +215,69 @@ def test_says_the_one_thing_that_is_missing(
     assert because in found.because
 
 
+WRITES = ("verify-write", "verify-home-write", "verify-outage-write", "drill-write")
+
+
+@pytest.mark.parametrize(("facts", "kind", "because"), failbacks.PROVEN)
+def test_only_a_write_that_failed_behind_the_denial_proves_that_the_standby_takes_none(
+    facts: Any, kind: type[Next], because: str
+) -> None:
+    looked_before = replace(target(failover=failbacks.FAILOVER), facts=failbacks.SEEN)
+    found = ACTIONS["fence-standby"].next(looked_before, POLICY, facts, AT)
+    assert isinstance(found, kind), found
+    assert because in found.because
+
+
+def test_what_was_written_on_the_wrong_side_is_given_up_by_name() -> None:
+    said = replace(target(failover=failbacks.FAILOVER), approved_by="ana and bob")
+    found = ACTIONS["wrong-side-listed"].next(said, POLICY, WrongSide(failbacks.ASIDE, (failbacks.ONLY,)), AT)
+    assert isinstance(found, Done)
+    assert "given up by ana and bob" in found.because
+    assert found.facts == {"rows": 3.0, "seconds": 7.0, "names": "primary"}
+
+
+def test_a_move_s_step_keeps_how_it_was_before_it_set_anything() -> None:
+    paused = ACTIONS["velero-schedules-paused"]
+    first = paused.next(target(**STANDBY), POLICY, Schedules(("daily", "hourly"), ("weekly",)), AT)
+    assert isinstance(first, Act)
+    assert first.facts == {"before": "daily,hourly"}
+    later = replace(target(**STANDBY), facts=first.facts)
+    second = paused.next(later, POLICY, Schedules(("hourly",), ("daily", "weekly")), AT)
+    assert isinstance(second, Act)
+    assert second.facts == {"before": "daily,hourly"}
+    raised = ACTIONS["node-capacity"].next(target(**STANDBY), POLICY, CAPACITY, AT)
+    assert isinstance(raised, Act)
+    assert raised.facts == {"before": "1/1/12"}
+    closed = ACTIONS["velero-location-read-only"].next(target(**STANDBY), POLICY, Location("ReadWrite", "", ""), AT)
+    assert isinstance(closed, Act)
+    assert closed.facts == {"before": "ReadWrite"}
+
+
+def test_a_replica_is_made_anew_with_what_rds_would_give_a_default() -> None:
+    found = ACTIONS["replica-rebuilt"].next(target(**failbacks.PRIMARY), POLICY, failbacks.MISSING, AT)
+    assert isinstance(found, Act)
+    params = found.call.params
+    assert params["SourceDBInstanceIdentifier"] == failbacks.WEST_ARN
+    assert params["KmsKeyId"].startswith("arn:aws:kms:us-east-1:")
+    assert (params["MultiAZ"], params["DBSubnetGroupName"], params["DBParameterGroupName"]) == (
+        True,
+        "private",
+        "tuned",
+    )
+    assert {t["Key"] for t in params["Tags"]} == {"team", RETURNS}
+    assert "BackupRetentionPeriod" not in params
+    promoted = ACTIONS["promote-primary"].next(
+        target(**failbacks.OF), POLICY, Home(failbacks.MADE, failbacks.KEPT, ours=True), AT
+    )
+    assert isinstance(promoted, Act)
+    assert promoted.call.params["BackupRetentionPeriod"] == 14
+
+
 def test_every_action_and_every_kind_of_answer_it_knows_is_a_row() -> None:
     assert {row[0] for row in ROWS} == set(ACTIONS)
     for name, action in ACTIONS.items():
         kinds = {row[3] for row in ROWS if row[0] == name}
-        assert (Act in kinds) == bool(action.calls or name in ("verify-write", "verify-outage-write", "drill-write"))
+        assert (Act in kinds) == bool(action.calls or name in WRITES)
 
 
 @pytest.mark.parametrize(("facts", "kind", "because"), fences.PROVEN)
@@ -333,6 +397,6 @@ def test_rows_that_policy_no_longer_has_leave_the_image_mapping() -> None:
 
 def test_only_a_promotion_a_released_volume_a_switch_to_older_data_and_a_locked_copy_cannot_be_undone() -> None:
     lasting = {"promote-replica", "volumes-attached", "point-restored", "vault-copied"}
-    # What is deleted for good is a drill's own.
-    lasting |= {"drill-copies-gone", "drill-instance-gone"}
+    # What is deleted for good is a drill's own, or what a failback takes away by two people's word.
+    lasting |= {"drill-copies-gone", "drill-instance-gone", "promote-primary", "workloads-gone", "instance-discarded"}
     assert {c[0] for c in CALLS if not call_of(*c).reversible} == lasting

@@ -25,6 +25,7 @@ from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.rights import PLACES, kube_rights
 from chalicelib.agents.build import FenceHands, checker, writer
 from chalicelib.agents.heart import Heart
+from chalicelib.agents.replay import Replay
 from chalicelib.bootstrap import Responder, channels, others
 from chalicelib.channels.contract import Channel
 from chalicelib.clients.any_endpoint import endpoints
@@ -178,6 +179,7 @@ class Platform:
         self.services = {e.region: self._services(e.region) for e in platform.endpoints}
         self._furnish()
         self.heart = self._heart()
+        self.replay = self._replay()
         # Route 53 looks at the switch all the time, not only when somebody asks who serves.
         self.clock.every = self.traffic.watch
 
@@ -234,8 +236,24 @@ class Platform:
             check=checker(ports, side.region, side.instance),
         )
 
+    def _replay(self) -> Replay:
+        """The agent in the standby region, likewise."""
+        clients, responder = AwsClients(_Own(self)), self.policy.platform.responder
+        ports = Ports(
+            aws=clients,
+            kube=KubeClients(clients, (), now=self.clock.now),
+            database=cast("DatabaseClients", InMemoryClients(self.engine)),
+            web=Web({}, httpx2.MockTransport(lambda _: httpx2.Response(403))),
+            dns=Dns({}),
+        )
+        beats = Beats(
+            clients.writing("dynamodb", responder.region), table=responder.table, platform=self.policy.platform.name
+        )
+        return Replay(self.policy, ports, beats)
+
     def beat(self) -> None:
-        """The primary's agent beats, if its region is up."""
+        """The standby's agent beats, and the primary's if its region is up."""
+        self.replay.record(self.clock.now())
         if not self.dark or self.cut_off:
             self.heart.beat(self.clock.now())
 

@@ -68,8 +68,14 @@ def test_a_drill_proves_the_way_and_leaves_nothing_behind() -> None:
     assert found.rpo_met is not None
     assert all(s.took is not None for s in found.steps)
     assert "Keep the old primary from taking writes" in dict(found.not_rehearsed)
-    # Nothing of it touched what people use.
-    assert [c.sentence() for c in story.calls if not aims_at_copies(c)] == []
+    # Nothing of it touched what people use. The standby's own nodes carry nobody, and are as many as before.
+    others = [c for c in story.calls if not aims_at_copies(c)]
+    assert [(c.operation, c.params["scalingConfig"]["desiredSize"]) for c in others] == [
+        ("update_nodegroup_config", 6),
+        ("update_nodegroup_config", 1),
+    ]
+    standby = POLICY.platform.clusters.standby
+    assert platform.eks.nodes(standby.name) == 1
     used = {f":{i.address.port}" for i in platform.rds.instances()}
     assert not [c for c in story.calls if c.system == "postgres" and c.service.endswith(tuple(used))]
     assert platform.serving() == POLICY.platform.regions.primary
@@ -97,6 +103,8 @@ def test_a_real_alarm_ends_the_drill_and_is_not_kept_waiting(step: str) -> None:
     # It says nothing about the runbook.
     book = platform.book()
     assert book is not None
+    # The nodes that it had raised carry people now, and are lowered by the way back to what they were before it.
+    assert [s.before for s in book.settings if s.action == "node-capacity"] == ["1/1/12"]
     assert "region-failure" not in book.drilled
 
 

@@ -138,7 +138,9 @@ def test_the_primary_region_is_asked_for_what_its_cases_need_and_fenced_and_no_m
     zone |= {"arc-zonal-shift:GetManagedResource", "rds:DescribeDBInstances", "rds:RebootDBInstance"}
     restored = {"rds:AddTagsToResource", "rds:ModifyDBInstance", "rds:RestoreDBInstanceToPointInTime"}
     restored |= {"secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "rds:DeleteDBInstance"}
-    assert there == {"cloudwatch:DescribeAlarms", "eks:DescribeCluster"} | acl | terraform | zone | restored
+    back = {"rds:CreateDBInstanceReadReplica", "rds:PromoteReadReplica", "rds:CreateDBSnapshot"}
+    back |= {"kms:CreateGrant", "kms:DescribeKey"}
+    assert there == {"cloudwatch:DescribeAlarms", "eks:DescribeCluster"} | acl | terraform | zone | restored | back
 
 
 def test_of_terraform_s_bucket_only_the_state_is_written_and_only_its_lock_is_deleted() -> None:
@@ -150,14 +152,30 @@ def test_of_terraform_s_bucket_only_the_state_is_written_and_only_its_lock_is_de
     assert "s3:DeleteObjectVersion" not in by_action
 
 
-def test_the_old_database_is_never_modified_and_nothing_of_rds_is_deleted_but_what_a_drill_made() -> None:
+def test_nothing_of_rds_is_deleted_but_what_a_drill_made_and_what_a_failback_has_set_aside() -> None:
     made = [s for s in statements("tick") if any(a.startswith("rds:") for a in s["Action"])]
     deleted = {r for s in made if any("Delete" in a for a in s["Action"]) for r in s["Resource"]}
-    assert deleted == {f"arn:aws:rds:us-east-1:{POLICY.platform.account}:db:neurectomy-pg-drill-*"}
+    assert {r.split(":", 3)[-1] for r in deleted} == {
+        f"{region}:{POLICY.platform.account}:{what}"
+        for region, what in (
+            ("us-east-1", "db:neurectomy-pg-drill-*"),
+            ("us-east-1", "db:neurectomy-pg-aside-*"),
+            ("us-west-2", "db:neurectomy-pg-west-aside-*"),
+            # Its last snapshot is made under these names; to delete a snapshot nobody here has the right.
+            ("us-east-1", "snapshot:neurectomy-pg-aside-*"),
+            ("us-west-2", "snapshot:neurectomy-pg-west-aside-*"),
+        )
+    }
+    assert not any("DeleteDBSnapshot" in a for s in made for a in s["Action"])
     modified = [r for s in made if "rds:ModifyDBInstance" in s["Action"] for r in s["Resource"]]
-    assert sorted(r.split(":", 5)[-1] for r in modified) == [
+    # The two databases themselves are renamed by a failback: IAM knows no right to that alone.
+    assert sorted({r.split(":", 5)[-1] for r in modified}) == [
+        "db:neurectomy-pg",
+        "db:neurectomy-pg-aside-*",
         "db:neurectomy-pg-at-*",
         "db:neurectomy-pg-drill-*",
+        "db:neurectomy-pg-west",
+        "db:neurectomy-pg-west-aside-*",
         "pg:*",
     ]
 

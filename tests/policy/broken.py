@@ -60,6 +60,23 @@ NAMES = (
     "record-moved",
     "verify-move",
     "infrastructure-sound",
+    "node-capacity-lowered",
+    "velero-schedules-resumed",
+    "velero-location-opened",
+    "instance-aside",
+    "replica-rebuilt",
+    "fence-lifted",
+    "wrong-side-listed",
+    "replica-following",
+    "moment-reached",
+    "fence-standby",
+    "reopen-standby",
+    "primary-caught-up",
+    "promote-primary",
+    "point-home",
+    "verify-home-write",
+    "workloads-gone",
+    "instance-discarded",
 )
 
 

@@ -63,12 +63,12 @@ def choice_bounds_fit_its_kind(whole: Whole) -> Iterator[Flaw]:
     """Only a time reaches back and is seen, only lists and a prefix may be nothing; who bounds it does not take it."""
     for i, runbook, n, choice in _choices(whole):
         path = ("runbooks", "runbooks", i, "choices", n)
-        timed = choice.kind is ChoiceKind.TIME
-        for field, value in (("reach", choice.reach), ("seen_by", choice.seen_by)):
-            if value is not None and not timed:
+        timed = (ChoiceKind.TIME, ChoiceKind.WHEN)
+        for field, value, kinds in (("reach", choice.reach, timed), ("seen_by", choice.seen_by, timed[:1])):
+            if value is not None and choice.kind not in kinds:
                 yield error(
                     *(*path, field),
-                    allowed="only where kind is time",
+                    allowed=f"only where kind is {one_of([str(k) for k in kinds])}",
                     found=value,
                     because=f"{choice.name!r} is of the kind {choice.kind}, which lies at no time",
                 )

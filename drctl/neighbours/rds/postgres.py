@@ -154,6 +154,16 @@ class PostgresEngine:
             cluster.link = None
             self._back_up(cluster)
 
+    def rename(self, database: str) -> Address:
+        cluster = self._clusters[database]
+        former, cluster.outer = cluster.outer, self._forwards.add(cluster.port)
+        # Whoever follows it comes by a way of its own, which leads to the former port.
+        for other in self._clusters.values():
+            if other.link is not None:
+                self._forwards.turn(other.link, former, cluster.outer)
+        self._forwards.remove(former)
+        return Address(HOST, cluster.outer)
+
     def set_reachable(self, database: str, reachable: bool) -> None:
         cluster = self._clusters.get(database)
         if cluster is not None:
