@@ -285,3 +285,10 @@ def test_a_drain_is_taken_back_when_it_is_ended_before_the_promotion() -> None:
 def test_the_switch_goes_the_other_way() -> None:
     assert {s.params["to"] for s in plan_of(RETURN).steps if s.action == SWITCH} == {"primary"}
     assert not leads_away(plan_of(RETURN))
+
+
+def test_nothing_that_the_drain_leans_on_must_be_asked_of_the_standby_once_it_is_drained() -> None:
+    """What is stale is looked at again before the next call, and a database that is fenced answers nobody."""
+    steps = plan_of(RETURN)
+    assert [n for n in steps.step("drain").needs if steps.step(n).fresh_for] == []
+    assert steps.step("still-follows").needs == ("moment",)
