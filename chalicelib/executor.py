@@ -183,6 +183,12 @@ class Executor:
         return {**kept, "SecretString": json.dumps({**held, **params["merge"]})}
 
 
+def _noted(step: Step, incident: Incident) -> Mapping[str, str | float]:
+    """What the step that this one goes back from (`back_from`) noted of how things were before it."""
+    former = step.params.get("back_from")
+    return incident.step(former).facts if former else {}
+
+
 def aim(step: Step, incident: Incident, now: datetime) -> Target:
     """What a step of an incident is aimed at. An approval counts for what it was given for: the plan it names."""
     record = incident.step(step.id)
@@ -193,7 +199,7 @@ def aim(step: Step, incident: Incident, now: datetime) -> Target:
         opened_at=incident.opened_at,
         at=now,
         params=step.params,
-        facts=record.facts,
+        facts={**_noted(step, incident), **record.facts},
         approved_by=approval.by if approval else None,
         approved_note=approval.note if approval else "",
         calls=record.calls,

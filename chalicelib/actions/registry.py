@@ -8,6 +8,7 @@ from typing import Final
 from chalicelib.actions.application_rolled_back import ApplicationRolledBack
 from chalicelib.actions.auto_sync import AutoSyncGivenBack
 from chalicelib.actions.backup_now import BackupNow
+from chalicelib.actions.breach_found import BreachFound
 from chalicelib.actions.canary_aborted import CanaryAborted
 from chalicelib.actions.cloudflare_traffic import MarkerLeft, RecordMoved, VerifyMove
 from chalicelib.actions.contract import Action
@@ -20,7 +21,10 @@ from chalicelib.actions.dumps import DumpFound, DumpRestored
 from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.fence_primary import FencePrimary
 from chalicelib.actions.infrastructure_sound import InfrastructureSound
+from chalicelib.actions.instances_quarantined import InstancesQuarantined, InstancesReleased
 from chalicelib.actions.integrity_check import IntegrityCheck
+from chalicelib.actions.lifecycles_paused import LifecyclesPaused, LifecyclesResumed
+from chalicelib.actions.namespaces_quarantined import NamespacesQuarantined, NamespacesReleased
 from chalicelib.actions.node_capacity import NodeCapacity
 from chalicelib.actions.nodes_replaced import NodesReplaced
 from chalicelib.actions.open_primary import OpenPrimary
@@ -37,14 +41,15 @@ from chalicelib.actions.s3_count import S3Count
 from chalicelib.actions.s3_restore import S3Restore
 from chalicelib.actions.secrets_pointed import SecretsPointed
 from chalicelib.actions.secrets_refreshed import SecretsRefreshed
+from chalicelib.actions.subnets_quarantined import SubnetsQuarantined, SubnetsReleased
 from chalicelib.actions.switch_traffic import SwitchTraffic
 from chalicelib.actions.terraform_state import TerraformStateRestored
 from chalicelib.actions.vault_copied import VaultCopied
-from chalicelib.actions.velero_location import LocationReadOnly
+from chalicelib.actions.velero_location import LocationGivenBack, LocationReadOnly
 from chalicelib.actions.velero_missing import VeleroMissing
 from chalicelib.actions.velero_restore import VeleroRestore
 from chalicelib.actions.velero_rewrites import VeleroRewrites
-from chalicelib.actions.velero_schedules import SchedulesPaused
+from chalicelib.actions.velero_schedules import SchedulesPaused, SchedulesResumed
 from chalicelib.actions.velero_schedules_kept import SchedulesKept
 from chalicelib.actions.verify_outage_write import VerifyOutageWrite
 from chalicelib.actions.verify_service import VerifyService
@@ -110,6 +115,17 @@ ACTIONS: Final[Mapping[str, Action]] = {
         DrillCopiesGone(),
         DrillInstanceGone(),
         InfrastructureSound(),
+        BreachFound(),
+        InstancesQuarantined(),
+        InstancesReleased(),
+        SubnetsQuarantined(),
+        SubnetsReleased(),
+        NamespacesQuarantined(),
+        NamespacesReleased(),
+        LifecyclesPaused(),
+        LifecyclesResumed(),
+        LocationGivenBack(),
+        SchedulesResumed(),
     )
 }
 AIRGAP: Final = (DatabaseDumped.name, VaultCopied.name)

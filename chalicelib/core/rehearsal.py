@@ -96,6 +96,8 @@ _ZONE: Final = _not("it would take people's traffic away from a zone that is wel
 _ELSEWHERE: Final = _not("it is done outside AWS, from an operator's machine: a tabletop rehearses it")
 _GIT: Final = _not("it would take a deployment back that is well")
 _STATE: Final = _not("there is one state, and its lock")
+_QUARANTINE: Final = _not("it would cut off what people use, and nothing of it is in an intruder's hands")
+_EXPIRY: Final = _not("there is one bucket of each name, and what its rules delete is to be deleted")
 _CHOSEN: Final = _not("it takes what a person chooses in an incident")
 TABLE: Final[Mapping[str, Aim]] = {
     "velero-rewrites": _rewrites,
@@ -136,6 +138,17 @@ TABLE: Final[Mapping[str, Aim]] = {
     "auto-sync-given-back": _GIT,
     "secrets-refreshed": _not("what the store holds would reach every service"),
     "terraform-state-restored": _STATE,
+    "velero-location-given-back": _LOCATION,
+    "velero-schedules-resumed": _SCHEDULES,
+    "breach-found": _not("it looks for an intruder, and there is none"),
+    "instances-quarantined": _QUARANTINE,
+    "instances-released": _QUARANTINE,
+    "subnets-quarantined": _QUARANTINE,
+    "subnets-released": _QUARANTINE,
+    "namespaces-quarantined": _QUARANTINE,
+    "namespaces-released": _QUARANTINE,
+    "lifecycles-paused": _EXPIRY,
+    "lifecycles-resumed": _EXPIRY,
     "marker-left": _ELSEWHERE,
     "dump-found": _ELSEWHERE,
     "dump-restored": _ELSEWHERE,

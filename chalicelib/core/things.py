@@ -31,6 +31,8 @@ class Kind(StrEnum):
     NODES = "nodes of cluster"
     BUCKET = "bucket"
     STATE = "Terraform state"
+    QUARANTINE = "quarantine in"
+    LIFECYCLES = "lifecycle rules of"
 
 
 STAYS: Final = frozenset({Kind.DATABASE, Kind.TRAFFIC, Kind.ZONE})
@@ -107,6 +109,18 @@ def _bucket(step: Step, _: str, __: Policy) -> str:
     return step.params["bucket"] if "bucket" in step.params else step.params["folder"].partition("/")[0]
 
 
+def _network(_: Step, __: str, policy: Policy) -> str:
+    return f"the network of {policy.platform.regions.primary}"
+
+
+def _pods(step: Step, _: str, policy: Policy) -> str:
+    return f"cluster {_place(step, policy).name}"
+
+
+def _platform(_: Step, __: str, policy: Policy) -> str:
+    return policy.platform.name
+
+
 def _state(step: Step, _: str, __: Policy) -> str:
     return step.params["state"]
 
@@ -124,6 +138,10 @@ _SWITCH: Final = (
     "s3 delete_object",
     "route53-recovery-cluster update_routing_control_states",
 )
+_INTERFACES: Final = ("ec2 modify_instance_attribute", "ec2 modify_network_interface_attribute")
+_ACLS: Final = ("ec2 replace_network_acl_association",)
+_POLICIES: Final = "networking.k8s.io/v1 networkpolicies"
+_LIFECYCLES: Final = ("s3 put_bucket_lifecycle_configuration",)
 _RESTORES: Final = ("create velero.io/v1 restores",)
 
 TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
@@ -164,7 +182,9 @@ TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
     ),
     # Backups. A restore reads a location that somebody makes read-only meanwhile, and is not disturbed by it.
     "velero-location-read-only": (Moves(("patch velero.io/v1 backupstoragelocations",), Kind.LOCATION, _location),),
+    "velero-location-given-back": (Moves(("patch velero.io/v1 backupstoragelocations",), Kind.LOCATION, _location),),
     "velero-schedules-paused": (Moves(("patch velero.io/v1 schedules",), Kind.SCHEDULES, _cluster),),
+    "velero-schedules-resumed": (Moves(("patch velero.io/v1 schedules",), Kind.SCHEDULES, _cluster),),
     "velero-schedules-kept": (
         Moves(("create velero.io/v1 schedules", "patch velero.io/v1 schedules"), Kind.SCHEDULES, _cluster),
     ),
@@ -232,6 +252,16 @@ TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
     "workload-ready": (),
     "infrastructure-sound": (),
     "verify-service": (),
+    # A breach. Which instances, subnets and namespaces is people's choice: two incidents' lists may overlap.
+    "breach-found": (),
+    "instances-quarantined": (Moves(_INTERFACES, Kind.QUARANTINE, _network),),
+    "instances-released": (Moves(_INTERFACES, Kind.QUARANTINE, _network),),
+    "subnets-quarantined": (Moves(_ACLS, Kind.QUARANTINE, _network),),
+    "subnets-released": (Moves(_ACLS, Kind.QUARANTINE, _network),),
+    "namespaces-quarantined": (Moves((f"create {_POLICIES}", f"patch {_POLICIES}"), Kind.QUARANTINE, _pods),),
+    "namespaces-released": (Moves((f"patch {_POLICIES}", f"delete {_POLICIES}"), Kind.QUARANTINE, _pods),),
+    "lifecycles-paused": (Moves(_LIFECYCLES, Kind.LIFECYCLES, _platform),),
+    "lifecycles-resumed": (Moves(_LIFECYCLES, Kind.LIFECYCLES, _platform),),
     # Nodes
     "node-capacity": (Moves(("eks update_nodegroup_config",), Kind.NODES, _cluster),),
     "nodes-replaced": (),

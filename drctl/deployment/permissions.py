@@ -18,6 +18,7 @@ from botocore import xform_name
 from chalicelib import names
 from chalicelib.account.promises import READS as PROMISED
 from chalicelib.actions.contract import Action, AwsOp
+from chalicelib.actions.lifecycles_paused import platform_buckets
 from chalicelib.actions.registry import ACTIONS, AIRGAP
 from chalicelib.actions.restored import base_of
 from chalicelib.actions.rights import kube_rights, used
@@ -150,6 +151,7 @@ def lists(policy: Policy) -> dict[str, tuple[str, ...]]:
         "{backup_keys}": ("arn:aws:kms:{standby}:{account}:key/*",)
         if any(row.encryption == "SSE-KMS" for row in policy.backups.replication)
         else (),
+        "{platform_buckets}": tuple(f"arn:aws:s3:::{bucket}" for bucket, _ in platform_buckets(policy)),
         "{restorable_keys}": tuple(dict.fromkeys(row.kms_key for row in rows if row.kms_key)),
         **_airgap_lists(policy),
     }

@@ -12,6 +12,8 @@ Sources, named below by their short names:
 - *update item*: docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
 - *list*, *delete object*: docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html, …/API_DeleteObject.html
 - *head object*, *get object*: docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html, …/API/API_GetObject.html
+- *lifecycle*: docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLifecycleConfiguration.html, …/API/
+  API_PutBucketLifecycleConfiguration.html (a rule has a Status and one Filter or Prefix; ids are single, 255 characters)
 - *put object*: docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, …/API/sigv4-streaming-trailers.html
 """
 
@@ -242,10 +244,11 @@ class Ses:
 
 @dataclass(slots=True)
 class Bucket:
-    """Objects by key; `puts` counts what was taken."""
+    """Objects by key; `puts` counts what was taken. `rules` is its lifecycle."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
     puts: int = 0
+    rules: list[dict[str, Any]] = field(default_factory=list)
 
 
 class S3:
@@ -289,6 +292,26 @@ class S3:
         if found is None:
             raise AwsError("NoSuchKey", "The specified key does not exist.", 404)
         return {"Body": found, "ContentLength": len(found)}
+
+    def get_bucket_lifecycle_configuration(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        """*lifecycle*."""
+        _up(down=self.down)
+        rules = self._bucket(params).rules
+        if not rules:
+            raise AwsError("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist", 404)
+        return {"Rules": rules, "TransitionDefaultMinimumObjectSize": "all_storage_classes_128K"}
+
+    def put_bucket_lifecycle_configuration(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        """*lifecycle*: the whole of it."""
+        bucket, rules = self._bucket(params), [dict(rule) for rule in params["LifecycleConfiguration"]["Rules"]]
+        for n, rule in enumerate(rules):
+            rule.setdefault("ID", f"{n:048d}")
+            if ("Filter" in rule) == ("Prefix" in rule) or rule["Status"] not in ("Enabled", "Disabled"):
+                raise AwsError("MalformedXML", "The XML you provided was not well-formed", 400)
+        if len({rule["ID"] for rule in rules}) < len(rules):
+            raise AwsError("InvalidArgument", "Rule ID must be unique. Found same ID for more than one rule", 400)
+        bucket.rules = rules
+        return {}
 
     def delete_object(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
         """*delete object*: success whether or not there was one."""

@@ -20,6 +20,7 @@ import trustme
 from botocore.exceptions import ConnectTimeoutError
 
 from chalicelib import names
+from chalicelib.actions.lifecycles_paused import platform_buckets
 from chalicelib.actions.reader import Ports
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.rights import PLACES, kube_rights
@@ -51,6 +52,7 @@ from drctl.deployment.rbac import group
 from drctl.neighbours.aws import Aws, make_client
 from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.eks import Eks
+from drctl.neighbours.guardduty import GuardDuty
 from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
 from drctl.neighbours.kubernetes.rbac import User
 from drctl.neighbours.kubernetes.transport import ModelTransport
@@ -67,12 +69,13 @@ from drctl.neighbours.sts import Sts
 from drctl.neighbours.sts_token import Unauthorized, Verifier
 from drctl.neighbours.zonal_shift import ZonalShifts
 from drctl.world import deployments, nodes, people, workloads, zones
+from drctl.world.lifecycles import lifecycle
 from drctl.world.network import network
 from drctl.world.platform import BACKUPS_THERE, PRIMARY_SETTINGS, STANDBY_NODES
 from drctl.world.rights import grant
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
 from tests.crash.assume import AssumeRole
-from tests.crash.cloud import S3, CloudWatch, Items, SecretsManager, Ses
+from tests.crash.cloud import S3, Bucket, CloudWatch, Items, SecretsManager, Ses
 from tests.crash.outside import Clock, Outside, Stop
 from tests.crash.traffic import Traffic
 from tests.crash.wires import (
@@ -150,10 +153,14 @@ class Platform:
         workloads.push(self.policy, self.ecr)
         self.shifts = ZonalShifts(now, speed, on_weights=self._weighed)
         self.quotas = ServiceQuotas()
+        self.guardduty = GuardDuty()
+        for region in dict.fromkeys(r for row in policy.signals.findings for r in row.regions):
+            self.guardduty.switch_on(region, platform.account)
         self.aws = Aws(
             {
                 "service-quotas": self.quotas,
                 "ec2": self.ec2,
+                "guardduty": self.guardduty,
                 "arc-zonal-shift": self.shifts,
                 "sts": self.assumed,
                 "dynamodb": self.items,
@@ -174,6 +181,8 @@ class Platform:
         for bucket in self.backups.buckets:
             self.s3.add(bucket)
         self.backups.upload = self._uploaded
+        for bucket, _ in platform_buckets(policy):
+            self.s3.buckets.setdefault(bucket, Bucket()).rules = lifecycle(bucket)
         self.clusters = {c.name: self._cluster(c) for c in self._rows()}
         self.services = {e.region: self._services(e.region) for e in platform.endpoints}
         self._furnish()

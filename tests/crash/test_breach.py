@@ -1,0 +1,159 @@
+"""A security breach on the real desk: contained by people's word, called off on the way, and with workers stopped.
+
+`make test` tries a few calls of every kind of its own; all of them are tried by `make test-long`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from chalicelib.core.book import StepState
+from tests.crash.breach import SPACE, THEIRS, TYPE, BreachStory, CalledOffStory, standing
+from tests.crash.ending import archive, effects, ending, untrue
+from tests.crash.platform_in_process import POLICY
+from tests.crash.story import Story
+from tests.crash.sweep import sweep
+from tests.crash.test_crash import all_of_them, assert_alike, some_of_each
+from tests.crash.test_failures import only
+
+CONTAINMENT: Final = POLICY.platform.containment
+assert CONTAINMENT is not None
+CASES: Final[dict[str, Callable[[], Story]]] = {"breach": BreachStory, "called-off": CalledOffStory}
+
+
+def test_a_finding_alone_moves_nothing_and_a_person_says_that_it_is_a_breach() -> None:
+    class Undeclared(BreachStory):
+        def _deliver(self, when: Any, function: str, payload: Any, name: str, person: Any = None) -> None:
+            if payload["command"] != "declare":
+                super()._deliver(when, function, payload, name, *([person] if person else []))
+
+    story = Undeclared()
+    story.begin()
+    for _ in range(8):
+        story.tick()
+    incident = only(story.platform)
+    assert (incident.scenario, incident.state) == ("security-breach", "suspecting")
+    assert standing(story.platform) == story.before
+    assert effects(story.platform) == {}
+
+
+def test_what_guardduty_has_found_is_proposed_and_everything_asks() -> None:
+    class Unchosen(BreachStory):
+        def choices(self) -> dict[str, str]:
+            return {}
+
+    story = Unchosen(answers=False)
+    story.begin()
+    for _ in range(6):
+        story.tick()
+    incident = only(story.platform)
+    found = incident.step("found")
+    assert found.state is StepState.DONE
+    assert f"GuardDuty has 1: {TYPE} (8 of 10) at {story.instance} in us-east-1" in found.because
+    asks = incident.step("quarantine-instances")
+    assert asks.state is StepState.ASKING
+    assert asks.because.endswith(f"drctl choose {incident.id} instances={story.instance}")
+    assert incident.step("pause-lifecycles").state is StepState.ASKING
+    assert standing(story.platform) == story.before
+
+
+def test_a_breach_is_contained_step_by_step_and_deletion_goes_on_after_the_rebuild() -> None:
+    story = BreachStory()
+    platform = story.tell()
+    incident = archive(platform)
+    assert (incident.scenario, incident.ending) == ("security-breach", "recovered")
+    assert {r.state for r in incident.steps.values()} == {StepState.DONE}
+    assert all(r.approval is not None for name, r in incident.steps.items() if r.calls and name != "found")
+    assert not untrue(platform, faults=0)
+    now, interface = standing(platform), platform.ec2.instances.interfaces.of(story.instance)[0]
+    assert CONTAINMENT is not None
+    assert interface.groups == (CONTAINMENT.quarantine_group,)
+    assert now["protected"][story.instance]
+    assert now["subnets"][story.subnet] == CONTAINMENT.quarantine_acl
+    quarantine = now["policies"][f"{SPACE}/dr-quarantine"]
+    assert quarantine == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    theirs = now["policies"][f"{SPACE}/{THEIRS['metadata']['name']}"]
+    assert theirs["podSelector"]["matchLabels"]["dr-responder/let-through-again"] == incident.id
+    # What may delete does so again, and one rule that was disabled before still is.
+    for part in ("rules", "locations", "schedules"):
+        assert now[part] == story.before[part]
+
+
+def test_while_it_is_contained_nothing_deletes_anything() -> None:
+    story = BreachStory()
+    story.begin()
+    for _ in range(60):
+        story.tick()
+        if only(story.platform).step("rebuild").state is StepState.ASKING:
+            break
+    now = standing(story.platform)
+    assert {rule["Status"] for rules in now["rules"].values() for rule in rules} == {"Disabled"}
+    assert set(now["locations"].values()) == {"ReadOnly"}
+    assert all(now["schedules"].values())
+
+
+def test_what_is_called_off_is_taken_back_and_the_platform_is_as_it_was() -> None:
+    story = CalledOffStory()
+    platform = story.tell()
+    assert archive(platform).ending == "aborted"
+    assert standing(platform) == story.before
+    book = platform.book()
+    assert book is not None
+    assert book.debts == ()
+
+
+def test_nothing_is_let_out_of_quarantine_without_a_persons_word() -> None:
+    class Silent(CalledOffStory):
+        def _pay(self, book: Any) -> None:
+            pass
+
+    story = Silent()
+    story.begin()
+    for _ in range(80):
+        story.tick()
+    book = story.platform.book()
+    assert book is not None
+    owed = {d.case.id.rpartition("/")[2]: d.case for d in book.debts if d.case}
+    assert set(owed) == {
+        *("release-instances", "release-subnets", "release-namespaces", "undo-pause-lifecycles"),
+        *("undo-keep-backups", "undo-keep-standby-backups", "undo-pause-schedules"),
+    }
+    assert {r.state for case in owed.values() for r in case.steps.values()} == {StepState.ASKING}
+    assert standing(story.platform)["protected"][story.instance]
+
+
+def test_observing_touches_nothing() -> None:
+    story = BreachStory(mode="observe")
+    story.begin()
+    for _ in range(12):
+        story.tick()
+    assert effects(story.platform) == {}
+    assert standing(story.platform) == story.before
+
+
+OWN: Final = ("ec2.", "s3.PutBucket", "guardduty.", "kubernetes POST networkpolicies", "kubernetes DELETE network")
+"""The other systems' calls are those of other stories, whose sweeps stop at them."""
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_some_calls_of_every_kind(case: str, tmp_path: Path) -> None:
+    platform = CASES[case]().tell()
+    expected: Any = ending(platform)
+    some = some_of_each(platform.outside.calls)
+    told = sweep(lambda n, kind: some(n, kind) if kind.startswith(OWN) else (), expected, tmp_path, CASES[case])
+    assert told
+    assert_alike(told)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("case", CASES)
+def test_every_call(case: str, tmp_path: Path) -> None:
+    platform = CASES[case]().tell()
+    expected: Any = ending(platform)
+    told = sweep(all_of_them, expected, tmp_path, CASES[case])
+    assert {t.stop.call for t in told} == set(range(len(platform.outside.calls)))
+    assert_alike(told)
