@@ -159,9 +159,10 @@ def _standings(policy: Policy, reader: Reader, wanted: tuple[str, ...]) -> tuple
         return described
     rows: list[Mapping[str, Any]] = [i for r in described["Reservations"] for i in r["Instances"]]
     rows.sort(key=lambda i: str(i["InstanceId"]))
-    asked = [{"InstanceId": i["InstanceId"], "Attribute": "disableApiTermination"} for i in rows]
     found = []
-    for row, said in zip(rows, reader.aws_each("ec2", region, "describe_instance_attribute", asked), strict=True):
+    for row in rows:
+        asked = {"InstanceId": str(row["InstanceId"]), "Attribute": "disableApiTermination"}
+        said = reader.aws("ec2", region, "describe_instance_attribute", **asked)
         if not isinstance(said, Mapping):
             return said
         interfaces = tuple(

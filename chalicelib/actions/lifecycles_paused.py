@@ -115,13 +115,15 @@ def platform_buckets(policy: Policy) -> tuple[tuple[str, str], ...]:
     others' own.
     """
     backups, containment = policy.backups, policy.platform.containment
-    rows = [(r.bucket, r.region) for r in (*backups.restorable, *backups.terraform_states)]
+    rows = [(r.bucket, r.region) for r in backups.restorable]
+    rows += [(r.bucket, r.region) for r in backups.terraform_states]
     for r in backups.replication:
         rows += [(r.source, r.source_region), (r.destination, r.destination_region)]
     if backups.airgap:
         rows += [(r.bucket, r.region) for r in (backups.airgap.source, backups.airgap.dump)]
     if containment:
-        rows += [(r.bucket, r.region) for r in (*containment.logs, containment.evidence)]
+        rows += [(r.bucket, r.region) for r in containment.logs]
+        rows.append((containment.evidence.bucket, containment.evidence.region))
     return tuple(dict.fromkeys(rows))
 
 
@@ -175,5 +177,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
     return value.isoformat() if isinstance(value, datetime) else value
-
-

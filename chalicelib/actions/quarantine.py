@@ -16,9 +16,7 @@ DEFAULT_DENIAL: Final = 32_767
 """The number under which EC2 shows the denial that stands behind every network ACL's rules."""
 WAS: Final = "was."
 """A step's fact of how a thing was before: `was.eni-0a1b…`. What takes the step back reads it."""
-DESCRIBE_GROUPS: Final = AwsOp(
-    service="ec2", operation="describe_security_groups", resources=("*",), where="primary"
-)
+DESCRIBE_GROUPS: Final = AwsOp(service="ec2", operation="describe_security_groups", resources=("*",), where="primary")
 DESCRIBE_ACLS: Final = AwsOp(service="ec2", operation="describe_network_acls", resources=("*",), where="primary")
 
 

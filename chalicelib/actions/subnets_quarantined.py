@@ -62,7 +62,9 @@ class SubnetsQuarantined:
         if facts.leaks:
             return Stuck(because=facts.leaks)
         if absent := [s for s in wanted if s not in {subnet for subnet, _, __ in facts.rows}]:
-            return Stuck(because=f"EC2 knows no network ACL of {', '.join(absent)} in {policy.platform.regions.primary}")
+            return Stuck(
+                because=f"EC2 knows no network ACL of {', '.join(absent)} in {policy.platform.regions.primary}"
+            )
         for subnet, association, now_has in facts.rows:
             if now_has != acl:
                 return Act(

@@ -80,7 +80,7 @@ class Choice(Row):
     seen_by: Name | None = Field(
         default=None,
         description="the step whose facts say what is proposed (`proposed`), and between what a time may lie"
-        " (`earliest`, `latest`); of several choices that one step has seen each has a fact of its own, `proposed.<name>`",
+        " (`earliest`, `latest`); of several choices that one step has seen each has its own, `proposed.<name>`",
     )
     none: bool = Field(
         default=False, description="lists and prefix: whether `none` may be chosen; what takes it has no work then"

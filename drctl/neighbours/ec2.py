@@ -5,8 +5,8 @@ Sources, named below by their short names:
 - *rules*: docs.aws.amazon.com/vpc/latest/userguide/nacl-rules.html (lowest number first, the first match decides, what
   nothing matches is denied; 1 to 32766 are ours, 32767 is shown for the default denial)
 - *create*: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNetworkAclEntry.html
-- *replace*: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ReplaceNetworkAclAssociation.html (the association gets a
-  new id; both ACLs are of one VPC)
+- *replace*: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ReplaceNetworkAclAssociation.html (it gets a new id;
+  both ACLs are of one VPC)
 - *errors*: docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html (InvalidNetworkAclID.NotFound,
   NetworkAclEntryAlreadyExists, InvalidNetworkAclEntry.NotFound, NetworkAclEntryLimitExceeded,
   InvalidAssociationID.NotFound)
@@ -114,9 +114,7 @@ class Ec2:
             acl.entries[egress, 100] = rule
         return acl
 
-    def add_closed(
-        self, region: str, identifier: str, subnets: tuple[str, ...] = (), *, account: str, vpc: str
-    ) -> Acl:
+    def add_closed(self, region: str, identifier: str, subnets: tuple[str, ...] = (), *, account: str, vpc: str) -> Acl:
         """An ACL that somebody has made, and that lets nothing through until it has rules (*rules*)."""
         acl = Acl(identifier, region, account, vpc, subnets)
         self.acls.append(acl)

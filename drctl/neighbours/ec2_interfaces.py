@@ -50,7 +50,7 @@ class Interface:
 
 
 class Interfaces:
-    """Interfaces by id. `known` are the security groups that there are, by region, and `rules` and `egress` what they let
+    """Interfaces by id. `known` are the security groups that there are, by region, `rules` and `egress` what they let
     in and out. `on_change` hears of new groups.
     """
 

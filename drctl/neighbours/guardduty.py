@@ -4,14 +4,14 @@ Sources, named below by their short names:
 - *list*: docs.aws.amazon.com/guardduty/latest/APIReference/API_ListFindings.html (criteria by the JSON name of a field;
   `updatedAt` in milliseconds; at most 50 a page), API_ListDetectors.html
 - *get*: …/API_GetFindings.html (at most 50 ids; ids that there are not are left out), API_Finding.html
-- *errors*: …/CommonErrors.html, and BadRequestException of these operations: a detector that is not owned by the account
+- *errors*: …/CommonErrors.html, and BadRequestException of these operations: a detector that the account does not own
 
-A finding is kept as API_Finding has it, in boto3's names; what EventBridge carries of it is the same in lower camel case.
+A finding is kept as API_Finding has it, in boto3's names; EventBridge carries the same in lower camel case.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from drctl.neighbours.aws import AwsError
 
 PAGE: Final = 50
 Params = Mapping[str, Any]
-_FIELDS: Final = {
+_FIELDS: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
     "severity": lambda f: float(f["Severity"]),
     "type": lambda f: f["Type"],
     "updatedAt": lambda f: datetime.fromisoformat(f["UpdatedAt"]).timestamp() * 1000,

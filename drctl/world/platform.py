@@ -33,6 +33,7 @@ from drctl.neighbours import aws, azure_blob, pagerduty, services, slack, sts
 from drctl.neighbours.aws import Aws
 from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.eks import Eks
+from drctl.neighbours.guardduty import GuardDuty
 from drctl.neighbours.healthchecks import Evaluation, HealthCheckers
 from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
 from drctl.neighbours.kubernetes.app import make_app as kubernetes_app
@@ -50,7 +51,7 @@ from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel, Slack
 from drctl.neighbours.sts_token import Identity, Unauthorized, Verifier
 from drctl.neighbours.zonal_shift import ZonalShifts
-from drctl.world import deployments, nodes, people, replicated, seeds, states, workloads, zones
+from drctl.world import deployments, lifecycles, nodes, people, replicated, seeds, states, workloads, zones
 from drctl.world.ailing import KUBERNETES, SERVICES, Ails, felt
 from drctl.world.deploy import client, make_bucket
 from drctl.world.faults import Fault
@@ -65,6 +66,7 @@ from drctl.world.vaults import Vaults
 ROUTES: Final[Mapping[str, str]] = {
     "rds": "aws",
     "ec2": "aws",
+    "guardduty": "aws",
     "eks": "aws",
     "ecr": "aws",
     "arc-zonal-shift": "aws",
@@ -140,6 +142,9 @@ class LocalPlatform:
         self.folders = Folders(policy, self.client)
         self.eks = Eks(now, speed, on_nodes=lambda cluster, nodes: self.clusters[cluster].set_nodes(nodes))
         self.ec2 = network(policy, self.rds)
+        self.guardduty = GuardDuty()
+        for region in dict.fromkeys(r for row in policy.signals.findings for r in row.regions):
+            self.guardduty.switch_on(region, platform.account)
         self.ecr = Ecr(now)
         workloads.push(policy, self.ecr)
         self.arc = seeds.controls(policy)
@@ -151,6 +156,7 @@ class LocalPlatform:
                 "eks": self.eks,
                 "ecr": self.ecr,
                 "ec2": self.ec2,
+                "guardduty": self.guardduty,
                 "route53": self.checks,
                 any_endpoint.ARC: self.arc,
                 "arc-zonal-shift": self.shifts,

@@ -72,7 +72,8 @@ class Finding:
 
     def kept(self, *, count: int, archived: bool, at: datetime) -> Event:
         """The finding as GetFindings gives it, in boto3's names: API_Finding."""
-        return _capital(self._detail(count=count, archived=archived, at=at))
+        found: Event = _capital(self._detail(count=count, archived=archived, at=at))
+        return found
 
     def said(self, *, count: int, archived: bool, at: datetime) -> list[Event]:
         """What is said at `at`, after so many occurrences."""

@@ -31,6 +31,7 @@ from chalicelib.core.restoring import RESTORE
 from tests.actions import (
     airgaps,
     backups,
+    breaches,
     configuration,
     deployments,
     drills,
@@ -76,6 +77,7 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     *backups.ROWS,
     *airgaps.ROWS,
     *drills.ROWS,
+    *breaches.ROWS,
     ("velero-location-read-only", STANDBY, SILENT, Wait, "looking again"),
     ("velero-location-read-only", STANDBY, DENIED, Stuck, "AccessDenied"),
     ("velero-location-read-only", STANDBY, None, Stuck, "does not exist"),
@@ -212,7 +214,7 @@ def test_says_the_one_thing_that_is_missing(
 def test_every_action_and_every_kind_of_answer_it_knows_is_a_row() -> None:
     assert {row[0] for row in ROWS} == set(ACTIONS)
     for name, action in ACTIONS.items():
-        kinds = {row[3] for row in ROWS if row[0] == name}
+        kinds = {row[3] for row in ROWS if row[0] == name} | {row[4] for row in breaches.BACK if row[0] == name}
         assert (Act in kinds) == bool(action.calls or name in ("verify-write", "verify-outage-write", "drill-write"))
 
 
@@ -238,11 +240,23 @@ def test_the_switch_says_which_region_serves() -> None:
     assert found.facts == {"serves": "us-west-2"}
 
 
+@pytest.mark.parametrize(("name", "params", "noted", "facts", "kind", "because"), breaches.BACK)
+def test_what_takes_a_step_back_goes_by_what_that_step_has_noted(
+    name: str, params: dict[str, str], noted: dict[str, str | float], facts: Any, kind: type[Next], because: str
+) -> None:
+    found = ACTIONS[name].next(replace(target(**params), facts=noted), POLICY, facts, AT)
+    assert isinstance(found, kind), found
+    assert because in found.because
+
+
 CALLS = [(row[0], row[1], row[2]) for row in ROWS if row[3] is Act]
+NOTED: dict[tuple[str, int], dict[str, str | float]] = {(row[0], id(row[3])): row[2] for row in breaches.BACK}
+CALLS += [(row[0], row[1], row[3]) for row in breaches.BACK if row[4] is Act]
 
 
 def call_of(name: str, params: dict[str, str], facts: Any) -> Call:
-    found = ACTIONS[name].next(target(**params), POLICY, facts, AT)
+    noted = NOTED.get((name, id(facts)), {})
+    found = ACTIONS[name].next(replace(target(**params), facts=noted), POLICY, facts, AT)
     assert isinstance(found, Act)
     return found.call
 
@@ -252,7 +266,9 @@ def test_a_call_is_declared_and_the_same_for_every_worker_at_any_time(
     name: str, params: dict[str, str], facts: Any
 ) -> None:
     call = call_of(name, params, facts)
-    later = ACTIONS[name].next(replace(target(**params), at=AT + timedelta(minutes=7)), POLICY, facts, AT)
+    noted = NOTED.get((name, id(facts)), {})
+    late = replace(target(**params), at=AT + timedelta(minutes=7), facts=noted)
+    later = ACTIONS[name].next(late, POLICY, facts, AT)
     assert isinstance(later, Act)
     assert later.call == call
     match call.system:

@@ -1,4 +1,4 @@
-"""A security breach, told as a story: GuardDuty finds an intruder, a person says that it is so, and people contain it."""
+"""A security breach, told as a story: GuardDuty finds an intruder, a person says so, and people contain it."""
 
 from __future__ import annotations
 
@@ -77,9 +77,7 @@ def standing(platform: Platform) -> dict[str, Any]:
             for c in clusters
             for o in c.objects("backupstoragelocations.velero.io")
         },
-        "schedules": {
-            o["metadata"]["name"]: bool(o["spec"].get("paused")) for o in api.objects("schedules.velero.io")
-        },
+        "schedules": {o["metadata"]["name"]: bool(o["spec"].get("paused")) for o in api.objects("schedules.velero.io")},
     }
 
 
@@ -108,7 +106,8 @@ class BreachStory(Story):
     def evidence(self) -> None:
         event = found(self.platform).said(count=1, archived=False, at=FOUND_AT)[0]
         self.alarm(FOUND_AT, finding(event, "finding", FOUND_AT))
-        wanted = {"command": "declare", "scenario": self.scenario, "scope": self.scope, "choices": self.choices()}
+        chosen = {"choices": self.choices()} if self.choices() else {}
+        wanted = {"command": "declare", "scenario": self.scenario, "scope": self.scope, **chosen}
         self._deliver(DECLARED_AT, "command", wanted, "declare")
 
     def answering(self, alert: Alert) -> Person:

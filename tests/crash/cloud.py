@@ -13,7 +13,7 @@ Sources, named below by their short names:
 - *list*, *delete object*: docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html, …/API_DeleteObject.html
 - *head object*, *get object*: docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html, …/API/API_GetObject.html
 - *lifecycle*: docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLifecycleConfiguration.html, …/API/
-  API_PutBucketLifecycleConfiguration.html (a rule has a Status and one Filter or Prefix; ids are single, 255 characters)
+  API_PutBucketLifecycleConfiguration.html (a rule has a Status and one Filter or Prefix; ids are single)
 - *put object*: docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, …/API/sigv4-streaming-trailers.html
 """
 

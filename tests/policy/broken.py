@@ -60,6 +60,17 @@ NAMES = (
     "record-moved",
     "verify-move",
     "infrastructure-sound",
+    "breach-found",
+    "instances-quarantined",
+    "instances-released",
+    "subnets-quarantined",
+    "subnets-released",
+    "namespaces-quarantined",
+    "namespaces-released",
+    "lifecycles-paused",
+    "lifecycles-resumed",
+    "velero-location-given-back",
+    "velero-schedules-resumed",
 )
 
 
