@@ -1,7 +1,7 @@
 """Moves instances into a security group without rules, and back: they go on running, and reach nobody anew.
 
-They are kept as evidence, so termination is refused first (DisableApiTermination; an Auto Scaling group does not heed it,
-and its instances are detached by a person). A security group stops what begins from now on; connections that it
+They are kept as evidence, so termination is refused first (DisableApiTermination; an Auto Scaling group does not heed
+it, and its instances are detached by a person). A security group stops what begins from now on; connections that it
 tracks may go on until they time out, and to end those the subnet is denied (subnets_quarantined.py). What an interface
 was in is noted before it is moved, and that is what it is moved back to. Sources:
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyNetworkInterfaceAttribute.html (Groups replaces all),
@@ -87,7 +87,8 @@ class InstancesQuarantined:
             return Done(because="no instance was chosen to be quarantined")
         if facts.leaks:
             return Stuck(because=facts.leaks)
-        if absent := sorted(set(listed(target.params["instances"])) - {i.id for i in facts.instances}):
+        known = {i.id for i in facts.instances}
+        if absent := [i for i in listed(target.params["instances"]) if i not in known]:
             return Stuck(because=f"EC2 knows no {', '.join(absent)} in {policy.platform.regions.primary}")
         group = containment_of(policy).quarantine_group
         for found in facts.instances:
@@ -101,8 +102,9 @@ class InstancesQuarantined:
                 )
             for interface, groups in found.interfaces:
                 if groups != (group,):
+                    its = ", ".join(groups)
                     return Act(
-                        because=f"interface {interface} of {found.id} is in {', '.join(groups)}, expected {group} alone",
+                        because=f"interface {interface} of {found.id} is in {its}, expected {group} alone",
                         call=_move(policy, interface, (group,)),
                         facts={**target.facts, f"{WAS}{interface}": ",".join(groups)},
                     )

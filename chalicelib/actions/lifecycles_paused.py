@@ -2,8 +2,8 @@
 again.
 
 A bucket's configuration is written as a whole, so it is read, changed in the rules' `Status` alone, and put: S3 knows
-no condition for it, and what somebody else writes between the two is lost. Which rules were enabled is noted before, and
-exactly those are enabled again, whatever else has been changed meanwhile. Sources:
+no condition for it, and what somebody else writes between the two is lost. Which rules were enabled is noted before,
+and exactly those are enabled again, whatever else has been changed meanwhile. Sources:
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLifecycleConfiguration.html
 (NoSuchLifecycleConfiguration; TransitionDefaultMinimumObjectSize goes back as it came),
 API_PutBucketLifecycleConfiguration.html (replaces all), API_LifecycleRule.html (Status).
@@ -111,8 +111,8 @@ class LifecyclesResumed:
 
 
 def platform_buckets(policy: Policy) -> tuple[tuple[str, str], ...]:
-    """(bucket, region) of everything of policy's that a rule could delete from, once each, in policy's order. Vaults are
-    others' own.
+    """(bucket, region) of everything of policy's that a rule could delete from, once each, in policy's order. Vaults
+    are others' own.
     """
     backups, containment = policy.backups, policy.platform.containment
     rows = [(r.bucket, r.region) for r in backups.restorable]

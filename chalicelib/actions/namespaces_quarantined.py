@@ -1,7 +1,8 @@
 """Cuts namespaces off by a NetworkPolicy that allows nothing, and lets them go again.
 
 Policies only ever add: what any of them allows is allowed. So every other policy of the namespace is made to choose no
-pod, by one label that no pod has, and is given back by taking that label out of its selector; the rest of it stays. It holds where the cluster's network plugin enforces policies, and may let connections of before go on.
+pod, by one label that no pod has, and is given back by taking that label out of its selector; the rest of it stays.
+It holds where the cluster's network plugin enforces policies, and may let connections of before go on.
 Sources: https://kubernetes.io/docs/concepts/services-networking/network-policies/ (additive; deny all),
 https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy.html (to be switched on).
 """

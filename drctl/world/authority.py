@@ -1,9 +1,9 @@
 """What the gate asks IAM before it lets a function's request through to a service where nobody else asks.
 
 MiniStack, started with AUTH=true, runs functions as their roles and judges the services that it keeps, by action and
-resource: DynamoDB, S3, Secrets Manager, SQS, Lambda, and SES with a mend. What never reaches it (RDS, EC2, EKS, ECR, GuardDuty,
-ARC and Route 53's health checks are neighbours) it cannot judge; of CloudWatch it knows neither the alarms that are
-named nor `cloudwatch:namespace`, of DynamoDB not `dynamodb:LeadingKeys`. Those are judged here, by what the function's
+resource: DynamoDB, S3, Secrets Manager, SQS, Lambda, and SES with a mend. What never reaches it (RDS, EC2, EKS,
+ECR, GuardDuty, ARC and Route 53's health checks are neighbours) it cannot judge; of CloudWatch it knows neither the
+alarms that are named nor `cloudwatch:namespace`, of DynamoDB not `dynamodb:LeadingKeys`. Those are judged here, by what the function's
 deployed role has. STS's GetCallerIdentity needs no permission.
 
 Resources and condition keys: https://docs.aws.amazon.com/service-authorization/latest/reference/, the pages of Amazon
@@ -148,8 +148,8 @@ def _given(asked: Asked, raw_path: str, body: bytes) -> Mapping[str, Any]:
 
 
 def _ec2(asked: Asked, account: str, raw_path: str, body: bytes) -> list[Request]:
-    """Of each resource that the call must be allowed for; what lists knows none. A resource that the call makes, or that
-    only EC2 knows (the subnet of an association), is asked of all of its kind.
+    """Of each resource that the call must be allowed for; what lists knows none. A resource that the call makes, or
+    that only EC2 knows (the subnet of an association), is asked of all of its kind.
 
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
     """
@@ -166,9 +166,7 @@ def _ec2(asked: Asked, account: str, raw_path: str, body: bytes) -> list[Request
             *(f"security-group/{group}" for key, group in given.items() if key.startswith("SecurityGroupId.")),
         ],
         "CreateSnapshots": [f"instance/{given.get('InstanceSpecification.InstanceId')}", "volume/*", "snapshot/*"],
-        "CreateTags": [
-            f"{_kind_of(name)}/{name}" for key, name in given.items() if key.startswith("ResourceId.")
-        ],
+        "CreateTags": [f"{_kind_of(name)}/{name}" for key, name in given.items() if key.startswith("ResourceId.")],
     }
     found = [Request(_action(asked), f"{scope}:{name}") for name in of.get(asked.operation, ())]
     if asked.operation == "CreateSnapshots" and any(key.startswith("TagSpecification.") for key in given):

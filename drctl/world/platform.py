@@ -51,7 +51,7 @@ from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel, Slack
 from drctl.neighbours.sts_token import Identity, Unauthorized, Verifier
 from drctl.neighbours.zonal_shift import ZonalShifts
-from drctl.world import deployments, lifecycles, nodes, people, replicated, seeds, states, workloads, zones
+from drctl.world import deployments, nodes, people, replicated, seeds, states, workloads, zones
 from drctl.world.ailing import KUBERNETES, SERVICES, Ails, felt
 from drctl.world.deploy import client, make_bucket
 from drctl.world.faults import Fault

@@ -103,8 +103,20 @@ ROWS: Final[list[tuple[str, dict[str, str], Any, type[Next], str]]] = [
     ("namespaces-released", SPACES, DENIED, Stuck, "AccessDenied"),
     # Theirs first: while ours stands nothing is allowed that theirs do not allow.
     ("namespaces-released", SPACES, (SHUT,), Act, "policy 'theirs' in namespace 'ml' chooses no pod"),
-    ("namespaces-released", SPACES, (replace(SHUT, others=(("theirs", ""),)),), Act, "is in quarantine for this incident"),
-    ("namespaces-released", SPACES, (Space("ml", "another", (("theirs", "another"),)),), Done, "nothing is in quarantine"),
+    (
+        "namespaces-released",
+        SPACES,
+        (replace(SHUT, others=(("theirs", ""),)),),
+        Act,
+        "is in quarantine for this incident",
+    ),
+    (
+        "namespaces-released",
+        SPACES,
+        (Space("ml", "another", (("theirs", "another"),)),),
+        Done,
+        "nothing is in quarantine",
+    ),
     ("namespaces-released", SPACES, (OPEN,), Done, "nothing is in quarantine for this incident"),
     ("lifecycles-paused", {}, (Lifecycle("b", "us-east-1", unseen=SILENT),), Wait, "bucket 'b': nobody answered"),
     ("lifecycles-paused", {}, (Lifecycle("b", "us-east-1", unseen=DENIED),), Stuck, "bucket 'b': not for you"),
