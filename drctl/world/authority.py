@@ -1,10 +1,10 @@
 """What the gate asks IAM before it lets a function's request through to a service where nobody else asks.
 
 MiniStack, started with AUTH=true, runs functions as their roles and judges the services that it keeps, by action and
-resource: DynamoDB, S3, Secrets Manager, SQS, Lambda, and SES with a mend. What never reaches it (RDS, EC2, EKS,
-ECR, GuardDuty, ARC and Route 53's health checks are neighbours) it cannot judge; of CloudWatch it knows neither the
-alarms that are named nor `cloudwatch:namespace`, of DynamoDB not `dynamodb:LeadingKeys`. Those are judged here, by what the function's
-deployed role has. STS's GetCallerIdentity needs no permission.
+resource: DynamoDB, S3, Secrets Manager, SQS, Lambda, and SES with a mend. What never reaches it (RDS, EC2, EKS, ECR,
+GuardDuty, ARC and Route 53's health checks are neighbours) it cannot judge; of CloudWatch it knows neither the alarms
+that are named nor `cloudwatch:namespace`, of DynamoDB not `dynamodb:LeadingKeys`. Those are judged here, by what the
+function's deployed role has. STS's GetCallerIdentity needs no permission.
 
 Resources and condition keys: https://docs.aws.amazon.com/service-authorization/latest/reference/, the pages of Amazon
 RDS, EC2, EKS, ECR, Route 53, Route 53 Recovery Cluster, CloudWatch and DynamoDB.

@@ -90,6 +90,8 @@ def test_what_is_declared_is_granted_there_looks_to_one_role_and_changes_to_the_
         ("rds:DescribeDBInstanceAutomatedBackups", "*"),
         ("ec2:DescribeInstances", "*"),
         ("ec2:DescribeNetworkAcls", "*"),
+        ("ec2:DescribeSecurityGroups", "*"),
+        ("ec2:DescribeInstanceAttribute", f"{east.format('ec2')}:instance/*"),
         ("secretsmanager:GetSecretValue", secret),
     }
     restored = ("db:neurectomy-pg", "db:neurectomy-pg-at-*", "db:neurectomy-pg-drill-*", "og:*", "pg:*", "subgrp:*")
@@ -109,6 +111,11 @@ def test_what_is_declared_is_granted_there_looks_to_one_role_and_changes_to_the_
         ("rds:PromoteReadReplica", f"{west.format('rds')}:db:neurectomy-pg-west"),
         ("ec2:CreateNetworkAclEntry", f"{east.format('ec2')}:network-acl/*"),
         ("ec2:DeleteNetworkAclEntry", f"{east.format('ec2')}:network-acl/*"),
+        ("ec2:ModifyInstanceAttribute", f"{east.format('ec2')}:instance/*"),
+        ("ec2:ModifyNetworkInterfaceAttribute", f"{east.format('ec2')}:network-interface/*"),
+        ("ec2:ModifyNetworkInterfaceAttribute", f"{east.format('ec2')}:security-group/*"),
+        ("ec2:ReplaceNetworkAclAssociation", f"{east.format('ec2')}:network-acl/*"),
+        ("ec2:ReplaceNetworkAclAssociation", f"{east.format('ec2')}:subnet/*"),
         ("secretsmanager:PutSecretValue", secret),
     }
 
