@@ -11,6 +11,7 @@ from drctl.cli import (
     backups,
     drills,
     forecasts,
+    intrusions,
     looking,
     offline,
     people,
@@ -33,7 +34,7 @@ for part in (
     *(policies, another, looking, backups, rights, ready, readiness, people, offline, replay, worlds, account, airgap),
 ):
     part.register(app)
-for part in (forecasts, reports, drills):
+for part in (forecasts, reports, drills, intrusions):
     part.register(app)
 
 

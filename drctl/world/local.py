@@ -260,6 +260,7 @@ class LocalWorld:
             self.platform.client,
             rows=self.platform.rows,
             folders=self.platform.folders,
+            guardduty=self.platform.guardduty,
         )
         return self._broken
 

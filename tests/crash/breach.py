@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
 from chalicelib.core.book import Book, StepState
+from chalicelib.core.bounds import spelled
 from chalicelib.intake.service_events import finding
 from chalicelib.policy.people import Person
 from drctl.neighbours.kubernetes.api import seed
 from drctl.neighbours.pagerduty import Alert
 from drctl.world import said
-from tests.crash.datapoint import ANOTHER
-from tests.crash.failures import primary
+from tests.crash.datapoint import ANOTHER, AS_OF
+from tests.crash.failures import primary, says
 from tests.crash.outside import Stop
 from tests.crash.platform_in_process import POLICY, START, Platform
 from tests.crash.story import DARK_AT, PERSON, Story
@@ -23,6 +26,13 @@ SCENARIO: Final = "security-breach"
 SCOPE: Final = f"{POLICY.platform.name}/security"
 SPACE: Final = "ml"
 TYPE: Final = "UnauthorizedAccess:EC2/MaliciousIPCaller.Custom"
+ENCRYPTS: Final = "Impact:S3/AnomalousBehavior.Write"
+CHOSEN_AT: Final = START + timedelta(seconds=26)
+CONTAINED: Final = (
+    *("quarantine-instances", "quarantine-subnets", "quarantine-namespaces"),
+    *("pause-lifecycles", "keep-backups", "keep-standby-backups", "pause-schedules"),
+)
+RESTORES: Final = ("restore-database", "switch-database", "rebuild")
 THEIRS: Final[dict[str, Any]] = {
     "apiVersion": "networking.k8s.io/v1",
     "kind": "NetworkPolicy",
@@ -101,7 +111,7 @@ class BreachStory(Story):
         self.before = standing(self.platform)
 
     def choices(self) -> dict[str, str]:
-        return {"instances": self.instance, "subnets": self.subnet, "namespaces": SPACE}
+        return {"instances": self.instance, "subnets": self.subnet, "namespaces": SPACE, "as_of": spelled(AS_OF)}
 
     def evidence(self) -> None:
         event = found(self.platform).said(count=1, archived=False, at=FOUND_AT)[0]
@@ -114,11 +124,39 @@ class BreachStory(Story):
         return ANOTHER if "1 of 2 people have approved" in str(alert.payload) else PERSON
 
 
-class CalledOffStory(BreachStory):
-    """One that a person ends as soon as everything is contained: it was no breach. What is owed is approved too."""
+class RansomwareStory(BreachStory):
+    """S3's own metrics and GuardDuty together say so: nobody has to declare it, and a person chooses what is contained."""
 
-    last = "rebuild"
-    """The step that asks when everything before it is done."""
+    note = "nobody of ours writes like that"
+    scenario, scope = "ransomware", f"{POLICY.platform.name}/ransomware"
+
+    def choices(self) -> dict[str, str]:
+        return {**super().choices(), "folder": "none"}
+
+    def evidence(self) -> None:
+        event = replace(found(self.platform), type=ENCRYPTS).said(count=1, archived=False, at=FOUND_AT)[0]
+        self.alarm(FOUND_AT, finding(event, "finding", FOUND_AT))
+        self.alarm(DECLARED_AT, says("WriteBurst", FOUND_AT))
+        self.platform.clock.at(CHOSEN_AT, self.choose)
+
+    def choose(self) -> None:
+        """As soon as the incident is confirmed: a crash may have delayed it."""
+        book = self.platform.book()
+        if book is None or not any(i.confirmed_at for i in book.incidents.values()):
+            self.platform.clock.at(self.platform.clock.now() + timedelta(seconds=1), self.choose)
+        else:
+            (incident,) = book.incidents
+            self.say("choose", {"command": "choose", "incident": incident, "choices": self.choices()})
+
+
+class CalledOffStory(BreachStory):
+    """One that a person ends as soon as everything is contained: it was no breach. What is owed is approved too, and
+    nothing is restored.
+    """
+
+    def _say(self, name: str, payload: Mapping[str, Any], person: Person = PERSON) -> None:
+        if payload.get("step") not in RESTORES:
+            super()._say(name, payload, person)
 
     def begin(self) -> None:
         super().begin()
@@ -127,7 +165,7 @@ class CalledOffStory(BreachStory):
     def _decide(self) -> None:
         book = self.platform.book()
         for incident in book.incidents.values() if book else ():
-            if incident.step(self.last).state is StepState.ASKING:
+            if all(incident.step(name).state is StepState.DONE for name in CONTAINED):
                 self.say("back", {"command": "abort", "incident": incident.id})
         if book:
             self._pay(book)

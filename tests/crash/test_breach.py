@@ -12,8 +12,20 @@ from typing import Any, Final
 import pytest
 
 from chalicelib.core.book import StepState
-from tests.crash.breach import SPACE, THEIRS, TYPE, BreachStory, CalledOffStory, standing
+from tests.crash.breach import (
+    CONTAINED,
+    FOUND_AT,
+    SPACE,
+    THEIRS,
+    TYPE,
+    BreachStory,
+    CalledOffStory,
+    RansomwareStory,
+    standing,
+)
+from tests.crash.datapoint import BESIDE
 from tests.crash.ending import archive, effects, ending, untrue
+from tests.crash.failures import says
 from tests.crash.platform_in_process import POLICY
 from tests.crash.story import PERSON, Story
 from tests.crash.sweep import sweep
@@ -22,7 +34,11 @@ from tests.crash.test_failures import only
 
 CONTAINMENT: Final = POLICY.platform.containment
 assert CONTAINMENT is not None
-CASES: Final[dict[str, Callable[[], Story]]] = {"breach": BreachStory, "called-off": CalledOffStory}
+CASES: Final[dict[str, Callable[[], Story]]] = {
+    "breach": BreachStory,
+    "called-off": CalledOffStory,
+    "ransomware": RansomwareStory,
+}
 
 
 def test_a_finding_alone_moves_nothing_and_a_person_says_that_it_is_a_breach() -> None:
@@ -83,6 +99,41 @@ def test_a_breach_is_contained_step_by_step_and_deletion_goes_on_after_the_rebui
         assert now[part] == story.before[part]
 
 
+def test_two_people_let_a_database_of_before_be_restored_and_used_and_the_old_one_stays() -> None:
+    platform = BreachStory().tell()
+    incident = archive(platform)
+    for step in ("restore-database", "switch-database", "rebuild"):
+        approval = incident.step(step).approval
+        assert approval is not None
+        assert len(set(approval.arns)) == 2, step
+    side, secret = POLICY.platform.database.primary, POLICY.platform.primary_secret
+    new = platform.rds.instance(side.region, BESIDE, POLICY.platform.account)
+    assert secret is not None
+    assert platform.secrets.value(secret.region, secret.name)["port"] == str(new.address.port)
+    assert platform.rds.instance(side.region, side.instance, POLICY.platform.account).status == "available"
+
+
+def test_a_burst_of_writes_and_a_finding_together_are_ransomware_and_a_burst_alone_is_none() -> None:
+    story = RansomwareStory()
+    platform = story.tell()
+    incident = archive(platform)
+    assert (incident.scenario, incident.ending, incident.declared_by) == ("ransomware", "recovered", None)
+    assert {r.state for r in incident.steps.values()} == {StepState.DONE}
+    assert effects(platform)["rds.RestoreDBInstanceToPointInTime"] == 1
+    assert not untrue(platform, faults=0)
+
+    class Burst(RansomwareStory):
+        def evidence(self) -> None:
+            self.alarm(FOUND_AT, says("WriteBurst", FOUND_AT))
+
+    alone = Burst()
+    alone.begin()
+    for _ in range(6):
+        alone.tick()
+    assert only(alone.platform).state == "suspecting"
+    assert standing(alone.platform) == alone.before
+
+
 def test_while_it_is_contained_nothing_deletes_anything() -> None:
     class NotRebuilt(BreachStory):
         def _say(self, name: str, payload: Any, person: Any = PERSON) -> None:
@@ -93,7 +144,7 @@ def test_while_it_is_contained_nothing_deletes_anything() -> None:
     story.begin()
     for _ in range(40):
         story.tick()
-    assert only(story.platform).step("rebuild").state is StepState.ASKING
+    assert {only(story.platform).step(name).state for name in CONTAINED} == {StepState.DONE}
     now = standing(story.platform)
     assert {rule["Status"] for rules in now["rules"].values() for rule in rules} == {"Disabled"}
     assert set(now["locations"].values()) == {"ReadOnly"}
