@@ -17,11 +17,12 @@ from chalicelib.actions.reader import NOT_HERE, LiveReader, Ports, UndeclaredErr
 from chalicelib.actions.switches import position
 from chalicelib.actions.vault_copied import LOOKS, newest_copy
 from chalicelib.channels.contract import Channel
-from chalicelib.clients import aws, kubernetes, s3_versions, vault_copies
+from chalicelib.clients import aws, evidence, kubernetes, s3_versions, vault_copies
 from chalicelib.core.airgap_calls import COPY_SPAN, WRITE_MANIFEST
 from chalicelib.core.book import Incident
 from chalicelib.core.copies import Seen
 from chalicelib.core.elsewhere import Absent, Heeded, read_marker
+from chalicelib.core.evidence_calls import KEEP_LOGS, KEEP_OBJECTS
 from chalicelib.core.happened import Signal
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Call, Doubtful, Next, NoData, Outcome, Refused
@@ -157,6 +158,8 @@ class Executor:
     def _aws(self, call: Call) -> Outcome:
         if (call.service, call.operation) == ("s3", RESTORE):
             return s3_versions.restore(self.ports.aws, call)
+        if call.operation in (KEEP_LOGS, KEEP_OBJECTS):
+            return evidence.keep(self.ports.aws, self.ports.kube, call)
         if (call.service, call.operation) in VAULT_CALLS:
             return vault_copies.make(self.ports.aws, self.ports.vaults, call, now=self.now())
         params = dict(call.params)

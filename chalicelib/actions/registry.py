@@ -12,12 +12,14 @@ from chalicelib.actions.breach_found import BreachFound
 from chalicelib.actions.canary_aborted import CanaryAborted
 from chalicelib.actions.cloudflare_traffic import MarkerLeft, RecordMoved, VerifyMove
 from chalicelib.actions.contract import Action
+from chalicelib.actions.copies_whole import CopiesWhole
 from chalicelib.actions.database_dumped import DatabaseDumped
 from chalicelib.actions.database_elsewhere import DatabaseElsewhere
 from chalicelib.actions.drill_clear import DrillClear
 from chalicelib.actions.drill_gone import DrillCopiesGone, DrillInstanceGone
 from chalicelib.actions.drill_write import DrillWrite
 from chalicelib.actions.dumps import DumpFound, DumpRestored
+from chalicelib.actions.evidence_kept import LogsKept, ObjectsKept
 from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.fence_primary import FencePrimary
 from chalicelib.actions.infrastructure_sound import InfrastructureSound
@@ -56,6 +58,7 @@ from chalicelib.actions.verify_service import VerifyService
 from chalicelib.actions.verify_traffic import VerifyTraffic
 from chalicelib.actions.verify_write import VerifyWrite
 from chalicelib.actions.volumes_attached import VolumesAttached
+from chalicelib.actions.volumes_snapshotted import VolumesSnapshotted
 from chalicelib.actions.workload_ready import WorkloadReady
 from chalicelib.actions.zone_returned import ZoneReturned
 from chalicelib.actions.zone_shifted import ZoneShifted
@@ -126,6 +129,10 @@ ACTIONS: Final[Mapping[str, Action]] = {
         LifecyclesResumed(),
         LocationGivenBack(),
         SchedulesResumed(),
+        CopiesWhole(),
+        VolumesSnapshotted(),
+        LogsKept(),
+        ObjectsKept(),
     )
 }
 AIRGAP: Final = (DatabaseDumped.name, VaultCopied.name)

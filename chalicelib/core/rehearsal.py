@@ -98,6 +98,7 @@ _GIT: Final = _not("it would take a deployment back that is well")
 _STATE: Final = _not("there is one state, and its lock")
 _QUARANTINE: Final = _not("it would cut off what people use, and nothing of it is in an intruder's hands")
 _EXPIRY: Final = _not("there is one bucket of each name, and what its rules delete is to be deleted")
+_EVIDENCE: Final = _not("what it keeps is locked, and nobody could take it away after the drill")
 _CHOSEN: Final = _not("it takes what a person chooses in an incident")
 TABLE: Final[Mapping[str, Aim]] = {
     "velero-rewrites": _rewrites,
@@ -149,6 +150,10 @@ TABLE: Final[Mapping[str, Aim]] = {
     "namespaces-released": _QUARANTINE,
     "lifecycles-paused": _EXPIRY,
     "lifecycles-resumed": _EXPIRY,
+    "copies-whole": _not("it only looks, and the clock looks at the newest copy all the time"),
+    "volumes-snapshotted": _EVIDENCE,
+    "logs-kept": _EVIDENCE,
+    "objects-kept": _EVIDENCE,
     "marker-left": _ELSEWHERE,
     "dump-found": _ELSEWHERE,
     "dump-restored": _ELSEWHERE,

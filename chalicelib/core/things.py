@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal, cast
 
+from chalicelib.core.evidence_calls import HELD
 from chalicelib.core.plan import Step
 from chalicelib.policy import Policy
 from chalicelib.policy.platform import Cluster
@@ -142,6 +143,7 @@ _INTERFACES: Final = ("ec2 modify_instance_attribute", "ec2 modify_network_inter
 _ACLS: Final = ("ec2 replace_network_acl_association",)
 _POLICIES: Final = "networking.k8s.io/v1 networkpolicies"
 _LIFECYCLES: Final = ("s3 put_bucket_lifecycle_configuration",)
+_LOOKED_AT: Final = tuple(f"list {resource}" for resource in HELD)
 _RESTORES: Final = ("create velero.io/v1 restores",)
 
 TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
@@ -262,6 +264,21 @@ TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
     "namespaces-released": (Moves((f"patch {_POLICIES}", f"delete {_POLICIES}"), Kind.QUARANTINE, _pods),),
     "lifecycles-paused": (Moves(_LIFECYCLES, Kind.LIFECYCLES, _platform),),
     "lifecycles-resumed": (Moves(_LIFECYCLES, Kind.LIFECYCLES, _platform),),
+    "copies-whole": (),
+    "volumes-snapshotted": (
+        Shares(
+            ("ec2 create_snapshots", "ec2 create_tags", "ec2 lock_snapshot"),
+            "its snapshots bear its incident's tag, and take nothing from the volumes",
+        ),
+    ),
+    "logs-kept": (
+        Shares(("s3 get_object", "kms decrypt"), _READS),
+        Shares(("s3 copy_object", "kms generate_data_key"), "it creates what is its incident's own, and locks it"),
+    ),
+    "objects-kept": (
+        Shares(_LOOKED_AT, _READS),
+        Shares(("s3 put_object", "kms generate_data_key"), "it creates what is its incident's own, and locks it"),
+    ),
     # Nodes
     "node-capacity": (Moves(("eks update_nodegroup_config",), Kind.NODES, _cluster),),
     "nodes-replaced": (),

@@ -1,5 +1,5 @@
-"""Amazon EC2, of which only instances (ec2_instances.py), their interfaces (ec2_interfaces.py) and network ACLs: what
-they are, what they let through, and who is told when they change.
+"""Amazon EC2, of which only instances (ec2_instances.py), their interfaces (ec2_interfaces.py), snapshots (ec2_snapshots.py) and network
+ACLs: what they are, what they let through, and who is told when they change.
 
 Sources, named below by their short names:
 - *rules*: docs.aws.amazon.com/vpc/latest/userguide/nacl-rules.html (lowest number first, the first match decides, what
@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from drctl.neighbours.aws import DEFAULT_ACCOUNT, AwsError
 from drctl.neighbours.ec2_instances import Instances
+from drctl.neighbours.ec2_snapshots import Snapshots
 
 LARGEST: Final = 32_766
 DEFAULT_DENIAL: Final = 32_767
@@ -98,9 +99,11 @@ class Ec2:
         on_change: Callable[[Acl], None] = lambda _: None,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        speed: float = 1.0,
     ) -> None:
         self.on_change = on_change
         self.instances = Instances(clock)
+        self.snapshots = Snapshots(clock, speed)
         self.acls: list[Acl] = []
         self._replaced = 0
 
@@ -134,6 +137,25 @@ class Ec2:
 
     def modify_network_interface_attribute(self, region: str, account: str, params: Params) -> None:
         self.instances.interfaces.modify_network_interface_attribute(region, account, params)
+
+    def create_snapshots(self, region: str, account: str, params: Params) -> dict[str, Any]:
+        """Of every volume of an instance, which here is its root."""
+        instance = self.instances.known(region, account, params["InstanceSpecification"]["InstanceId"])
+        volumes = [] if instance.state == "terminated" else [f"vol-{instance.identifier[2:]}"]
+        if not volumes:
+            raise AwsError(
+                "InvalidParameterValue", f"instance {instance.identifier} has no volume to take a snapshot of"
+            )
+        return self.snapshots.take(region, account, volumes, params)
+
+    def describe_snapshots(self, region: str, account: str, params: Params) -> dict[str, Any]:
+        return self.snapshots.describe_snapshots(region, account, params)
+
+    def lock_snapshot(self, region: str, account: str, params: Params) -> dict[str, Any]:
+        return self.snapshots.lock_snapshot(region, account, params)
+
+    def describe_locked_snapshots(self, region: str, account: str, params: Params) -> dict[str, Any]:
+        return self.snapshots.describe_locked_snapshots(region, account, params)
 
     def describe_network_acls(self, region: str, account: str, params: Params) -> dict[str, Any]:
         found = [a for a in self.acls if (a.region, a.account) == (region, account)]

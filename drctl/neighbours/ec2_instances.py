@@ -98,7 +98,7 @@ class Instances:
         """By ids, or by the filters that are known here."""
         found = [i for i in self.every.values() if (i.region, i.account) == (region, account)]
         for identifier in params.get("InstanceIds") or ():
-            self._known(region, account, identifier)
+            self.known(region, account, identifier)
         if ids := params.get("InstanceIds"):
             found = [i for i in found if i.identifier in ids]
         for wanted in params.get("Filters") or ():
@@ -131,7 +131,7 @@ class Instances:
 
         https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceAttribute.html
         """
-        found = self._known(region, account, params["InstanceId"])
+        found = self.known(region, account, params["InstanceId"])
         if params["Attribute"] != "disableApiTermination":
             raise AwsError("InvalidParameterValue", f"attribute {params['Attribute']} is not kept here")
         return {"InstanceId": found.identifier, "DisableApiTermination": {"Value": found.protected}}
@@ -141,7 +141,7 @@ class Instances:
 
         https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyInstanceAttribute.html
         """
-        found = self._known(region, account, params["InstanceId"])
+        found = self.known(region, account, params["InstanceId"])
         if "DisableApiTermination" not in params:
             raise AwsError("InvalidParameterCombination", "No attributes specified.")
         if found.state == "terminated":
@@ -149,7 +149,7 @@ class Instances:
             raise AwsError("IncorrectInstanceState", text)
         found.protected = bool(params["DisableApiTermination"].get("Value"))
 
-    def _known(self, region: str, account: str, identifier: str) -> Instance:
+    def known(self, region: str, account: str, identifier: str) -> Instance:
         if not _ID.fullmatch(identifier):
             raise AwsError("InvalidInstanceID.Malformed", f'Invalid id: "{identifier}"')
         found = self.every.get(identifier)

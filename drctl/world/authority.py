@@ -154,7 +154,7 @@ def _ec2(asked: Asked, account: str, raw_path: str, body: bytes) -> list[Request
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
     """
     given = dict(parse_qsl(raw_path.partition("?")[2])) | dict(parse_qsl(body.decode("utf-8", "replace")))
-    scope = f"arn:aws:ec2:{asked.region}:{account}"
+    scope, snapshots = f"arn:aws:ec2:{asked.region}:{account}", f"arn:aws:ec2:{asked.region}:"
     of = {
         "CreateNetworkAclEntry": [f"network-acl/{given.get('NetworkAclId')}"],
         "DeleteNetworkAclEntry": [f"network-acl/{given.get('NetworkAclId')}"],
@@ -165,13 +165,18 @@ def _ec2(asked: Asked, account: str, raw_path: str, body: bytes) -> list[Request
             f"network-interface/{given.get('NetworkInterfaceId')}",
             *(f"security-group/{group}" for key, group in given.items() if key.startswith("SecurityGroupId.")),
         ],
-        "CreateSnapshots": [f"instance/{given.get('InstanceSpecification.InstanceId')}", "volume/*", "snapshot/*"],
+        "CreateSnapshots": [f"instance/{given.get('InstanceSpecification.InstanceId')}", "volume/*"],
         "CreateTags": [f"{_kind_of(name)}/{name}" for key, name in given.items() if key.startswith("ResourceId.")],
     }
     found = [Request(_action(asked), f"{scope}:{name}") for name in of.get(asked.operation, ())]
+    # A snapshot's ARN names no account.
+    if asked.operation == "CreateSnapshots":
+        found.append(Request(_action(asked), f"{snapshots}:snapshot/*"))
+    if asked.operation == "LockSnapshot":
+        found.append(Request(_action(asked), f"{snapshots}:snapshot/{given.get('SnapshotId')}"))
     if asked.operation == "CreateSnapshots" and any(key.startswith("TagSpecification.") for key in given):
         # Tags that are given with what is made want a right of their own.
-        found.append(Request("ec2:CreateTags", f"{scope}:snapshot/*"))
+        found.append(Request("ec2:CreateTags", f"{snapshots}:snapshot/*"))
     return found or [Request(_action(asked))]
 
 

@@ -18,7 +18,7 @@ def network(policy: Policy, rds: Rds) -> Ec2:
         acls = [ec2.acl_of(acl.region, subnet) for subnet in platform.fence.subnets]
         rds.deny(acl.region, denied=not any(a.lets_in(platform.database.port) for a in acls if a))
 
-    ec2 = Ec2(on_change=changed)
+    ec2 = Ec2(on_change=changed, clock=rds.clock, speed=policy.speed)
     for n, subnet in enumerate(platform.fence.subnets):
         ec2.add(region, f"acl-{n:017x}", (subnet,), account=owner, vpc=VPC)
     if platform.containment:

@@ -33,6 +33,7 @@ from chalicelib.clients.aws import AwsClients
 from chalicelib.clients.database import DatabaseClients
 from chalicelib.clients.dns import Dns
 from chalicelib.clients.kubernetes import KubeClients
+from chalicelib.clients.vaults import Vaults
 from chalicelib.clients.web import Web
 from chalicelib.core.book import Book
 from chalicelib.desk import Desk
@@ -78,6 +79,7 @@ from tests.crash.assume import AssumeRole
 from tests.crash.cloud import S3, Bucket, CloudWatch, Items, SecretsManager, Ses
 from tests.crash.outside import Clock, Outside, Stop
 from tests.crash.traffic import Traffic
+from tests.crash.vaults import vaults
 from tests.crash.wires import (
     InProcessSession,
     InProcessSlackChannel,
@@ -186,6 +188,8 @@ class Platform:
         self.clusters = {c.name: self._cluster(c) for c in self._rows()}
         self.services = {e.region: self._services(e.region) for e in platform.endpoints}
         self._furnish()
+        self.vaults = vaults(policy, START)
+        self._evidence()
         self.heart = self._heart()
         # Route 53 looks at the switch all the time, not only when somebody asks who serves.
         self.clock.every = self.traffic.watch
@@ -215,6 +219,7 @@ class Platform:
             database=cast("DatabaseClients", OutsideDatabase(InMemoryClients(self.engine), self.outside)),
             web=Web({}, OutsideTransport("http", httpx2.MockTransport(self._web), self.outside)),
             dns=Dns({}, self.name_server),
+            vaults=cast("Vaults", self.vaults),
         )
         hands = Executor(ports=ports, actions=ACTIONS, channels=self._channels(ports))
         tools = Tools(store=store, hands=hands, policy=policy, clock=self.clock, side_by_side=SIDE_BY_SIDE)
@@ -335,6 +340,16 @@ class Platform:
         for schedule, age, phase in BACKUPS_THERE:
             at = START - age / self.policy.speed
             take_backup(source, f"{schedule}-{at:%Y%m%d%H%M%S}", at=at, schedule=schedule, phase=phase)
+
+    def _evidence(self) -> None:
+        """A bucket with Object Lock, and logs of the day."""
+        containment = self.policy.platform.containment
+        if containment is None:
+            return
+        self.s3.buckets[containment.evidence.bucket].locks = {}
+        for log in containment.logs:
+            for n in range(3):
+                self.s3.buckets[log.bucket].objects[f"{log.prefix}{n:03d}.json.gz"] = b"a log"
 
     def _rights(self) -> None:
         """The worker's role in each cluster, as the generated manifests and access entries have it."""

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +28,7 @@ from tests.crash.breach import (
 from tests.crash.datapoint import BESIDE
 from tests.crash.ending import archive, effects, ending, untrue
 from tests.crash.failures import says
-from tests.crash.platform_in_process import POLICY
+from tests.crash.platform_in_process import POLICY, START
 from tests.crash.story import PERSON, Story
 from tests.crash.sweep import sweep
 from tests.crash.test_crash import all_of_them, assert_alike, some_of_each
@@ -111,6 +113,63 @@ def test_two_people_let_a_database_of_before_be_restored_and_used_and_the_old_on
     assert secret is not None
     assert platform.secrets.value(secret.region, secret.name)["port"] == str(new.address.port)
     assert platform.rds.instance(side.region, side.instance, POLICY.platform.account).status == "available"
+
+
+def test_evidence_is_kept_under_a_lock_and_copies_of_before_are_looked_at() -> None:
+    story = BreachStory()
+    platform = story.tell()
+    incident = archive(platform)
+    assert CONTAINMENT is not None
+    held = platform.s3.buckets[CONTAINMENT.evidence.bucket]
+    assert held.locks is not None
+    logs = [k for k in held.objects if f"{incident.id}/logs/" in k]
+    assert len(logs) == 3 * len(CONTAINMENT.logs)
+    (document,) = [k for k in held.objects if k.endswith(f"/clusters/neurectomy-use1/{SPACE}.json")]
+    kept = json.loads(held.objects[document])["objects"]
+    assert kept["v1 pods"]
+    assert not any("secrets" in resource for resource in kept)
+    ends = incident.opened_at.replace(microsecond=0) + timedelta(days=CONTAINMENT.evidence.lock.days)
+    assert set(held.locks.values()) == {("COMPLIANCE", ends)}
+    assert set(held.locks) == {*logs, document}
+    (snapshot,) = platform.ec2.snapshots.every.values()
+    assert snapshot.tags["dr-responder/instance"] == story.instance
+    assert snapshot.lock["LockState"] == "compliance"
+    assert "whole, locked and of before 2026-11-23T03:00:02Z" in incident.step("copies").because
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (lambda v: v.texts.clear(), "there is no whole copy of before"),
+        (lambda v: v.texts.pop(next(n for n in v.texts if n.endswith("/00001.json"))), "00001.json is not there"),
+        (lambda v: v.texts.update({n: v.texts[n] + " " for n in v.texts if "/0000" in n}), "has another digest"),
+        (lambda v: v.texts.pop("dumps/orders.dump"), "dumps/orders.dump is not there"),
+        (lambda v: setattr(v, "lock", ""), "not locked, expected"),
+        (lambda v: setattr(v, "locked_until", START), "the lock of manifests/"),
+    ],
+)
+def test_a_copy_that_is_not_whole_or_not_locked_is_named_and_keeps_the_restore_waiting(harm: Any, says: str) -> None:
+    story = BreachStory()
+    for vault in story.platform.vaults.values():
+        harm(vault)
+    story.begin()
+    for _ in range(12):
+        story.tick()
+    incident = only(story.platform)
+    assert incident.step("copies").state is StepState.STUCK
+    assert says in incident.step("copies").because
+    assert incident.step("restore-database").state is StepState.PENDING
+
+
+def test_a_vault_that_nobody_hears_is_none_that_is_whole() -> None:
+    story = BreachStory()
+    story.platform.vaults = {}
+    story.begin()
+    for _ in range(12):
+        story.tick()
+    copies = only(story.platform).step("copies")
+    assert copies.state is StepState.RUNNING
+    assert "is not reached from here" in copies.because
 
 
 def test_a_burst_of_writes_and_a_finding_together_are_ransomware_and_a_burst_alone_is_none() -> None:
