@@ -1,8 +1,8 @@
 """Whether each vault holds a whole, locked copy that is older than the breach: looks only.
 
 Of the newest copy from before the moment: its manifest stands; every part's record stands, is the one that the manifest
-has the digest of, and they join without a gap; and the manifest, the dump and the backup's own description stand under
-the lock that policy wants, which ends in the future. A gap is named. A vault that nobody heard is no vault that is whole.
+has the digest of, and they join without a gap; and the manifest, the dump and the backup's description stand under the
+lock that policy wants, which ends in the future. A gap is named. A vault that nobody heard is no vault that is whole.
 """
 
 from __future__ import annotations

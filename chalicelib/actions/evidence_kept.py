@@ -64,8 +64,8 @@ _HOLDS: Final = tuple(op for named in HELD for op in _lists(named))
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a log's listing: what of it is to be kept and is not yet, its last key ('' at the end of the log), the
-    lock of the last one that is kept, and how many are.
+    """One page of a log's listing: what of it is to be kept and is not yet, its last key ('' at the end of the log),
+    how many are kept, and why the last of those could be taken away ('' for not).
     """
 
     log: Log
@@ -138,8 +138,8 @@ class LogsKept:
                 because = f"{len(missing)} logs of {log.name} from {missing[0]!r} on are not kept yet"
                 return Act(because=because, call=call, facts=facts_kept)
             case Page(log=log, last=last, kept=kept):
-                on = {"after": last} if last else {"after": "", "log": float(facts_kept.get("log", 0.0)) + 1}
-                facts_kept |= {**on, "kept": count + kept}
+                number = float(facts_kept.get("log", 0.0))
+                facts_kept |= {"after": last, "log": number if last else number + 1, "kept": count + kept}
                 return Wait(because=f"{kept} logs of {log.name} are kept", again_in=AT_ONCE, facts=facts_kept)
 
 

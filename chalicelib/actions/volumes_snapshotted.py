@@ -1,10 +1,11 @@
 """Takes snapshots of instances' volumes, of all of one instance at the same moment, and locks them.
 
-Which are an incident's is said by their tags, so that taking them twice takes them once; EC2 may show a new snapshot late,
-and then there are two, which does no harm. They are locked as policy locks evidence: nobody deletes one before its lock
-has ended. Sources: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSnapshots.html (crash-consistent across
-an instance's volumes, tags), API_DescribeSnapshots.html (filters by tag; pending, completed, error), API_LockSnapshot.html
-(governance or compliance, in days; a pending one may be locked), API_DescribeLockedSnapshots.html.
+Which are an incident's is said by their tags, so that taking them twice takes them once; EC2 may show a new snapshot
+late, and then there are two, which does no harm. They are locked as policy locks evidence: nobody deletes one before
+its lock has ended. Sources:
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSnapshots.html (all volumes of an instance, tags),
+API_DescribeSnapshots.html (filters by tag; pending, completed, error),
+API_LockSnapshot.html (governance or compliance, in days; a pending one too), API_DescribeLockedSnapshots.html.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The words of the two calls that keep evidence under Object Lock, written by the action and read by whoever makes them.
+"""The words of the two calls that keep evidence under Object Lock: the action writes them, who makes them reads them.
 
 Rules. A call names what is kept and where it goes, never the content: logs are found again when it is made, and so is
 what a cluster holds, so that no book carries it. A name is the incident's own and creating it twice creates a version

@@ -1,5 +1,5 @@
-"""Amazon EC2, of which only instances (ec2_instances.py), their interfaces (ec2_interfaces.py), snapshots (ec2_snapshots.py) and network
-ACLs: what they are, what they let through, and who is told when they change.
+"""Amazon EC2, of which only instances (ec2_instances.py), their interfaces (ec2_interfaces.py), snapshots
+(ec2_snapshots.py) and network ACLs: what they are, what they let through, and who is told when they change.
 
 Sources, named below by their short names:
 - *rules*: docs.aws.amazon.com/vpc/latest/userguide/nacl-rules.html (lowest number first, the first match decides, what

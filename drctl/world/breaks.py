@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from chalicelib.policy import Policy
 from drctl.neighbours.ec2 import Ec2
+from drctl.neighbours.guardduty import GuardDuty
 from drctl.neighbours.kubernetes.api import KubeApi
 from drctl.neighbours.kubernetes.karpenter import CLAIMS
 from drctl.neighbours.kubernetes.volumes import ATTACHMENTS
 from drctl.neighbours.rds.service import Rds
-from drctl.neighbours.guardduty import GuardDuty
 from drctl.world import deployments, intrusions, said, states
 from drctl.world.folders import Folders
 from drctl.world.rows import SPOILED, Rows
@@ -83,7 +83,7 @@ class Breaks:
         self.say: Callable[[said.Event], None] = lambda _: None
         """How an AWS service is made to say something; the world sets it once it is up."""
         self._intruders = intrusions.Intrusions(policy, ec2, guardduty or GuardDuty(), folders)
-        self._intruders.say = lambda event: self.say(event)
+        self._intruders.say = self._says
         self._deleted: list[tuple[datetime, int]] = []
         self._breaks: dict[int, tuple[Break, Callable[[], None]]] = {}
 
@@ -133,6 +133,9 @@ class Breaks:
         count = sum(trouble.kill_pods(*place) for place in places)
         because = f"{count} pods are gone; Kubernetes starts others"
         return Break(number, "pods", service.name, because), lambda: None
+
+    def _says(self, event: said.Event) -> None:
+        self.say(event)
 
     def _intrusion(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
         kind = str(wanted["kind"])

@@ -64,8 +64,8 @@ class Folders:
         return len(keys), mend
 
     def encrypt(self, folder: str, key: bytes, *, every: int) -> tuple[int, int, Callable[[], None]]:
-        """Overwrites what lies below `bucket/prefix` with what nobody can read, and deletes every so manieth; how many of
-        each, and what takes the new versions and the markers away again. ValueError as for `delete`.
+        """Overwrites what lies below `bucket/prefix` with what nobody can read, and deletes every so manieth; how many
+        of each, and what takes the new versions and the markers away again. ValueError as for `delete`.
         """
         bucket, _, prefix = folder.partition("/")
         s3 = self._client("s3", self._row(bucket, prefix).region)

@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 from chalicelib.actions.breach_found import Found, Suspect
+from chalicelib.actions.copies_whole import Judged
+from chalicelib.actions.evidence_kept import Ended, Page
 from chalicelib.actions.instances_quarantined import Standing, Standings
 from chalicelib.actions.lifecycles_paused import Lifecycle
 from chalicelib.actions.namespaces_quarantined import Space
@@ -14,6 +16,7 @@ from chalicelib.actions.quarantine import containment_of
 from chalicelib.actions.subnets_quarantined import Associations
 from chalicelib.actions.velero_location import Location
 from chalicelib.actions.velero_schedules import Schedules
+from chalicelib.actions.volumes_snapshotted import Snapshot, Taken
 from chalicelib.core.outcome import Act, Done, Next, Stuck, Wait
 from tests.actions.stage import AT, DENIED, POLICY, SILENT, STANDBY
 
@@ -43,6 +46,11 @@ SUSPECT: Final = Suspect(
     namespaces=("ml", "theirs"),
     buckets=("b",),
 )
+BEFORE: Final = {"as_of": "2026-11-24T02:00:00Z"}
+SINCE: Final = {"since": "2026-11-24T02:00:00Z"}
+COPY: Final = Judged("a", "20261124T010000Z-daily", "")
+LOOSE: Final = Snapshot("snap-1", ONE, "vol-1", "completed", locked=False)
+PAGE: Final = Page(READY.logs[0], ("a", "b"), "", 0, "")
 _WRITABLE: Final = Location("ReadWrite", "Available", "")
 ROWS: Final[list[tuple[str, dict[str, str], Any, type[Next], str]]] = [
     ("breach-found", {}, SILENT, Wait, "looking again"),
@@ -136,6 +144,48 @@ ROWS: Final[list[tuple[str, dict[str, str], Any, type[Next], str]]] = [
     ("velero-schedules-resumed", STANDBY, SILENT, Wait, "looking again"),
     ("velero-schedules-resumed", STANDBY, DENIED, Stuck, "AccessDenied"),
     ("velero-schedules-resumed", STANDBY, Schedules((), ("daily",)), Done, "running are no schedules"),
+    ("copies-whole", BEFORE, SILENT, Wait, "looking again"),
+    ("copies-whole", BEFORE, DENIED, Stuck, "AccessDenied"),
+    ("copies-whole", BEFORE, (), Stuck, "policy names no vault of air-gapped copies"),
+    ("copies-whole", BEFORE, (replace(COPY, wrong="it is not there"),), Stuck, "vault 'a': it is not there"),
+    (
+        "copies-whole",
+        BEFORE,
+        (COPY, replace(COPY, vault="b", wrong="no lock")),
+        Done,
+        "in vault 'a'; vault 'b': no lock",
+    ),
+    ("volumes-snapshotted", INSTANCES, SILENT, Wait, "looking again"),
+    ("volumes-snapshotted", INSTANCES, DENIED, Stuck, "AccessDenied"),
+    ("volumes-snapshotted", {"instances": "none"}, Taken(()), Done, "no instance was chosen"),
+    ("volumes-snapshotted", INSTANCES, Taken((), (OTHER,)), Act, f"no snapshot of the volumes of {ONE}"),
+    ("volumes-snapshotted", INSTANCES, Taken((LOOSE,), (OTHER,)), Act, "snapshot snap-1 of vol-1 could be deleted"),
+    (
+        "volumes-snapshotted",
+        INSTANCES,
+        Taken((replace(LOOSE, locked=True, state="pending"),), (OTHER,)),
+        Wait,
+        "snap-1 are taken and not complete",
+    ),
+    ("volumes-snapshotted", INSTANCES, Taken((replace(LOOSE, state="error"),), (OTHER,)), Stuck, "snap-1 failed"),
+    (
+        "volumes-snapshotted",
+        INSTANCES,
+        Taken((replace(LOOSE, locked=True),), (OTHER,)),
+        Done,
+        f"snap-1 of vol-1; {OTHER} had ended",
+    ),
+    ("logs-kept", SINCE, SILENT, Wait, "looking again"),
+    ("logs-kept", SINCE, DENIED, Stuck, "AccessDenied"),
+    ("logs-kept", SINCE, PAGE, Act, "2 logs of cloudtrail from 'a' on are not kept yet"),
+    ("logs-kept", SINCE, replace(PAGE, lock="it is not locked"), Stuck, "it is not locked"),
+    ("logs-kept", SINCE, replace(PAGE, missing=(), kept=2), Wait, "2 logs of cloudtrail are kept"),
+    ("logs-kept", SINCE, Ended(), Done, "0 logs are kept"),
+    ("objects-kept", SPACES, SILENT, Wait, "looking again"),
+    ("objects-kept", SPACES, DENIED, Stuck, "AccessDenied"),
+    ("objects-kept", SPACES, "it is not locked", Stuck, "it is not locked"),
+    ("objects-kept", SPACES, ("ml",), Act, "holds of namespace 'ml' is not kept yet"),
+    ("objects-kept", SPACES, (), Done, "under Object Lock"),
     ("lifecycles-resumed", {}, (), Done, "buckets that had been paused: none"),
 ]
 BACK: Final[list[tuple[str, dict[str, str], dict[str, str | float], Any, type[Next], str]]] = [

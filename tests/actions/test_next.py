@@ -26,6 +26,7 @@ from chalicelib.actions.verify_traffic import Leads
 from chalicelib.actions.verify_write import Proof
 from chalicelib.actions.workload_ready import Readiness
 from chalicelib.core.airgap_calls import COPY_SPAN, WRITE_MANIFEST
+from chalicelib.core.evidence_calls import KEEP_LOGS, KEEP_OBJECTS
 from chalicelib.core.outcome import Act, Call, Done, Next, Stuck, Wait
 from chalicelib.core.restoring import RESTORE
 from tests.actions import (
@@ -290,7 +291,8 @@ def is_one_of_aws(name: str, params: dict[str, str], facts: Any) -> bool:
     tests/airgap).
     """
     call = call_of(name, params, facts)
-    return call.system == "aws" and call.operation not in (RESTORE, COPY_SPAN, WRITE_MANIFEST)
+    many = (RESTORE, COPY_SPAN, WRITE_MANIFEST, KEEP_LOGS, KEEP_OBJECTS)
+    return call.system == "aws" and call.operation not in many
 
 
 @pytest.mark.parametrize(("name", "params", "facts"), [c for c in CALLS if is_one_of_aws(*c)])

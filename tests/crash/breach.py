@@ -125,7 +125,7 @@ class BreachStory(Story):
 
 
 class RansomwareStory(BreachStory):
-    """S3's own metrics and GuardDuty together say so: nobody has to declare it, and a person chooses what is contained."""
+    """S3's own metrics and GuardDuty together say so: nobody declares it, and a person chooses what is contained."""
 
     note = "nobody of ours writes like that"
     scenario, scope = "ransomware", f"{POLICY.platform.name}/ransomware"

@@ -164,8 +164,8 @@ WITH_FENCING: dict[str, Action] = {**ACTIONS, Fencing.name: Fencing()}
 
 
 def plain() -> Policy:
-    """The shipped policy, less the runbooks that put objects in S3 back or keep them there, and less Terraform's states,
-    whose bucket is none that is put back by prefixes.
+    """The shipped policy, less the runbooks that put objects in S3 back or keep them there, and less Terraform's
+    states, whose bucket is none that is put back by prefixes.
     """
     actions = ("s3-", "lifecycles-")
     kept = [r for r in POLICY.runbooks.runbooks if not any(s.action.startswith(actions) for s in r.steps)]

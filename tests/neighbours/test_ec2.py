@@ -221,3 +221,29 @@ def test_a_subnet_gets_no_acl_of_another_vpc() -> None:
         stand.client.replace_network_acl_association(
             AssociationId=first["NetworkAclAssociationId"], NetworkAclId=other.identifier
         )
+
+
+def test_snapshots_of_an_instance_bear_their_tags_and_are_locked_once_for_so_many_days() -> None:
+    stand = Stand()
+    made = stand.ec2.instances.launch(REGION, ACCOUNT, "us-east-1a")
+    tags = [{"ResourceType": "snapshot", "Tags": [{"Key": "incident", "Value": "one"}]}]
+    taken = {"InstanceSpecification": {"InstanceId": made.identifier}, "TagSpecifications": tags}
+    (info,) = stand.client.create_snapshots(**taken)["Snapshots"]
+    assert info["VolumeId"].startswith("vol-")
+    ours = [{"Name": "tag:incident", "Values": ["one"]}]
+    (found,) = stand.client.describe_snapshots(OwnerIds=["self"], Filters=ours)["Snapshots"]
+    assert (found["SnapshotId"], found["State"]) == (info["SnapshotId"], "pending")
+    lock = {"SnapshotId": info["SnapshotId"], "LockMode": "compliance", "LockDuration": 30}
+    assert stand.client.lock_snapshot(**lock)["LockState"] == "compliance"
+    (locked,) = stand.client.describe_locked_snapshots(SnapshotIds=[info["SnapshotId"]])["Snapshots"]
+    assert locked["LockDuration"] == 30
+    for wrong, code in (
+        ({"SnapshotId": "snap-0123456789abcdef0"}, r"InvalidSnapshot\.NotFound"),
+        ({"LockMode": "none"}, "InvalidParameterValue"),
+        ({"LockDuration": 36_501}, "InvalidParameterValue"),
+    ):
+        with pytest.raises(ClientError, match=code):
+            stand.client.lock_snapshot(**lock | wrong)
+    stand.ec2.instances.turn(made.identifier, "terminated")
+    with pytest.raises(ClientError, match="InvalidParameterValue"):
+        stand.client.create_snapshots(**taken)

@@ -71,6 +71,10 @@ NAMES = (
     "lifecycles-resumed",
     "velero-location-given-back",
     "velero-schedules-resumed",
+    "copies-whole",
+    "volumes-snapshotted",
+    "logs-kept",
+    "objects-kept",
 )
 
 
