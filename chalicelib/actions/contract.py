@@ -52,7 +52,7 @@ class KubeOp:
     `within` is where its objects lie: `velero`, the namespace of Velero; `workloads`, those of the platform's
     services; `argocd`, those of their Applications; `dumps`, the namespace of the database's dumps; `cluster`,
     in none. Left out, it follows from the resource (`rights.py`). `only` narrows it to what bears a name of the drills'
-    copies: Kubernetes knows names in a rule, and no patterns.
+    copies, or of the clean room: Kubernetes knows names in a rule, and no patterns.
     """
 
     verb: Literal["get", "list", "create", "patch", "delete"]
@@ -61,7 +61,7 @@ class KubeOp:
     version: str = "v1"
     where: Where = "standby"
     within: Literal["velero", "workloads", "cluster", "argocd", "dumps"] | None = None
-    only: Literal["drills"] | None = None
+    only: Literal["drills", "rooms"] | None = None
 
     @property
     def named(self) -> str:

@@ -10,6 +10,7 @@ from chalicelib.actions.auto_sync import AutoSyncGivenBack
 from chalicelib.actions.backup_now import BackupNow
 from chalicelib.actions.breach_found import BreachFound
 from chalicelib.actions.canary_aborted import CanaryAborted
+from chalicelib.actions.clean_room import CleanRoomGone, CleanRoomMade, CleanRoomRuns
 from chalicelib.actions.cloudflare_traffic import MarkerLeft, RecordMoved, VerifyMove
 from chalicelib.actions.contract import Action
 from chalicelib.actions.copies_whole import CopiesWhole
@@ -130,6 +131,9 @@ ACTIONS: Final[Mapping[str, Action]] = {
         LocationGivenBack(),
         SchedulesResumed(),
         CopiesWhole(),
+        CleanRoomMade(),
+        CleanRoomRuns(),
+        CleanRoomGone(),
         VolumesSnapshotted(),
         LogsKept(),
         ObjectsKept(),

@@ -99,6 +99,7 @@ _STATE: Final = _not("there is one state, and its lock")
 _QUARANTINE: Final = _not("it would cut off what people use, and nothing of it is in an intruder's hands")
 _EXPIRY: Final = _not("there is one bucket of each name, and what its rules delete is to be deleted")
 _EVIDENCE: Final = _not("what it keeps is locked, and nobody could take it away after the drill")
+_ROOM: Final = _not("a drill's copies are a room of their own, and are rehearsed with the region failure")
 _CHOSEN: Final = _not("it takes what a person chooses in an incident")
 TABLE: Final[Mapping[str, Aim]] = {
     "velero-rewrites": _rewrites,
@@ -150,6 +151,9 @@ TABLE: Final[Mapping[str, Aim]] = {
     "namespaces-released": _QUARANTINE,
     "lifecycles-paused": _EXPIRY,
     "lifecycles-resumed": _EXPIRY,
+    "clean-room-made": _ROOM,
+    "clean-room-runs": _ROOM,
+    "clean-room-gone": _ROOM,
     "copies-whole": _not("it only looks, and the clock looks at the newest copy all the time"),
     "volumes-snapshotted": _EVIDENCE,
     "logs-kept": _EVIDENCE,

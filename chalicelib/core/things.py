@@ -33,6 +33,7 @@ class Kind(StrEnum):
     BUCKET = "bucket"
     STATE = "Terraform state"
     QUARANTINE = "quarantine in"
+    ROOM = "clean room in"
     LIFECYCLES = "lifecycle rules of"
 
 
@@ -265,6 +266,9 @@ TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
     "lifecycles-paused": (Moves(_LIFECYCLES, Kind.LIFECYCLES, _platform),),
     "lifecycles-resumed": (Moves(_LIFECYCLES, Kind.LIFECYCLES, _platform),),
     "copies-whole": (),
+    "clean-room-made": (Moves(("create v1 namespaces", f"create {_POLICIES}"), Kind.ROOM, _pods),),
+    "clean-room-runs": (),
+    "clean-room-gone": (Moves(("delete v1 namespaces",), Kind.ROOM, _pods),),
     "volumes-snapshotted": (
         Shares(
             ("ec2 create_snapshots", "ec2 create_tags", "ec2 lock_snapshot"),

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from chalicelib.actions.breach_found import Found, Suspect
+from chalicelib.actions.clean_room import Room, Running
 from chalicelib.actions.copies_whole import Judged
 from chalicelib.actions.evidence_kept import Ended, Page
 from chalicelib.actions.instances_quarantined import Standing, Standings
@@ -48,6 +49,7 @@ SUSPECT: Final = Suspect(
 )
 BEFORE: Final = {"as_of": "2026-11-24T02:00:00Z"}
 SINCE: Final = {"since": "2026-11-24T02:00:00Z"}
+CLEAN: Final = {"cluster": "standby", "namespaces": "ml"}
 COPY: Final = Judged("a", "20261124T010000Z-daily", "")
 LOOSE: Final = Snapshot("snap-1", ONE, "vol-1", "completed", locked=False)
 PAGE: Final = Page(READY.logs[0], ("a", "b"), "", 0, "")
@@ -186,6 +188,29 @@ ROWS: Final[list[tuple[str, dict[str, str], Any, type[Next], str]]] = [
     ("objects-kept", SPACES, "it is not locked", Stuck, "it is not locked"),
     ("objects-kept", SPACES, ("ml",), Act, "holds of namespace 'ml' is not kept yet"),
     ("objects-kept", SPACES, (), Done, "under Object Lock"),
+    ("clean-room-made", CLEAN, SILENT, Wait, "looking again"),
+    ("clean-room-made", CLEAN, DENIED, Stuck, "AccessDenied"),
+    ("clean-room-made", CLEAN, (), Done, "no namespace was chosen"),
+    ("clean-room-made", CLEAN, (Room("clean-ml", ""),), Act, "has no namespace 'clean-ml'"),
+    ("clean-room-made", CLEAN, (Room("clean-ml", OURS),), Act, "'clean-ml' of cluster 'neurectomy-usw2' is not shut"),
+    ("clean-room-made", CLEAN, (Room("clean-ml", "another", shut=True),), Stuck, "is not this incident's"),
+    ("clean-room-made", CLEAN, (Room("clean-ml", OURS, ending=True),), Wait, "must be gone first"),
+    ("clean-room-made", CLEAN, (Room("clean-ml", OURS, shut=True),), Done, "reach nothing but themselves"),
+    ("clean-room-runs", CLEAN, SILENT, Wait, "looking again"),
+    ("clean-room-runs", CLEAN, DENIED, Stuck, "AccessDenied"),
+    (
+        "clean-room-runs",
+        CLEAN,
+        Running(2, ("clean-ml/a has 0 of 2 pods ready", "b")),
+        Wait,
+        "a has 0 of 2 pods ready; and 1",
+    ),
+    ("clean-room-runs", CLEAN, Running(2, ()), Done, "all 2 deployments"),
+    ("clean-room-gone", CLEAN, SILENT, Wait, "looking again"),
+    ("clean-room-gone", CLEAN, DENIED, Stuck, "AccessDenied"),
+    ("clean-room-gone", CLEAN, (Room("clean-ml", OURS),), Act, "is of this incident's clean room"),
+    ("clean-room-gone", CLEAN, (Room("clean-ml", OURS, ending=True),), Wait, "clean-ml are ending"),
+    ("clean-room-gone", CLEAN, (Room("clean-ml", "another"), Room("clean-x", "")), Done, "nothing of this incident's"),
     ("lifecycles-resumed", {}, (), Done, "buckets that had been paused: none"),
 ]
 BACK: Final[list[tuple[str, dict[str, str], dict[str, str | float], Any, type[Next], str]]] = [

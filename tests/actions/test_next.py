@@ -351,6 +351,6 @@ def test_rows_that_policy_no_longer_has_leave_the_image_mapping() -> None:
 
 def test_only_a_promotion_a_released_volume_a_switch_to_older_data_and_a_locked_copy_cannot_be_undone() -> None:
     lasting = {"promote-replica", "volumes-attached", "point-restored", "vault-copied"}
-    # What is deleted for good is a drill's own.
-    lasting |= {"drill-copies-gone", "drill-instance-gone"}
+    # What is deleted for good is a drill's own, or a clean room's.
+    lasting |= {"drill-copies-gone", "drill-instance-gone", "clean-room-gone"}
     assert {c[0] for c in CALLS if not call_of(*c).reversible} == lasting

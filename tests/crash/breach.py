@@ -30,9 +30,9 @@ ENCRYPTS: Final = "Impact:S3/AnomalousBehavior.Write"
 CHOSEN_AT: Final = START + timedelta(seconds=26)
 CONTAINED: Final = (
     *("quarantine-instances", "quarantine-subnets", "quarantine-namespaces"),
-    *("pause-lifecycles", "keep-backups", "keep-standby-backups", "pause-schedules"),
+    *("pause-lifecycles", "keep-backups", "keep-standby-backups", "pause-schedules", "room"),
 )
-RESTORES: Final = ("restore-database", "switch-database", "rebuild")
+RESTORES: Final = ("restore-database", "switch-database", "room-restore", "rebuild")
 THEIRS: Final[dict[str, Any]] = {
     "apiVersion": "networking.k8s.io/v1",
     "kind": "NetworkPolicy",
@@ -81,6 +81,12 @@ def standing(platform: Platform) -> dict[str, Any]:
             f"{o['metadata']['namespace']}/{o['metadata']['name']}": _plain(o["spec"])
             for o in api.objects("networkpolicies.networking.k8s.io")
         },
+        "rooms": sorted(
+            o["metadata"]["name"]
+            for c in clusters
+            for o in c.objects("namespaces")
+            if o["metadata"]["name"].startswith("clean-")
+        ),
         "rules": {name: bucket.rules for name, bucket in platform.s3.buckets.items()},
         "locations": {
             (c.name, o["metadata"]["name"]): o["spec"].get("accessMode", "ReadWrite")

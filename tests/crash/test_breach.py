@@ -115,6 +115,32 @@ def test_two_people_let_a_database_of_before_be_restored_and_used_and_the_old_on
     assert platform.rds.instance(side.region, side.instance, POLICY.platform.account).status == "available"
 
 
+def test_what_is_restored_into_the_clean_room_is_shut_in_before_it_is_there_and_is_gone_in_the_end() -> None:
+    class Looked(BreachStory):
+        def _say(self, name: str, payload: Any, person: Any = PERSON) -> None:
+            if payload.get("step") != "rebuild":
+                super()._say(name, payload, person)
+
+    story = Looked()
+    story.begin()
+    for _ in range(20):
+        story.tick()
+    standby = story.platform.clusters[POLICY.platform.clusters.standby.name]
+    assert only(story.platform).step("room-runs").state is StepState.DONE
+    (wall,) = standby.objects("networkpolicies.networking.k8s.io", f"clean-{SPACE}")
+    assert wall["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    assert wall["spec"]["egress"] == [{"to": [{"podSelector": {}}]}]
+    assert standby.ready_deployment(f"clean-{SPACE}", "ml-service")
+    (restore,) = standby.objects("restores.velero.io")
+    assert restore["spec"]["namespaceMapping"] == {SPACE: f"clean-{SPACE}"}
+    assert restore["metadata"]["creationTimestamp"] >= wall["metadata"]["creationTimestamp"]
+    approval = only(story.platform).step("room-restore").approval
+    assert approval is not None
+    assert len(set(approval.arns)) == 2
+    whole = BreachStory()
+    assert standing(whole.tell())["rooms"] == []
+
+
 def test_evidence_is_kept_under_a_lock_and_copies_of_before_are_looked_at() -> None:
     story = BreachStory()
     platform = story.tell()
@@ -234,7 +260,7 @@ def test_nothing_is_let_out_of_quarantine_without_a_persons_word() -> None:
     owed = {d.case.id.rpartition("/")[2]: d.case for d in book.debts if d.case}
     assert set(owed) == {
         *("release-instances", "release-subnets", "release-namespaces", "undo-pause-lifecycles"),
-        *("undo-keep-backups", "undo-keep-standby-backups", "undo-pause-schedules"),
+        *("undo-keep-backups", "undo-keep-standby-backups", "undo-pause-schedules", "undo-room"),
     }
     assert {r.state for case in owed.values() for r in case.steps.values()} == {StepState.ASKING}
     assert standing(story.platform)["protected"][story.instance]
