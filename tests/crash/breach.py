@@ -12,7 +12,6 @@ from chalicelib.core.bounds import spelled
 from chalicelib.intake.service_events import finding
 from chalicelib.policy.people import Person
 from drctl.neighbours.kubernetes.api import seed
-from drctl.neighbours.pagerduty import Alert
 from drctl.world import said
 from tests.crash.datapoint import ANOTHER, AS_OF
 from tests.crash.failures import primary, says
@@ -126,8 +125,12 @@ class BreachStory(Story):
         wanted = {"command": "declare", "scenario": self.scenario, "scope": self.scope, **chosen}
         self._deliver(DECLARED_AT, "command", wanted, "declare")
 
-    def answering(self, alert: Alert) -> Person:
-        return ANOTHER if "1 of 2 people have approved" in str(alert.payload) else PERSON
+    def _say(self, name: str, payload: Mapping[str, Any], person: Person = PERSON) -> None:
+        """Several steps ask for two people at once: who answers one is whoever has not answered that one yet."""
+        book, step = self.platform.book(), str(payload.get("step"))
+        incident = book.incidents.get(str(payload.get("incident"))) if book else None
+        said = {v.by for v in incident.step(step).voices} if incident else set()
+        super()._say(name, payload, ANOTHER if PERSON.name in said else person)
 
 
 class RansomwareStory(BreachStory):
