@@ -76,5 +76,5 @@ class NodeCapacityLowered:
 
 def _before(target: Target) -> str:
     """The sizes to go back to: the journal's, or those that a drill's own step found."""
-    found = target.undone.get(BEFORE, NONE) if is_copy(target) else target.params["to"]
+    found = target.facts.get(BEFORE, NONE) if is_copy(target) else target.params["to"]
     return str(found)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from chalicelib.actions.contract import Action, KubeOp, Where
-from chalicelib.actions.copies import drill_namespaces
+from chalicelib.actions.copies import drill_namespaces, room_namespaces
 from chalicelib.actions.registry import ACTIONS, AIRGAP, DRILLS
 from chalicelib.actions.rewriting import modifiers_name
 from chalicelib.actions.workloads_gone import rewrites
@@ -104,6 +104,8 @@ def _names(policy: Policy, op: KubeOp) -> tuple[str, ...]:
         return ()
     if op.only == "services":
         return tuple(namespaces(policy)) if op.resource == "namespaces" else rewrites(policy)
+    if op.only == "rooms":
+        return room_namespaces(policy)
     if op.resource == "namespaces":
         return drill_namespaces(policy)
     return tuple(filter(None, (modifiers_name(policy, drill=True),)))

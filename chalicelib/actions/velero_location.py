@@ -1,6 +1,8 @@
 """Makes a Velero backup location read-only, so that nothing overwrites or expires backups while they are restored.
 
-Source: https://velero.io/docs/v1.18/disaster-case/ (step 1).
+A location that is read-only stops Velero's garbage collection too: what has expired there is kept, and labelled
+`velero.io/gc-failure`. What it was before is noted, for whoever takes the step back (velero_resumed.py).
+Sources: https://velero.io/docs/v1.18/disaster-case/ (step 1); velero pkg/controller/gc_controller.go (BSLReadOnly).
 """
 
 from __future__ import annotations
@@ -88,4 +90,6 @@ class LocationReadOnly:
                     until="its accessMode is ReadOnly",
                     reversible=True,
                 )
-                return Act(because=f"{named} is {mode}, expected ReadOnly", call=call, facts={BEFORE: mode})
+                return Act(
+                    because=f"{named} is {mode}, expected ReadOnly", call=call, facts={**target.facts, BEFORE: mode}
+                )

@@ -1,7 +1,8 @@
-"""Gives Velero back what a move has taken from it: schedules run again, a backup location takes backups again.
+"""Gives Velero back what was taken from it: schedules run again, a backup location takes backups again.
 
-Only what the move itself had paused or made read-only, as its journal has it: what somebody had paused beforehand stays
-paused. Sources: https://velero.io/docs/v1.18/api-types/schedule/ (`spec.paused`), /api-types/backupstoragelocation/
+Only what was paused or made read-only for an incident, as the journal of a move has it (`names`, `mode`) or, where the
+runbook names none, as the step that is gone back from has noted it: what somebody had paused beforehand stays paused.
+Sources: https://velero.io/docs/v1.18/api-types/schedule/ (`spec.paused`), /api-types/backupstoragelocation/
 (`spec.accessMode`); RFC 7386 (null takes a field away).
 """
 
@@ -15,7 +16,7 @@ from chalicelib.actions.places import cluster_of
 from chalicelib.actions.velero_location import LOCATIONS, Location, location
 from chalicelib.actions.velero_schedules import SCHEDULES, Schedules, schedules
 from chalicelib.core.bounds import listed
-from chalicelib.core.failback import NONE
+from chalicelib.core.failback import BEFORE, NONE
 from chalicelib.core.outcome import Act, Call, Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
 
@@ -23,7 +24,7 @@ AGAIN: Final = timedelta(seconds=10)
 
 
 class SchedulesResumed:
-    """One merge patch a schedule, of those named in `names`."""
+    """One merge patch a schedule, of those named in `names`, or noted."""
 
     name: ClassVar[str] = "velero-schedules-resumed"
     reads: ClassVar[tuple[Op, ...]] = (
@@ -39,7 +40,7 @@ class SchedulesResumed:
         return schedules(cluster_of(target, policy), reader)
 
     def next(self, target: Target, policy: Policy, facts: Schedules | Refused | NoData, now: datetime) -> Next:
-        cluster, wanted = cluster_of(target, policy), listed(target.params["names"])
+        cluster, wanted = cluster_of(target, policy), listed(_before(target, "names"))
         match facts:
             case NoData(because=because):
                 return Wait(because=f"{because}; looking again in {AGAIN.seconds} s", again_in=AGAIN)
@@ -58,7 +59,8 @@ class SchedulesResumed:
                     until="its spec.paused is not true",
                     reversible=True,
                 )
-                return Act(because=f"schedule {name!r} of cluster {cluster.name!r} is paused since the move", call=call)
+                because = f"schedule {name!r} of cluster {cluster.name!r} is paused since then, and ran before"
+                return Act(because=because, call=call, facts=target.facts)
         gone = [n for n in wanted if n not in facts.running]
         missing = f"; gone meanwhile: {', '.join(gone)}" if gone else ""
         running = ", ".join(n for n in wanted if n in facts.running) or "none"
@@ -66,7 +68,7 @@ class SchedulesResumed:
 
 
 class LocationOpened:
-    """One merge patch to the access mode named in `mode`."""
+    """One merge patch to the access mode named in `mode`, or noted."""
 
     name: ClassVar[str] = "velero-location-opened"
     reads: ClassVar[tuple[Op, ...]] = (
@@ -82,7 +84,7 @@ class LocationOpened:
         return location(cluster_of(target, policy), reader)
 
     def next(self, target: Target, policy: Policy, facts: Location | Refused | NoData | None, now: datetime) -> Next:
-        cluster, mode = cluster_of(target, policy), target.params["mode"]
+        cluster, mode = cluster_of(target, policy), _before(target, "mode")
         named = f"backup location {cluster.backup_location!r} of cluster {cluster.name!r}"
         match facts:
             case NoData(because=because):
@@ -90,7 +92,7 @@ class LocationOpened:
             case Refused(because=because, code=code):
                 return Stuck(because=f"{because} ({code})")
             case _ if mode == NONE:
-                return Done(because=f"{named} was not made read-only by the move")
+                return Done(because=f"{named} was not made read-only then: it is left as it is")
             case None:
                 return Stuck(because=f"{named} does not exist; create it on the bucket that holds the backups")
             case Location(access_mode=found) if found == mode:
@@ -109,4 +111,9 @@ class LocationOpened:
                     until=f"its accessMode is {mode}",
                     reversible=True,
                 )
-                return Act(because=f"{named} is {found}, and was {mode} before the move", call=call)
+                return Act(because=f"{named} is {found}, and was {mode} before", call=call, facts=target.facts)
+
+
+def _before(target: Target, named: str) -> str:
+    """How it was before: as the runbook says it, or as the step that is gone back from has noted it."""
+    return target.params[named] if named in target.params else str(target.facts.get(BEFORE, NONE))

@@ -5,7 +5,8 @@ one step, looked at and tried every tick, also after its incident is closed, unt
 under its own name, so that a closed incident's stays as it was archived. Nothing here forgives a debt.
 
 A person who ends an incident on the way owes what takes its steps back: the fence of a primary that is still the
-primary, say. Where there is no way back any more (the promotion was asked for), nothing of it is owed.
+primary, say. Where there is no way back any more (the promotion was asked for), nothing of it is owed. What a step has
+noted of how things were before it goes along, since nobody else knows it.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def owed_to_undo(book: Book, incident_id: str, rules: Rules, now: datetime) -> B
             book, debts=tuple(d for d in book.debts if not d.case or d.case.id != f"{incident_id}/{undo.undoes}")
         )
         because = f"{undo.title} is owed: the incident is {incident.ending}, and {undo.undoes} had begun"
-        record = StepRecord(because=because)
+        record = StepRecord(because=because, facts=incident.step(undo.undoes).facts)
         book = _debt(book, incident_id, undo, record, because, now)
     return book
 

@@ -104,6 +104,10 @@ _ELSEWHERE: Final = _not("it is done outside AWS, from an operator's machine: a 
 _GIT: Final = _not("it would take a deployment back that is well")
 _STATE: Final = _not("there is one state, and its lock")
 _RETURN: Final = _not("it takes back what a move has set, and none was made")
+_QUARANTINE: Final = _not("it would cut off what people use, and nothing of it is in an intruder's hands")
+_EXPIRY: Final = _not("there is one bucket of each name, and what its rules delete is to be deleted")
+_EVIDENCE: Final = _not("what it keeps is locked, and nobody could take it away after the drill")
+_ROOM: Final = _not("a drill's copies are a room of their own, and are rehearsed with the region failure")
 _CHOSEN: Final = _not("it takes what a person chooses in an incident")
 TABLE: Final[Mapping[str, Aim]] = {
     "velero-rewrites": _rewrites,
@@ -161,6 +165,22 @@ TABLE: Final[Mapping[str, Aim]] = {
     "auto-sync-given-back": _GIT,
     "secrets-refreshed": _not("what the store holds would reach every service"),
     "terraform-state-restored": _STATE,
+    "breach-found": _not("it looks for an intruder, and there is none"),
+    "instances-quarantined": _QUARANTINE,
+    "instances-released": _QUARANTINE,
+    "subnets-quarantined": _QUARANTINE,
+    "subnets-released": _QUARANTINE,
+    "namespaces-quarantined": _QUARANTINE,
+    "namespaces-released": _QUARANTINE,
+    "lifecycles-paused": _EXPIRY,
+    "lifecycles-resumed": _EXPIRY,
+    "clean-room-made": _ROOM,
+    "clean-room-runs": _ROOM,
+    "clean-room-gone": _ROOM,
+    "copies-whole": _not("it only looks, and the clock looks at the newest copy all the time"),
+    "volumes-snapshotted": _EVIDENCE,
+    "logs-kept": _EVIDENCE,
+    "objects-kept": _EVIDENCE,
     "marker-left": _ELSEWHERE,
     "dump-found": _ELSEWHERE,
     "dump-restored": _ELSEWHERE,

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from chalicelib.policy.accounts import Account, AccountId
 from chalicelib.policy.base import Duration, Name, Row
+from chalicelib.policy.containment import Containment
 from chalicelib.policy.outage import Outage
 
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-gov)?-[a-z]+-\d$")]
@@ -296,6 +297,9 @@ class Platform(Row):
         default=(), description="the other accounts that may hold parts of the platform, and the roles into them"
     )
 
+    containment: Containment | None = Field(
+        default=None, description="what a breach is contained with; left out, people contain it by hand"
+    )
     outage: Outage | None = Field(
         default=None, description="what carries the platform when AWS is gone; left out, nothing outside AWS does"
     )

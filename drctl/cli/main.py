@@ -12,6 +12,7 @@ from drctl.cli import (
     drills,
     failback,
     forecasts,
+    intrusions,
     looking,
     offline,
     people,
@@ -34,7 +35,7 @@ for part in (
     *(policies, another, looking, backups, rights, ready, readiness, people, offline, replay, worlds, account, airgap),
 ):
     part.register(app)
-for part in (forecasts, reports, drills, failback):
+for part in (forecasts, reports, drills, failback, intrusions):
     part.register(app)
 
 

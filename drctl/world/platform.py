@@ -34,6 +34,7 @@ from drctl.neighbours import aws, azure_blob, pagerduty, services, slack, sts
 from drctl.neighbours.aws import Aws
 from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.eks import Eks
+from drctl.neighbours.guardduty import GuardDuty
 from drctl.neighbours.healthchecks import Evaluation, HealthCheckers
 from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
 from drctl.neighbours.kubernetes.app import make_app as kubernetes_app
@@ -66,6 +67,7 @@ from drctl.world.vaults import Vaults
 ROUTES: Final[Mapping[str, str]] = {
     "rds": "aws",
     "ec2": "aws",
+    "guardduty": "aws",
     "eks": "aws",
     "ecr": "aws",
     "arc-zonal-shift": "aws",
@@ -141,6 +143,9 @@ class LocalPlatform:
         self.folders = Folders(policy, self.client)
         self.eks = Eks(now, speed, on_nodes=lambda cluster, nodes: self.clusters[cluster].set_nodes(nodes))
         self.ec2 = network(policy, self.rds)
+        self.guardduty = GuardDuty()
+        for region in dict.fromkeys(r for row in policy.signals.findings for r in row.regions):
+            self.guardduty.switch_on(region, platform.account)
         self.ecr = Ecr(now)
         workloads.push(policy, self.ecr)
         self.arc = seeds.controls(policy)
@@ -152,6 +157,7 @@ class LocalPlatform:
                 "eks": self.eks,
                 "ecr": self.ecr,
                 "ec2": self.ec2,
+                "guardduty": self.guardduty,
                 "route53": self.checks,
                 any_endpoint.ARC: self.arc,
                 "arc-zonal-shift": self.shifts,

@@ -30,11 +30,13 @@ from chalicelib.actions.verify_write import Proof
 from chalicelib.actions.workload_ready import Readiness
 from chalicelib.actions.wrong_side import WrongSide
 from chalicelib.core.airgap_calls import COPY_SPAN, WRITE_MANIFEST
+from chalicelib.core.evidence_calls import KEEP_LOGS, KEEP_OBJECTS
 from chalicelib.core.outcome import Act, Call, Done, Next, Stuck, Wait
 from chalicelib.core.restoring import RESTORE
 from tests.actions import (
     airgaps,
     backups,
+    breaches,
     configuration,
     deployments,
     drills,
@@ -82,6 +84,7 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     *airgaps.ROWS,
     *drills.ROWS,
     *failbacks.ROWS,
+    *breaches.ROWS,
     ("velero-location-read-only", STANDBY, SILENT, Wait, "looking again"),
     ("velero-location-read-only", STANDBY, DENIED, Stuck, "AccessDenied"),
     ("velero-location-read-only", STANDBY, None, Stuck, "does not exist"),
@@ -276,7 +279,7 @@ def test_a_replica_is_made_anew_with_what_rds_would_give_a_default() -> None:
 def test_every_action_and_every_kind_of_answer_it_knows_is_a_row() -> None:
     assert {row[0] for row in ROWS} == set(ACTIONS)
     for name, action in ACTIONS.items():
-        kinds = {row[3] for row in ROWS if row[0] == name}
+        kinds = {row[3] for row in ROWS if row[0] == name} | {row[4] for row in breaches.BACK if row[0] == name}
         assert (Act in kinds) == bool(action.calls or name in WRITES)
 
 
@@ -302,11 +305,23 @@ def test_the_switch_says_which_region_serves() -> None:
     assert found.facts == {"serves": "us-west-2"}
 
 
+@pytest.mark.parametrize(("name", "params", "noted", "facts", "kind", "because"), breaches.BACK)
+def test_what_takes_a_step_back_goes_by_what_that_step_has_noted(
+    name: str, params: dict[str, str], noted: dict[str, str | float], facts: Any, kind: type[Next], because: str
+) -> None:
+    found = ACTIONS[name].next(replace(target(**params), facts=noted), POLICY, facts, AT)
+    assert isinstance(found, kind), found
+    assert because in found.because
+
+
 CALLS = [(row[0], row[1], row[2]) for row in ROWS if row[3] is Act]
+NOTED: dict[tuple[str, int], dict[str, str | float]] = {(row[0], id(row[3])): row[2] for row in breaches.BACK}
+CALLS += [(row[0], row[1], row[3]) for row in breaches.BACK if row[4] is Act]
 
 
 def call_of(name: str, params: dict[str, str], facts: Any) -> Call:
-    found = ACTIONS[name].next(target(**params), POLICY, facts, AT)
+    noted = NOTED.get((name, id(facts)), {})
+    found = ACTIONS[name].next(replace(target(**params), facts=noted), POLICY, facts, AT)
     assert isinstance(found, Act)
     return found.call
 
@@ -316,7 +331,9 @@ def test_a_call_is_declared_and_the_same_for_every_worker_at_any_time(
     name: str, params: dict[str, str], facts: Any
 ) -> None:
     call = call_of(name, params, facts)
-    later = ACTIONS[name].next(replace(target(**params), at=AT + timedelta(minutes=7)), POLICY, facts, AT)
+    noted = NOTED.get((name, id(facts)), {})
+    late = replace(target(**params), at=AT + timedelta(minutes=7), facts=noted)
+    later = ACTIONS[name].next(late, POLICY, facts, AT)
     assert isinstance(later, Act)
     assert later.call == call
     match call.system:
@@ -338,7 +355,8 @@ def is_one_of_aws(name: str, params: dict[str, str], facts: Any) -> bool:
     tests/airgap).
     """
     call = call_of(name, params, facts)
-    return call.system == "aws" and call.operation not in (RESTORE, COPY_SPAN, WRITE_MANIFEST)
+    many = (RESTORE, COPY_SPAN, WRITE_MANIFEST, KEEP_LOGS, KEEP_OBJECTS)
+    return call.system == "aws" and call.operation not in many
 
 
 @pytest.mark.parametrize(("name", "params", "facts"), [c for c in CALLS if is_one_of_aws(*c)])
@@ -397,6 +415,7 @@ def test_rows_that_policy_no_longer_has_leave_the_image_mapping() -> None:
 
 def test_only_a_promotion_a_released_volume_a_switch_to_older_data_and_a_locked_copy_cannot_be_undone() -> None:
     lasting = {"promote-replica", "volumes-attached", "point-restored", "vault-copied"}
-    # What is deleted for good is a drill's own, or what a failback takes away by two people's word.
-    lasting |= {"drill-copies-gone", "drill-instance-gone", "promote-primary", "workloads-gone", "instance-discarded"}
+    # What is deleted for good is a drill's own, a clean room's, or what a failback takes away by two people's word.
+    lasting |= {"drill-copies-gone", "drill-instance-gone", "clean-room-gone"}
+    lasting |= {"promote-primary", "workloads-gone", "instance-discarded"}
     assert {c[0] for c in CALLS if not call_of(*c).reversible} == lasting

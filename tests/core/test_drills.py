@@ -45,7 +45,7 @@ from tests.core.stage import (
     wants,
 )
 
-PEOPLE: Final = "security-breach"
+PEOPLE: Final = "provider-outage"
 STEPS: Final = rehearsal(plan_of(REGION), POLICY).plan
 
 

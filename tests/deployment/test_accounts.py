@@ -92,6 +92,10 @@ def test_what_is_declared_is_granted_there_looks_to_one_role_and_changes_to_the_
         ("rds:DescribeDBInstanceAutomatedBackups", "*"),
         ("ec2:DescribeInstances", "*"),
         ("ec2:DescribeNetworkAcls", "*"),
+        ("ec2:DescribeLockedSnapshots", "*"),
+        ("ec2:DescribeSecurityGroups", "*"),
+        ("ec2:DescribeSnapshots", "*"),
+        ("ec2:DescribeInstanceAttribute", f"{east.format('ec2')}:instance/*"),
         ("secretsmanager:GetSecretValue", secret),
     }
     sides = ((east, "neurectomy-pg", "neurectomy-pg-west", west), (west, "neurectomy-pg-west", "neurectomy-pg", east))
@@ -140,6 +144,15 @@ def test_what_is_declared_is_granted_there_looks_to_one_role_and_changes_to_the_
             for side in (east, west)
             for verb in ("Create", "Delete")
         ),
+        ("ec2:ModifyInstanceAttribute", f"{east.format('ec2')}:instance/*"),
+        ("ec2:ModifyNetworkInterfaceAttribute", f"{east.format('ec2')}:network-interface/*"),
+        ("ec2:ModifyNetworkInterfaceAttribute", f"{east.format('ec2')}:security-group/*"),
+        ("ec2:ReplaceNetworkAclAssociation", f"{east.format('ec2')}:network-acl/*"),
+        ("ec2:ReplaceNetworkAclAssociation", f"{east.format('ec2')}:subnet/*"),
+        ("ec2:CreateSnapshots", f"{east.format('ec2')}:instance/*"),
+        ("ec2:CreateSnapshots", f"{east.format('ec2')}:volume/*"),
+        # A snapshot's ARN names no account.
+        *((f"ec2:{a}", "arn:aws:ec2:us-east-1::snapshot/*") for a in ("CreateSnapshots", "CreateTags", "LockSnapshot")),
         ("secretsmanager:PutSecretValue", secret),
     }
 

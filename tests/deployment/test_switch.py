@@ -45,11 +45,12 @@ def config(policy: Policy, name: str = "TrafficSwitchCheck") -> dict[str, Any]:
 
 
 def test_only_the_kind_in_policy_is_granted(policy: Policy) -> None:
-    # Terraform's state and the air gap's copies lie in S3 too, and so do the objects that are put back below policy's
-    # prefixes, whatever the switch is; and the test record's switch is a metric whatever the traffic's is.
+    # Terraform's state, the air gap's copies and evidence lie in S3 too, and so do the objects that are put back below
+    # policy's prefixes, whatever the switch is; and the test record's switch is a metric whatever the traffic's is.
     none = {"terraform_states": (), "airgap": None}
     drills = policy.drills.model_copy(update={"test_record": None})
-    plain = policy.model_copy(update={"backups": policy.backups.model_copy(update=none), "drills": drills})
+    backups, platform = policy.backups.model_copy(update=none), policy.platform.model_copy(update={"containment": None})
+    plain = policy.model_copy(update={"backups": backups, "platform": platform, "drills": drills})
     below = tuple(f"arn:aws:s3:::{row.bucket}" for row in policy.backups.restorable)
     made = [s for s in document(plain, "tick")["Statement"] if not all(r.startswith(below) for r in s["Resource"])]
     granted = {a for s in made for a in s["Action"]}

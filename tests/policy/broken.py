@@ -77,6 +77,22 @@ NAMES = (
     "verify-home-write",
     "workloads-gone",
     "instance-discarded",
+    "breach-found",
+    "instances-quarantined",
+    "instances-released",
+    "subnets-quarantined",
+    "subnets-released",
+    "namespaces-quarantined",
+    "namespaces-released",
+    "lifecycles-paused",
+    "lifecycles-resumed",
+    "copies-whole",
+    "clean-room-made",
+    "clean-room-runs",
+    "clean-room-gone",
+    "volumes-snapshotted",
+    "logs-kept",
+    "objects-kept",
 )
 
 

@@ -13,7 +13,7 @@ def test_the_shipped_way_back_takes_everything_back(broken: Broken) -> None:
 def test_a_setting_that_nothing_takes_back_is_told(broken: Broken) -> None:
     broken.edit("runbooks", "action: node-capacity-lowered", "action: moment-reached").says(
         "move-away-is-taken-back",
-        "runbooks.yaml runbooks[14].steps",
+        "runbooks.yaml runbooks[15].steps",
         at=broken.line("runbooks.yaml", "title: Look that {display} runs in the primary") - 2,
         found="none",
         allowed="a step of the action node-capacity-lowered in the standby",
@@ -24,7 +24,7 @@ def test_a_setting_that_nothing_takes_back_is_told(broken: Broken) -> None:
 def test_a_way_back_that_does_not_know_how_it_was_is_told(broken: Broken) -> None:
     broken.edit("runbooks", "of: node-capacity, cluster: standby", "of: node-capacity, cluster: primary").says(
         "move-away-is-taken-back",
-        "runbooks.yaml runbooks[14].choices",
+        "runbooks.yaml runbooks[15].choices",
         at=broken.line("runbooks.yaml", "- scenario: failback") + 2,
         found="none",
         allowed="a choice of the kind journal, of: node-capacity, cluster: standby",
