@@ -29,6 +29,7 @@ def watching(broken: Broken) -> Broken:
     text = (broken.folder / "signals.yaml").read_text()
     own = text[text.index("  - name: intruder\n") : text.index("rules:\n")]
     broken.edit("signals", own, FINDINGS).edit("signals", "findings: intruder", "alarms: [DeploymentHealth]")
+    broken.edit("signals", "findings: encryption", "alarms: [ConfigurationHealth]")
     return broken.edit("signals", "rules:\n", RULE)
 
 
