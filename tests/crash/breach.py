@@ -31,6 +31,7 @@ CONTAINED: Final = (
     *("quarantine-instances", "quarantine-subnets", "quarantine-namespaces"),
     *("pause-lifecycles", "keep-backups", "keep-standby-backups", "pause-schedules", "room"),
 )
+KEPT: Final = ("snapshots", "logs", "objects", "copies", "rewrites")
 RESTORES: Final = ("restore-database", "switch-database", "room-restore", "rebuild")
 THEIRS: Final[dict[str, Any]] = {
     "apiVersion": "networking.k8s.io/v1",
@@ -174,7 +175,8 @@ class CalledOffStory(BreachStory):
     def _decide(self) -> None:
         book = self.platform.book()
         for incident in book.incidents.values() if book else ():
-            if all(incident.step(name).state is StepState.DONE for name in CONTAINED):
+            # Everything that nobody holds back is done by then, however long a crash has held it up.
+            if all(incident.step(name).state is StepState.DONE for name in (*CONTAINED, *KEPT)):
                 self.say("back", {"command": "abort", "incident": incident.id})
         if book:
             self._pay(book)
