@@ -27,8 +27,8 @@ def cut_off(platform: Platform) -> None:
 
 def acls(platform: Platform) -> list[Acl]:
     """Those of the primary's database."""
-    region = platform.policy.platform.database.primary.region
-    return [a for a in platform.ec2.acls if a.region == region]
+    region, own = platform.policy.platform.database.primary.region, set(platform.policy.platform.fence.subnets)
+    return [a for a in platform.ec2.acls if a.region == region and own & set(a.subnets)]
 
 
 def promote(incident: Incident) -> str:

@@ -106,11 +106,9 @@ REFUSED: Final[Mapping[str, tuple[str, Send, str, str]]] = {
     ),
     "a network ACL": (
         "ec2",
-        lambda c: c.create_network_acl_entry(
-            NetworkAclId="acl-1", RuleNumber=1, Protocol="-1", RuleAction="deny", Egress=False, CidrBlock="0.0.0.0/0"
-        ),
+        lambda c: c.delete_network_acl(NetworkAclId="acl-1"),
         "UnauthorizedOperation",
-        f"ec2:CreateNetworkAclEntry on resource: arn:aws:ec2:{REGION}:{ACCOUNT}:network-acl/acl-1",
+        "ec2:DeleteNetworkAcl on resource: *",
     ),
     "an instance's attribute in another region": (
         "ec2",
