@@ -13,11 +13,12 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from chalice.app import Chalice, ConvertToMiddleware, Rate
 
-from chalicelib import names, patterns, ways_in
+from chalicelib import names, patterns, pulse, vitals, ways_in
 from chalicelib.bootstrap import Responder
 from chalicelib.bootstrap import responder as build
 from chalicelib.core.happened import Readiness
 from chalicelib.intake import alarms
+from chalicelib.meter import metered
 from chalicelib.policy.load import load
 from chalicelib.settings import Settings
 
@@ -41,7 +42,7 @@ app.register_middleware(ConvertToMiddleware(metrics.log_metrics))
 @cache
 def responder() -> Responder:
     """Built once an execution environment, when first needed."""
-    return build(SETTINGS, POLICY)
+    return build(SETTINGS, POLICY, metered(POLICY))
 
 
 def shift(context: Any) -> datetime:
@@ -57,9 +58,8 @@ def hard_deadline(context: Any) -> datetime:
 
 
 def received(found: ways_in.Received) -> Mapping[str, Any]:
-    """Counts what came in, and says what became of it."""
+    """Counts what came in, and says what became of it. Dead letters are counted where they are kept."""
     metrics.add_metric("Signals", MetricUnit.Count, found.signals)
-    metrics.add_metric("DeadLetters", MetricUnit.Count, found.unreadable)
     worked = found.worked.because if found.worked else "nothing could be read"
     return {"signals": found.signals, "unreadable": found.unreadable, "desk": worked}
 
@@ -121,9 +121,11 @@ def command(event: Any, context: Any) -> Mapping[str, Any]:
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def tick(event: Any) -> str:
     """Every minute: what is open is carried on."""
+    pulse.beat(responder())
     worked = ways_in.tick(responder(), until=shift(event.context))
-    metrics.add_metric("Ticks", MetricUnit.Count, 1)
-    metrics.add_metric("SetAside", MetricUnit.Count, worked.set_aside)
+    pulse.waiting(responder())
+    metrics.add_metric(vitals.TICKS, MetricUnit.Count, 1)
+    metrics.add_metric(vitals.SET_ASIDE, MetricUnit.Count, worked.set_aside)
     return worked.because
 
 
@@ -139,7 +141,10 @@ def wake(event: Any, context: Any) -> str | Mapping[str, Any]:
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def probe(event: Any) -> Mapping[str, str]:
-    """Every minute: our own look at the primary, from the standby region, and at the heartbeats."""
+    """Every minute: our own look at the primary, from the standby region, at the heartbeats, and at the tick."""
+    pulse.felt(responder())
+    pulse.waiting(responder())
+    pulse.left(responder())
     return ways_in.probe(responder(), until=shift(event.context))
 
 

@@ -54,6 +54,7 @@ from chalicelib.store.page import Page
 from chalicelib.store.progress import Progresses
 from chalicelib.store.rounds import Rounds
 from chalicelib.tools import Clock, Tools
+from chalicelib.vitals import Meter, unheard
 
 SIDE_BY_SIDE = 8
 GET_S = 4.0
@@ -104,7 +105,7 @@ class Responder:
         return uuid4().hex
 
 
-def responder(settings: Settings, policy: Policy) -> Responder:
+def responder(settings: Settings, policy: Policy, meter: Meter = unheard) -> Responder:
     """The real thing; nothing is connected yet."""
     region = policy.platform.responder.region
     clock = WallClock()
@@ -141,6 +142,7 @@ def responder(settings: Settings, policy: Policy) -> Responder:
         together=together,
         side_by_side=SIDE_BY_SIDE,
         aside=ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="aside").submit,
+        meter=meter,
     )
     beats = Beats(aws.writing("dynamodb", region), table=policy.platform.responder.table, platform=policy.platform.name)
     return Responder(

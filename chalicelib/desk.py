@@ -47,7 +47,8 @@ class Desk:
 
     def receive(self, happened: Incoming) -> bool:
         """Puts it into the inbox; False when it was there already. StoreUnavailableError: the sender must repeat."""
-        return self._store.put_inbox(codec.key(happened), codec.dump(happened))
+        item = codec.dump(happened, received_at=self._clock.now())
+        return self._store.put_inbox(codec.key(happened), item)
 
     def work(self, me: str, *, until: datetime, linger: bool = True) -> Worked:
         """Takes the desk and works until nothing is due, or the shift ends at `until`.

@@ -11,9 +11,11 @@ from chalicelib.policy import Policy
 
 READINESS: Final = "readiness"
 """The function that only looks: it has rights of its own, and never works the desk."""
+PROBE: Final = "probe"
+"""The function that looks every minute: at the primary, and at the responder's own pulse."""
 DESK: Final = (
     *("on_alarm_sns", "on_alarm_event", "on_alarm_direct", "on_service_event", "command"),
-    *("tick", "probe", "wake", "backups", "drills"),
+    *("tick", PROBE, "wake", "backups", "drills"),
 )
 """The functions that work the desk."""
 FUNCTIONS: Final = (*DESK, "airgap", READINESS)
@@ -48,6 +50,26 @@ def function_arn(policy: Policy, name: str) -> str:
     """Its ARN, in the responder's region."""
     platform = policy.platform
     return f"arn:aws:lambda:{platform.responder.region}:{platform.account}:function:{function(policy, name)}"
+
+
+def failed_queue(policy: Policy) -> str:
+    """Where an event lies on which a function failed for good."""
+    return f"{app(policy)}-failed"
+
+
+def undelivered_queue(policy: Policy) -> str:
+    """Where an event lies that EventBridge could not hand to a function."""
+    return f"{app(policy)}-undelivered"
+
+
+def synthetic_alarm(policy: Policy) -> str:
+    """The alarm that speaks when nothing is wrong, in each region that the platform's alarms stand in."""
+    return f"{app(policy)}-synthetic"
+
+
+def trouble_topic(policy: Policy) -> str:
+    """The topic that alarms on the responder itself speak to, in each region that has some."""
+    return f"{app(policy)}-trouble"
 
 
 def every_minutes(policy: Policy) -> int:

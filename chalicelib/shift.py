@@ -28,13 +28,15 @@ from chalicelib.core.incidents import PLATFORM, note
 from chalicelib.core.outcome import Doubtful, NoData, Stuck
 from chalicelib.core.plan import Plan, Rules
 from chalicelib.core.public import page
+from chalicelib.core.sending import TELL_TIMEOUT
 from chalicelib.core.switch import Found, LookAtSwitch, SwitchSeen, alike
+from chalicelib.core.synthetic import Sound, Sounding
 from chalicelib.core.times import Times
 from chalicelib.intake import codec
 from chalicelib.policy import Policy
 from chalicelib.store.codec import dump_book, dump_entry, dump_incident, dump_plan, dump_policy
 from chalicelib.store.contract import Superseded
-from chalicelib.tools import Tools, keep_times, read_stored, times_of
+from chalicelib.tools import Tools, count_ring, count_told, keep_times, read_stored, sounded, times_of
 
 log = logging.getLogger("responder")
 T = TypeVar("T")
@@ -42,7 +44,6 @@ W = TypeVar("W")
 
 RESERVE: Final = timedelta(seconds=1)
 """What a shift keeps for its last save."""
-TELL_TIMEOUT: Final = timedelta(seconds=5)
 POLL: Final = timedelta(seconds=1)
 IDLE_ROUNDS: Final = 25
 """Rounds in a row without time going by; more than that is a livelock, and the shift ends with an error in the log."""
@@ -100,6 +101,7 @@ class Shift:
         if self._stored is None or not alike(self._stored, self._book):
             # What was put on the timeline need not be put again by the next worker.
             self._put()
+        count_ring(self._tools, self._book)
 
     def _heed(self) -> None:
         """Before anything is called: whether somebody else acts. A book that knows nothing yet has nothing to call."""
@@ -124,7 +126,7 @@ class Shift:
         self._after_save()
         if self._linger:
             self._begin_asides(acts)
-        made = self._act([w for w in acts if not (isinstance(w, Do) and w.aside)])
+        made = self._act([w for w in acts if not (isinstance(w, Sound) or (isinstance(w, Do) and w.aside))])
         archived = self._archive()
         return bool(looked or made or archived) or self._aside.any_ended()
 
@@ -204,11 +206,13 @@ class Shift:
             self._fold_all(found)
         return bool(seen)
 
-    def _begin_asides(self, acts: Sequence[Do | Tell]) -> None:
+    def _begin_asides(self, acts: Sequence[Do | Tell | Sound]) -> None:
         """What may have to ask a region that does not answer, and what recovery must not wait for."""
         for act in acts:
             if isinstance(act, Do) and act.aside:
                 self._aside.begin(_name(act), partial(_alone, self._act_once, act))
+            if isinstance(act, Sound):
+                self._aside.begin(act.because, partial(sounded, self._hands, act))
         for work in self._due():
             match work:
                 case Look(aside=True):
@@ -268,9 +272,9 @@ class Shift:
         """What is held back is written down where it is news; that may owe notices, so it comes before them."""
         self._fold_all(w.answer for w in self._due() if isinstance(w, Held))
 
-    def _intend(self) -> list[Do | Tell]:
+    def _intend(self) -> list[Do | Tell | Sound]:
         """The acts that fit into the time left, each already folded as intended."""
-        acts: list[Do | Tell] = []
+        acts: list[Do | Tell | Sound] = []
         for work in self._due():
             match work:
                 case Do(aside=True) if not self._linger or self._aside.under_way(_name(work)):
@@ -280,6 +284,9 @@ class Shift:
                     acts.append(work)
                 case Tell() if self._fits(TELL_TIMEOUT):
                     self._fold(Telling(incident=work.incident, key=work.key, due_at=work.message.due_at))
+                    acts.append(work)
+                case Sound() if self._linger:
+                    self._fold(Sounding(region=work.region, day=work.day))
                     acts.append(work)
                 case _:
                     pass
@@ -298,6 +305,7 @@ class Shift:
                 self._fold_all(_withdrawn(w) for w in acts)
                 return made + int(fits)
             self._fold_all(self._together([partial(self._act_once, w) for w in batch]))
+            count_told(self._tools.meter, self._book, [w for w in batch if isinstance(w, Tell)])
             made += len(batch)
             acts = rest
         return made

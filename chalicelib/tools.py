@@ -9,26 +9,29 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from chalicelib.aside import Start, at_once
-from chalicelib.core.book import Book, Incident
+from chalicelib.core.book import Book, Incident, NoticeState
 from chalicelib.core.copies import Seen
+from chalicelib.core.due import Tell
 from chalicelib.core.elsewhere import Heeded
 from chalicelib.core.happened import Signal, Unreadable
 from chalicelib.core.incidents import PLATFORM, note
 from chalicelib.core.measured import measured
 from chalicelib.core.message import Message, StatusPage
-from chalicelib.core.outcome import Call, Next, Outcome
+from chalicelib.core.outcome import Call, Doubtful, Next, Outcome
 from chalicelib.core.plan import Plan, PlanError, Rules, Step
 from chalicelib.core.repinning import adrift
 from chalicelib.core.switch import Found
+from chalicelib.core.synthetic import Sound, Sounded, newest
 from chalicelib.core.times import NONE, Kind, Times
 from chalicelib.intake import codec
 from chalicelib.policy import Policy
 from chalicelib.policy.load import PolicyUnreadableError
 from chalicelib.store.codec import dump_incident, dump_times, read_book, read_plan, read_policy, read_times
 from chalicelib.store.contract import Store, StoreUnavailableError
+from chalicelib.vitals import DEAD_LETTERS, NOTICES_FAILED, NOTICES_SENT, SYNTHETIC_AGE, Meter, unheard
 
 log = logging.getLogger("responder")
 T = TypeVar("T")
@@ -96,13 +99,46 @@ class Tools:
     together: Callable[[Sequence[Callable[[], object]]], list[object]] = in_turn
     side_by_side: int = 4
     aside: Start = at_once
+    meter: Meter = unheard
 
     def keep(self, unreadable: Unreadable) -> str:
         """Keeps what could not be read, with its reason, to be listed and replayed; answers its key."""
         key = codec.dead_key(unreadable)
         self.store.put_document("dead", key, codec.dump_dead(unreadable))
+        self.meter(DEAD_LETTERS)
         log.warning("an event could not be read and is kept as %s: %s", key, unreadable.reason)
         return key
+
+
+_COUNTED: Final = {NoticeState.SENT: NOTICES_SENT, NoticeState.FAILED: NOTICES_FAILED}
+
+
+def count_told(meter: Meter, book: Book, told: Sequence[Tell]) -> None:
+    """Publishes which of these notices were taken, and which failed for good; a doubt is neither yet."""
+    for work in told:
+        test = book.tested if book.tested and book.tested.id == work.incident else None
+        case = book.incidents.get(work.incident) or book.drills.get(work.incident)
+        of = case or book.findings.get(work.incident) or test
+        record = of.notices.get(work.key) if of else None
+        if record and (metric := _COUNTED.get(record.state)):
+            meter(metric, channel=work.message.channel)
+
+
+def count_ring(tools: Tools, book: Book) -> None:
+    """Publishes how long ago a synthetic alarm last came through, in real seconds; nothing where none is sent."""
+    if (at := newest(book)) is not None:
+        tools.meter(SYNTHETIC_AGE, round(max(0.0, (tools.clock.now() - at).total_seconds())))
+
+
+def sounded(hands: Hands, work: Sound) -> list[Sounded]:
+    """Sends a synthetic alarm; a failure on the way leaves a doubt, and it is sent again."""
+    outcome: Outcome
+    try:
+        outcome = hands.make(work.call)
+    except Exception as error:
+        log.exception("the synthetic alarm of %s could not be sent", work.region)
+        outcome = Doubtful(because=f"it failed on the way: {type(error).__name__}: {error}")
+    return [Sounded(region=work.region, day=work.day, outcome=outcome)]
 
 
 def read_stored(

@@ -11,6 +11,7 @@ from chalicelib.actions.contract import Target
 from chalicelib.actions.fence_acl import FenceAcl
 from chalicelib.actions.reader import LiveReader, Ports
 from chalicelib.agents.heart import SOURCE, Asked, Heart, Written
+from chalicelib.agents.listening import Listening
 from chalicelib.agents.parts import endpoints
 from chalicelib.agents.replay import address_of
 from chalicelib.agents.witness import Witness
@@ -22,6 +23,7 @@ from chalicelib.clients.kubernetes import KubeClients
 from chalicelib.clients.web import Web
 from chalicelib.core.outcome import Call, Next, NoData, Outcome
 from chalicelib.executor import Executor
+from chalicelib.meter import metered
 from chalicelib.policy import Policy
 from chalicelib.settings import Settings
 from chalicelib.store.beats import Beats
@@ -115,11 +117,13 @@ def witness(settings: Settings, policy: Policy) -> Witness:
     ports = _ports(settings, policy, aws, region, clock)
     responder = policy.platform.responder
     store = DynamoStore(aws.writing("dynamodb", responder.region), table=responder.table, platform=policy.platform.name)
+    beats = _beats(policy, aws)
     return Witness(
         policy=policy,
         clock=clock,
         store=store,
-        beats=_beats(policy, aws),
+        beats=beats,
+        listen=Listening(policy=policy, clock=clock, read=beats.read, meter=metered(policy)).listen,
         sights=tuple(endpoints(ports, policy, region)),
         wake=lambda: wake(aws, policy),
     )

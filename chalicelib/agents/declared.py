@@ -1,4 +1,6 @@
-"""What the heart and the witness come to ask of AWS: their roles are made from it, and their use compared with it."""
+"""What the heart, the witness and the responder's pulse come to ask of AWS: their roles are made from it, and their use
+compared with it.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ HEART: Final = (
     *(op for op in (*FenceAcl.reads, *FenceAcl.calls) if isinstance(op, AwsOp)),
 )
 WITNESS: Final = (
-    AwsOp(service="dynamodb", operation="get_item", resources=_TABLE, items=("desk",)),
+    AwsOp(service="dynamodb", operation="get_item", resources=_TABLE, items=("beats", "desk")),
     AwsOp(service="dynamodb", operation="put_item", resources=_TABLE, items=("inbox",)),
     AwsOp(service="dynamodb", operation="update_item", resources=_TABLE, items=("beats",)),
     AwsOp(
@@ -34,5 +36,22 @@ WITNESS: Final = (
         operation="invoke",
         resources=("arn:aws:lambda:{standby}:{account}:function:{wake}",),
         iam=("lambda:InvokeFunction",),
+    ),
+)
+# It knows no resource, so the namespace is its bound (CloudWatch's service authorization reference).
+SYNTHETIC: Final = AwsOp(
+    service="cloudwatch",
+    operation="put_metric_data",
+    resources=("*",),
+    condition=("cloudwatch:namespace", "{own_namespace}"),
+)
+QUEUES: Final = (
+    AwsOp(
+        service="sqs",
+        operation="get_queue_attributes",
+        resources=(
+            "arn:aws:sqs:{standby}:{account}:{failed_queue}",
+            "arn:aws:sqs:{standby}:{account}:{undelivered_queue}",
+        ),
     ),
 )

@@ -24,7 +24,9 @@ log = logging.getLogger("responder")
 
 @dataclass(slots=True, kw_only=True)
 class Witness:
-    """`store` is the desk's: its book is read, its inbox filled. `wake` has somebody visit the desk."""
+    """`store` is the desk's: its book is read, its inbox filled. `wake` has somebody visit the desk; `listen` says
+    whether the responder is heard, and is asked before anything else.
+    """
 
     policy: Policy
     clock: Clock
@@ -32,11 +34,13 @@ class Witness:
     beats: Beats
     sights: tuple[Endpoint, ...]
     wake: Callable[[], None]
+    listen: Callable[[], str] = lambda: ""
 
     def watch_until(self, until: datetime, *, at_latest: datetime | None = None) -> Mapping[str, str]:
         """Looks until then, and until `at_latest` where a change has begun; what the standby cannot take in now is
         told by the next minute's watch.
         """
+        heard = self.listen()
         lookout = Lookout(
             clock=self.clock,
             policy=self.policy,
@@ -45,10 +49,11 @@ class Witness:
             tell=self._tell,
             beside=self._beat,
         )
-        return lookout.watch(self.policy.signals.heartbeats.every, until, at_latest=at_latest)
+        said = lookout.watch(self.policy.signals.heartbeats.every, until, at_latest=at_latest)
+        return {**said, "responder": heard} if heard else said
 
     def _tell(self, signal: Signal) -> None:
-        self.store.put_inbox(codec.key(signal), codec.dump(signal))
+        self.store.put_inbox(codec.key(signal), codec.dump(signal, received_at=self.clock.now()))
         self.wake()
 
     def _beat(self, now: datetime) -> None:

@@ -32,37 +32,47 @@ MAX_SUBJECT: Final = 200
 class EmailChannel:
     """Mails `recipients` from `sender`. `ses` is a boto3 `sesv2` client with timeouts and without retries.
 
-    `platform` is the display name, `status_url` the public page.
+    `platform` is the display name, `status_url` the public page. A test of the channel goes to `tests` alone.
     """
 
     def __init__(
-        self, name: str, *, ses: Any, sender: str, recipients: Iterable[str], platform: str, status_url: str
+        self,
+        name: str,
+        *,
+        ses: Any,
+        sender: str,
+        recipients: Iterable[str],
+        platform: str,
+        status_url: str,
+        tests: Iterable[str] = (),
     ) -> None:
         self.name = name
         self._ses = ses
         self._sender = sender
         self._recipients = tuple(dict.fromkeys(recipients))
+        self._tests = tuple(dict.fromkeys(tests))
         self._platform = platform
         self._status_url = status_url
 
     def send(self, message: Message, page: StatusPage) -> Outcome:  # noqa: ARG002 (the page is other channels' matter)
         """One call for every 50 recipients. Refused only if nobody was written to; Doubtful if some may have been."""
-        if not self._recipients:
+        to = self._tests if message.event is NoticeEvent.CHANNEL_TEST else self._recipients
+        if not to:
             return Refused(
                 code="NoRecipients", because=f"channel {self.name!r} has no recipients; nobody was written to"
             )
-        groups = [self._recipients[n : n + MAX_RECIPIENTS] for n in range(0, len(self._recipients), MAX_RECIPIENTS)]
+        groups = [to[n : n + MAX_RECIPIENTS] for n in range(0, len(to), MAX_RECIPIENTS)]
         content = self._content(message)
         outcomes = [self._send(message, content, group) for group in groups]
         bad = [o for o in outcomes if not isinstance(o, Made)]
         if len(outcomes) == 1:
             return outcomes[0]
         if not bad:
-            return Made(because=f"SES took mail {message.id!r} for {len(self._recipients)} recipients")
+            return Made(because=f"SES took mail {message.id!r} for {len(to)} recipients")
         made = sum(len(g) for g, o in zip(groups, outcomes, strict=True) if isinstance(o, Made))
         if not made and isinstance(bad[0], Refused) and all(isinstance(o, Refused) for o in bad):
             return bad[0]
-        return Doubtful(because=f"{made} of {len(self._recipients)} recipients were written to; then {bad[0].because}")
+        return Doubtful(because=f"{made} of {len(to)} recipients were written to; then {bad[0].because}")
 
     def _send(self, message: Message, content: dict[str, Any], recipients: tuple[str, ...]) -> Outcome:
         field = "BccAddresses" if message.audience == "external" else "ToAddresses"
@@ -116,6 +126,8 @@ def _asks(message: Message) -> list[tuple[str, str, str]]:
 
 
 def _facts(message: Message) -> list[tuple[str, str]]:
+    if message.event is NoticeEvent.CHANNEL_TEST:
+        return [("Test", message.incident), ("Message", message.id)]
     finding = message.event in (NoticeEvent.FINDING_RAISED, NoticeEvent.FINDING_SETTLED)
     return [
         ("Finding" if finding else "Incident", message.incident),

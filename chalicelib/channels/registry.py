@@ -80,6 +80,7 @@ def build(
                     ses=ses,
                     sender=row.sender,
                     recipients=row.recipients,
+                    tests=policy.notifications.test_mail,
                     platform=platform.display_name,
                     status_url=platform.responder.status_url,
                 )

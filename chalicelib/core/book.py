@@ -334,6 +334,30 @@ class CopySight:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ring:
+    """The newest synthetic alarm of one region (synthetic.py): for which day, when it was first sent, and what
+    became of it. `newest` is when one last arrived, this one or an earlier; `took_s` how long this one was on its way.
+    """
+
+    day: str
+    at: datetime
+    tried_at: datetime
+    state: Literal["sending", "sent", "arrived"]
+    because: str
+    newest: datetime | None = None
+    took_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelTest:
+    """The newest test of every channel (channel_test.py): when it began, and what became of each one's notice."""
+
+    id: str
+    at: datetime
+    notices: Mapping[str, NoticeRecord] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """What was last seen of the traffic switch, and since when it is seen so; `at` is when the newest look began.
 
@@ -426,7 +450,8 @@ class Book:
     """Everything the desk knows. `serving` is the region the traffic was last known to go to; `readiness` is what is
     known of each runbook, by scenario. `drills` are no incidents, whatever they look like. `drilled` is the last one of
     each runbook, `drills_since` when policy's drills were first heard of here. `failover` and `settings` are what a
-    failback takes back (failback.py).
+    failback takes back (failback.py). `rings` are the synthetic alarms by region, `rings_since` when policy's were
+    first heard of.
     """
 
     mode: Mode
@@ -452,6 +477,9 @@ class Book:
     drills_since: datetime | None = None
     failover: Failover | None = None
     settings: tuple[Setting, ...] = ()
+    rings: Mapping[str, Ring] = field(default_factory=dict)
+    rings_since: datetime | None = None
+    tested: ChannelTest | None = None
 
     def incident_at(self, scope: str) -> Incident | None:
         """The open incident that what fails at `scope` belongs to, a closing one excepted."""

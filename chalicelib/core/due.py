@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chalicelib.core import copies, drilling, findings
+from chalicelib.core import channel_test, copies, drilling, findings, synthetic
 from chalicelib.core.answers import Asked, HeldBack
 from chalicelib.core.book import Book, Finding, Incident, NoticeRecord, StepRecord, StepState
 from chalicelib.core.bounds import wanting
@@ -25,6 +25,7 @@ from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Plan, Rules, Step
 from chalicelib.core.states import IncidentState
 from chalicelib.core.switch import LookAtSwitch, look_due, next_look_at
+from chalicelib.core.synthetic import Sound
 from chalicelib.core.waiting import Goes, Waits, weighed
 from chalicelib.core.wording import message
 
@@ -87,7 +88,7 @@ class Held:
     answer: Asked | HeldBack
 
 
-Work = Look | Do | Tell | AskAlarms | Archive | LookAtSwitch | LookAtCopies
+Work = Look | Do | Tell | AskAlarms | Archive | LookAtSwitch | LookAtCopies | Sound
 _RUNNING = (IncidentState.RESPONDING, IncidentState.ASKING, IncidentState.STALLING)
 
 
@@ -98,6 +99,7 @@ def due(book: Book, *, rules: Rules, now: datetime) -> tuple[Work | Held, ...]:
         found += _tell(book, incident, rules, now)
     for finding in book.findings.values():
         found += _tell_of(finding, rules, now)
+    found += _test(book, rules, now)
     for incident in book.incidents.values():
         its = rules.of(incident.policy)
         if incident.state in _RUNNING:
@@ -116,6 +118,7 @@ def due(book: Book, *, rules: Rules, now: datetime) -> tuple[Work | Held, ...]:
         found += _drill(book, case, rules.of(case.policy), now)
     found += look_due(book, rules, now)
     found += copies.look_due(book, rules, now)
+    found += synthetic.due(book, rules, now)
     return tuple(found)
 
 
@@ -171,6 +174,12 @@ def _tell_of(finding: Finding, rules: Rules, now: datetime) -> Iterator[Tell]:
     for owed in findings.outstanding(finding, rules):
         if (at := _told_at(finding.notices.get(owed.key), now)) is not None:
             yield _telling(finding.id, owed, findings.message(finding, owed, rules, at))
+
+
+def _test(book: Book, rules: Rules, now: datetime) -> Iterator[Tell]:
+    for owed in channel_test.outstanding(book, rules):
+        if book.tested and (at := _told_at(book.tested.notices.get(owed.key), now)) is not None:
+            yield _telling(book.tested.id, owed, channel_test.message(book.tested, owed, rules, at))
 
 
 def _told_at(record: NoticeRecord | None, now: datetime) -> datetime | None:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import assert_never
 
 from chalicelib.core import (
+    channel_test,
     copies,
     drilling,
     evidence,
@@ -21,6 +22,7 @@ from chalicelib.core import (
     promises,
     readiness,
     service_events,
+    synthetic,
     waiting,
 )
 from chalicelib.core.answers import (
@@ -76,10 +78,13 @@ from chalicelib.core.plan import Rules
 from chalicelib.core.sending import lapsed, under_way
 from chalicelib.core.states import Event, IncidentState
 from chalicelib.core.switch import SwitchSeen, forgotten, seen
+from chalicelib.core.synthetic import Sounded, Sounding
 from chalicelib.policy.scenarios import ScopeKind
 from chalicelib.policy.signals import Rule
 
-Happened = Signal | Command | ReadinessJudged | Answer | SwitchSeen | MarkerSeen | CopiesSeen | Tick
+Happened = (
+    Signal | Command | ReadinessJudged | Answer | SwitchSeen | MarkerSeen | CopiesSeen | Sounding | Sounded | Tick
+)
 
 
 def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book:
@@ -111,6 +116,8 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             book = fold_command(book, happened, rules=rules, now=now)
         case Telling() | Told() | Withdrawn() if happened.incident in book.findings:
             book = findings.fold_notice(book, happened, rules, now)
+        case Telling() | Told() | Withdrawn() if book.tested and happened.incident == book.tested.id:
+            book = channel_test.fold_notice(book, book.tested, happened, rules, now)
         case Archived() if happened.incident in book.drills:
             book = drilling.recorded(book, book.drills[happened.incident], now)
         case (
@@ -136,10 +143,15 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             book = copies.seen(book, happened, rules, now)
         case MarkerSeen():
             book = heeded(book, happened, now)
+        case Sounding():
+            book = synthetic.sounding(book, happened, now)
+        case Sounded():
+            book = synthetic.sounded(book, happened)
         case Tick():
             book = readiness.aged(findings.lapse(_lapse(book, rules, now), rules, now), rules, now)
             # Only time makes a forecast worse that nothing else has changed; what else happens is met by the next tick.
             book = drilling.heard_of(forewarning.forewarned(book, rules, now), rules, now)
+            book = channel_test.opened(synthetic.aged(book, rules, now), rules, now)
         case _:
             assert_never(happened)
     return _follows(book, rules, now)
@@ -148,6 +160,8 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
 def _fold_signal(book: Book, signal: Signal, rules: Rules, now: datetime) -> Book:
     if promises.is_one(signal):
         return promises.heard(book, signal, now)
+    if synthetic.is_one(signal, rules.policy):
+        return synthetic.heard(book, signal, now)
     mark = book.watermarks.get(signal.source)
     if mark and (signal.changed_at <= mark.changed_at or _told_twice(mark, signal)):
         return book

@@ -18,6 +18,8 @@ from chalicelib.core.plan import Rules
 
 TELL_TRIES: Final = 5
 TELL_AGAIN: Final = timedelta(seconds=5)
+TELL_TIMEOUT: Final = timedelta(seconds=5)
+"""What one try may take."""
 _UNDER_WAY: Final = (NoticeState.SENDING, NoticeState.DOUBTFUL)
 
 

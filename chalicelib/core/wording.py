@@ -162,7 +162,7 @@ def _internal(book: Book, incident: Incident, owed: Owed, rules: Rules, at: date
             return f"{where}: paging {who}", told
         case NoticeEvent.STOOD_DOWN:
             return f"{where}: {incident.ending}", (f"{incident.because}.",)
-        case NoticeEvent.FINDING_RAISED | NoticeEvent.FINDING_SETTLED:
+        case NoticeEvent.FINDING_RAISED | NoticeEvent.FINDING_SETTLED | NoticeEvent.CHANNEL_TEST:
             raise ValueError(f"{owed.event} tells of a finding (findings.py), and {incident.id} is an incident")
 
 

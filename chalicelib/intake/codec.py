@@ -48,10 +48,19 @@ def key(happened: Incoming) -> str:
     return f"{encoded[: KEY_BYTES - 65].decode('utf-8', 'ignore')}#{sha256(encoded).hexdigest()}"
 
 
-def dump(happened: Incoming) -> Mapping[str, Any]:
-    """The item, JSON-safe."""
+def dump(happened: Incoming, *, received_at: datetime | None = None) -> Mapping[str, Any]:
+    """The item, JSON-safe, with when it was put there."""
     kind = key(happened).partition("/")[0]
-    return {"format": FORMAT, kind: _adapter(kind).dump_python(happened, mode="json")}
+    put = {"received_at": received_at.isoformat()} if received_at else {}
+    return {"format": FORMAT, kind: _adapter(kind).dump_python(happened, mode="json"), **put}
+
+
+def waiting_since(item: Mapping[str, Any]) -> datetime | None:
+    """When an item was put there; None where whoever put it did not say."""
+    try:
+        return _utc(datetime.fromisoformat(item["received_at"]), "received_at")
+    except (KeyError, TypeError, ValueError, ItemUnreadableError):
+        return None
 
 
 def read(item: Mapping[str, Any]) -> Incoming:

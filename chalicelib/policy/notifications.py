@@ -28,6 +28,8 @@ class NoticeEvent(StrEnum):
     FINDING_SETTLED = "finding-settled"
     BUDGET_SPENT = "budget-spent"
     FORECAST_MISS = "forecast-miss"
+    CHANNEL_TEST = "channel-test"
+    """By every channel, once a week; it needs no row."""
 
 
 class PagerDutyChannel(Row):
@@ -97,13 +99,36 @@ class StatusLevel(Row):
     meaning: str
 
 
+class MailListener(Row):
+    """An address that the trouble topic itself writes to; it must confirm the subscription once."""
+
+    kind: Literal["email"]
+    address: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+
+
+class WebListener(Row):
+    """An address that the trouble topic posts to, such as a pager's own CloudWatch integration. Whoever knows it may
+    ring, so it is no policy's text: `secret` names a secret whose JSON holds it as `url`, in each region that has a
+    trouble topic (the responder's and the witness's) under the same name.
+    """
+
+    kind: Literal["https"]
+    secret: Annotated[str, Field(pattern=r"^[A-Za-z0-9/_+=.@-]+$")]
+
+
+Listener = Annotated[MailListener | WebListener, Field(discriminator="kind")]
+
+
 class Notifications(Row):
-    """Channels, the matrix, the ladder, the levels."""
+    """Channels, the matrix, the ladder, the levels, and who hears of the responder's own trouble without its help."""
 
     channels: tuple[Channel, ...]
     matrix: tuple[Notice, ...]
     ladder: tuple[Rung, ...]
     status_levels: tuple[StatusLevel, ...]
+    # A policy that was kept with an incident before there were listeners is still read.
+    trouble: tuple[Listener, ...] = ()
+    test_mail: tuple[str, ...] = Field(default=(), description="who gets the weekly test of each channel of mail")
 
     def row(self, event: NoticeEvent, severity: Severity) -> Notice | None:
         """The row of the matrix for an event of an incident of that severity; None when nobody is told."""

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from chalicelib.policy.base import Duration, Name, Row
+from chalicelib.policy.drills import Hour, Weekday
 
 
 class JudgeRow(Row):
@@ -25,6 +26,16 @@ class JudgeRow(Row):
     )
 
 
+class Synthetic(Row):
+    """A synthetic alarm goes the whole way of a real one every day."""
+
+    hour: Hour = Field(description="of the day, in UTC, at which it is sent; fast clocks send it no oftener")
+    within: Duration = Field(default=timedelta(minutes=10), description="how long it may take to arrive")
+    channels_on: Weekday | None = Field(
+        default=None, description="the day of the week on which every channel is tried; left out, none is"
+    )
+
+
 class Readiness(Row):
     """The rounds. A period is a whole number of minutes: the schedule knows no less."""
 
@@ -35,6 +46,7 @@ class Readiness(Row):
     )
     owner: str = Field(default="platform on-call", description="who mends what no row names anybody for")
     judges: tuple[JudgeRow, ...] = ()
+    synthetic: Synthetic | None = Field(default=None, description="left out: none is sent")
 
     def row(self, judge: str) -> JudgeRow:
         """What policy says of a judge; an empty row where it says nothing."""

@@ -8,6 +8,7 @@ made by writing one: they are observations, and the desk reads them through its 
 - `replica`: the newest of those rows that the replica had replayed when it was looked at: `n`, `written_at`, `at`.
 - `standby`: the standby's agent, while the standby's database is the one that takes writes; as `primary`.
 - `witness`: the control heartbeat of a third region, `at`.
+- `tick`: when the responder's newest tick began, `at`: who reads it knows that the clock ran and the table took.
 - `integrity`: what the primary's agent found in the database's content: `good_at`, when every check last found it
   whole; `bad_at`, when one first did not after that (0 while all is well), and `because`; `at`, when it last asked.
 - `lease`: the primary may take writes until `until`; `revoked_at` when the responder took it back, `given_up_at` when
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-Who = Literal["primary", "replica", "standby", "witness", "lease", "integrity"]
+Who = Literal["primary", "replica", "standby", "witness", "lease", "integrity", "tick"]
 Value = str | int
 
 

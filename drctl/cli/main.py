@@ -12,6 +12,7 @@ from drctl.cli import (
     drills,
     failback,
     forecasts,
+    health,
     intrusions,
     looking,
     offline,
@@ -35,7 +36,7 @@ for part in (
     *(policies, another, looking, backups, rights, ready, readiness, people, offline, replay, worlds, account, airgap),
 ):
     part.register(app)
-for part in (forecasts, reports, drills, failback, intrusions):
+for part in (forecasts, reports, drills, failback, intrusions, health):
     part.register(app)
 
 

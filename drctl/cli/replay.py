@@ -19,6 +19,7 @@ from chalicelib.core.happened import Signal, Tick, Unreadable
 from chalicelib.core.plan import Rules
 from chalicelib.core.states import IncidentState
 from chalicelib.core.switch import LookAtSwitch
+from chalicelib.core.synthetic import Sound
 from chalicelib.intake import alarms
 from chalicelib.policy import Policy
 from chalicelib.policy.platform import Mode
@@ -114,8 +115,8 @@ def lines(book: Book, rules: Rules, at: datetime, *, quiet: str) -> Iterator[dic
             "work": [],
         }
         return
-    # Replayed events say nothing of where the switch stands, and of copies.
-    work = [w for w in due(book, rules=rules, now=at) if not isinstance(w, LookAtSwitch | LookAtCopies)]
+    # Replayed events say nothing of where the switch stands, of copies, and of synthetic alarms.
+    work = [w for w in due(book, rules=rules, now=at) if not isinstance(w, LookAtSwitch | LookAtCopies | Sound)]
     for incident in book.incidents.values():
         yield {
             "at": at.isoformat(),

@@ -14,6 +14,7 @@ from chalicelib import names
 from chalicelib.actions.contract import AwsOp
 from chalicelib.agents.declared import HEART, WITNESS
 from chalicelib.policy import Policy
+from drctl.deployment import trouble
 from drctl.deployment.permissions import INTERFACES, grants, roles_of, statements_of
 
 TIMEOUT_S: Final = 135
@@ -100,7 +101,7 @@ def witness(policy: Policy) -> dict[str, Any]:
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"{platform.display_name}: a witness that tells the primary's silence from the messenger's",
         "Parameters": PARAMETERS,
-        "Resources": _function(policy, names.WITNESS),
+        "Resources": {**_function(policy, names.WITNESS), **trouble.witness(policy)},
     }
 
 

@@ -23,6 +23,7 @@ from chalicelib.actions.registry import ACTIONS, AIRGAP
 from chalicelib.actions.restored import base_of
 from chalicelib.actions.rights import kube_rights, used
 from chalicelib.actions.sides import aside_base
+from chalicelib.agents.declared import QUEUES, SYNTHETIC
 from chalicelib.core.airgap_calls import COPY_SPAN, WRITE_MANIFEST
 from chalicelib.policy import Policy
 from chalicelib.policy.accounts import Account, holder, named_by
@@ -102,8 +103,10 @@ def words(policy: Policy) -> dict[str, str]:
         "status_bucket": platform.responder.status_bucket,
         "operators_bucket": platform.responder.operators_bucket or "",
         "readiness_page": KEY,
-        "failed_queue": f"{names.app(policy)}-failed",
+        "failed_queue": names.failed_queue(policy),
+        "undelivered_queue": names.undelivered_queue(policy),
         "wake": names.function(policy, "wake"),
+        "own_namespace": names.metrics_namespace(policy),
     }
     # Where there is no such switch the other's name stands in its place, and grants nothing more.
     test = policy.drills.test_record
@@ -223,7 +226,8 @@ def declared(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[Aws
 def operations(policy: Policy, known: Mapping[str, Action] = ACTIONS) -> tuple[AwsOp, ...]:
     """Every AWS operation that the functions may come to."""
     primary = (PRIMARY_CLUSTER,) if kube_rights(policy, "primary", known) else ()
-    common = (*STORE, *COMMON, *primary, _alarms())
+    ring = (SYNTHETIC,) if policy.readiness.synthetic else ()
+    common = (*STORE, *COMMON, *primary, _alarms(), *ring)
     return (*common, *_channel_operations(policy), *declared(policy, known), *assumed(policy))
 
 
@@ -252,14 +256,15 @@ def looking(policy: Policy) -> tuple[AwsOp, ...]:
 
 def of_function(policy: Policy, function: str) -> tuple[AwsOp, ...]:
     """What one function may come to. All that work the desk come to the same; they look at vaults and create nothing
-    there. The keeper of copies creates there, and can do nothing else to the platform than start a dump. The one that
-    judges readiness looks.
+    there; the probe also feels the pulse. The keeper of copies creates there, and can do nothing else to the platform
+    than start a dump. The one that judges readiness looks.
     """
     if function == names.READINESS:
         return looking(policy)
     if function != KEEPER:
         promised = tuple(op for op in PROMISED if isinstance(op, AwsOp)) if function == AUDITS else ()
-        return (*(op for op in operations(policy) if op.batch not in (COPY_SPAN, WRITE_MANIFEST)), *promised)
+        pulse = QUEUES if function == names.PROBE else ()
+        return (*(op for op in operations(policy) if op.batch not in (COPY_SPAN, WRITE_MANIFEST)), *promised, *pulse)
     actions = [ACTIONS[name] for name in AIRGAP] if policy.backups.airgap else []
     its = [op for action in actions for op in (*action.reads, *action.calls) if isinstance(op, AwsOp)]
     failed = [op for op in COMMON if op.service in ("eks", "sqs")]

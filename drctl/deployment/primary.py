@@ -13,9 +13,10 @@ from typing import Any, Final
 from chalicelib import names, patterns
 from chalicelib.account.alarms import CHECK, alarm_properties
 from chalicelib.account.endpoint import endpoint_check
+from chalicelib.core.synthetic import METRIC
 from chalicelib.policy import Policy
 from chalicelib.policy.signals import Alarm
-from drctl.deployment import agents
+from drctl.deployment import agents, trouble
 
 SPEAKS: Final = {
     actions: [{"Ref": "AlarmTopic"}] for actions in ("AlarmActions", "OKActions", "InsufficientDataActions")
@@ -107,6 +108,9 @@ def alarm_stack(policy: Policy, region: str) -> dict[str, Any]:
                 "Properties": {"AlarmName": composite.name, "AlarmRule": composite.rule, **SPEAKS},
             }
     found |= _service_events(policy, region)
+    if policy.readiness.synthetic:
+        found["SyntheticAlarm"] = _synthetic(policy)
+    found |= trouble.alarm_region(policy, {"Fn::GetAtt": ["AlarmTopic", "TopicName"]})
     beats = region == policy.platform.regions.primary
     found |= agents.heart(policy) if beats else {}
     return {
@@ -176,6 +180,26 @@ def _service_events(policy: Policy, region: str) -> dict[str, Any]:
                     }
                 ],
             },
+        },
+    }
+
+
+def _synthetic(policy: Policy) -> dict[str, Any]:
+    """Speaks to the topic of the real ones for a minute, when the responder publishes its metric."""
+    return {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "AlarmName": names.synthetic_alarm(policy),
+            "AlarmDescription": "Nothing is wrong: the responder sees every day that an alarm comes through",
+            "Namespace": names.metrics_namespace(policy),
+            "MetricName": METRIC,
+            "Statistic": "Maximum",
+            "Period": 60,
+            "EvaluationPeriods": 1,
+            "ComparisonOperator": "GreaterThanThreshold",
+            "Threshold": 0,
+            "TreatMissingData": "notBreaching",
+            **SPEAKS,
         },
     }
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from chalicelib import names
 from chalicelib.names import logical
 from chalicelib.policy import Policy
-from drctl.deployment import switch
+from drctl.deployment import switch, trouble
 from drctl.deployment.access import standby_entries
 from drctl.deployment.network import endpoints, vpc_config
 
@@ -41,7 +41,7 @@ def resources(policy: Policy) -> dict[str, Any]:
         _operators_bucket,
         _queues,
         _switch,
-        _own_alarms,
+        trouble.standby,
         standby_entries,
         endpoints,
     ):
@@ -140,10 +140,10 @@ def _private(bucket: str) -> dict[str, Any]:
 
 def _queues(policy: Policy) -> dict[str, Any]:
     kept = {"MessageRetentionPeriod": 14 * DAY_S, "SqsManagedSseEnabled": True}
-    app = names.app(policy)
+    failed, undelivered = names.failed_queue(policy), names.undelivered_queue(policy)
     return {
-        "FailedEvents": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": f"{app}-failed", **kept}},
-        "UndeliveredEvents": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": f"{app}-undelivered", **kept}},
+        "FailedEvents": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": failed, **kept}},
+        "UndeliveredEvents": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": undelivered, **kept}},
         "UndeliveredEventsPolicy": {
             "Type": "AWS::SQS::QueuePolicy",
             "Properties": {
@@ -194,76 +194,6 @@ def _switch(policy: Policy) -> dict[str, Any]:
     # Chalice names a function's role after the function.
     roles = [{"Fn::GetAtt": [f"{logical(name)}Role", "Arn"]} for name in names.DESK]
     return switch.resources(policy, roles)
-
-
-def _own_alarms(policy: Policy) -> dict[str, Any]:
-    """Who watches the watcher: errors, a clock that stands still, events that could not be handled."""
-    app, speak = names.app(policy), [{"Ref": "ResponderTrouble"}]
-
-    def alarm(name: str, **properties: Any) -> dict[str, Any]:
-        return {
-            "Type": "AWS::CloudWatch::Alarm",
-            "Properties": {"AlarmName": f"{app}-{name}", "AlarmActions": speak, "OKActions": speak, **properties},
-        }
-
-    def of_function(function: str, metric: str) -> dict[str, Any]:
-        return {
-            "Namespace": "AWS/Lambda",
-            "MetricName": metric,
-            "Dimensions": [{"Name": "FunctionName", "Value": {"Ref": logical(function)}}],
-            "Statistic": "Sum",
-            "Period": 60,
-            "EvaluationPeriods": 1,
-        }
-
-    above: dict[str, Any] = {
-        "ComparisonOperator": "GreaterThanThreshold",
-        "Threshold": 0,
-        "TreatMissingData": "notBreaching",
-    }
-    found: dict[str, Any] = {
-        "ResponderTrouble": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": f"{app}-trouble"}}
-    }
-    for function in names.FUNCTIONS:
-        found[f"{logical(function)}Errors"] = alarm(f"{function}-errors", **of_function(function, "Errors"), **above)
-    found["TickStandsStill"] = alarm(
-        "tick-stands-still",
-        **of_function("tick", "Invocations") | {"EvaluationPeriods": 3},
-        ComparisonOperator="LessThanThreshold",
-        Threshold=1,
-        TreatMissingData="breaching",
-    )
-    hours = max(1, -(-2 * names.every_minutes(policy) // 60))
-    found["ReadinessStandsStill"] = alarm(
-        "readiness-stands-still",
-        **of_function(names.READINESS, "Invocations") | {"Period": HOUR_S, "EvaluationPeriods": hours + 1},
-        ComparisonOperator="LessThanThreshold",
-        Threshold=1,
-        TreatMissingData="breaching",
-    )
-    for queue in ("FailedEvents", "UndeliveredEvents"):
-        found[f"{queue}There"] = alarm(
-            f"{queue}-there",
-            Namespace="AWS/SQS",
-            MetricName="ApproximateNumberOfMessagesVisible",
-            Dimensions=[{"Name": "QueueName", "Value": {"Fn::GetAtt": [queue, "QueueName"]}}],
-            Statistic="Maximum",
-            Period=60,
-            EvaluationPeriods=1,
-            **above,
-        )
-    for name, metric in (("dead-letters-there", "DeadLetters"), ("incident-set-aside", "SetAside")):
-        found[f"{metric}Alarm"] = alarm(
-            name,
-            Namespace=names.metrics_namespace(policy),
-            MetricName=metric,
-            Dimensions=[{"Name": "service", "Value": "responder"}],
-            Statistic="Sum",
-            Period=60,
-            EvaluationPeriods=1,
-            **above,
-        )
-    return found
 
 
 def _outputs() -> dict[str, Any]:

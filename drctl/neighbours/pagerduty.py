@@ -20,7 +20,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
-from aiohttp import web
+from aiohttp import ClientSession, web
+
+from drctl.neighbours.pagerduty_cloudwatch import CloudWatchIntegration
 
 SEVERITIES: Final = ("critical", "error", "warning", "info")
 ACTIONS: Final = ("trigger", "acknowledge", "resolve")
@@ -311,8 +313,10 @@ def _context_errors(event: Mapping[str, Any], name: str, needs: str) -> Iterable
         yield f"'{name}.{needs}' is missing or blank"
 
 
-def make_app(model: PagerDuty) -> web.Application:
-    """The two enqueue endpoints, `GET /_seen`, and `POST /_fail?count=&status=&after_effect=` for `drctl break`."""
+def make_app(model: PagerDuty, alarms: CloudWatchIntegration | None = None) -> web.Application:
+    """The two enqueue endpoints, an integration's for alarms, `GET /_seen`, and `POST
+    /_fail?count=&status=&after_effect=` for `drctl break`.
+    """
     app = web.Application(client_max_size=16 * MAX_BODY)
 
     async def enqueue(request: web.Request) -> web.Response:
@@ -320,7 +324,16 @@ def make_app(model: PagerDuty) -> web.Application:
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
     async def seen(_request: web.Request) -> web.Response:
-        return web.json_response(model.seen())
+        return web.json_response({**model.seen(), "trouble": alarms.seen() if alarms else []})
+
+    async def integration(request: web.Request) -> web.Response:
+        if alarms is None:
+            return web.Response(status=404)
+        answer = alarms.post(request.path, request.headers, await request.read())
+        if answer.visit:
+            async with ClientSession() as session, session.get(answer.visit) as confirmed:
+                return web.Response(status=200 if confirmed.ok else 502)
+        return web.Response(status=answer.status, text=answer.text)
 
     async def fail(request: web.Request) -> web.Response:
         query = request.query
@@ -333,5 +346,6 @@ def make_app(model: PagerDuty) -> web.Application:
 
     app.router.add_get("/_seen", seen)
     app.router.add_post("/_fail", fail)
+    app.router.add_post("/integration/{rest:.*}", integration)
     app.router.add_route("*", "/{rest:.*}", enqueue)
     return app

@@ -133,7 +133,7 @@ class LocalWorld:
         address = self.platform.rds.instance(
             platform.database.primary.region, platform.database.primary.instance, platform.account
         ).address
-        seeds.secrets(self.clients, policy, host=address.host, port=address.port)
+        seeds.secrets(self.clients, policy, host=address.host, port=address.port, pager=urls["pagerduty"])
         if secret := self.platform.vaults.secret():
             client_ = self.clients("secretsmanager", platform.responder.region)
             client_.create_secret(Name=secret[0], SecretString=json.dumps(secret[1]))

@@ -43,6 +43,7 @@ from drctl.neighbours.kubernetes.rbac import User
 from drctl.neighbours.kubernetes.status import Answer
 from drctl.neighbours.kubernetes.velero.store import BackupStore
 from drctl.neighbours.pagerduty import PagerDuty
+from drctl.neighbours.pagerduty_cloudwatch import CloudWatchIntegration
 from drctl.neighbours.quotas import ServiceQuotas
 from drctl.neighbours.rds.engine import Address
 from drctl.neighbours.rds.postgres import PostgresEngine
@@ -60,7 +61,7 @@ from drctl.world.folders import Folders
 from drctl.world.network import network
 from drctl.world.rights import grant
 from drctl.world.rows import Rows
-from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
+from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, INTEGRATION_KEY, ROUTING_KEY
 from drctl.world.supervisor import LOOPBACK, Neighbour
 from drctl.world.vaults import Vaults
 
@@ -167,6 +168,7 @@ class LocalPlatform:
             account=platform.account,
         )
         self.pagerduty = PagerDuty(now, speed, routing_keys=[ROUTING_KEY])
+        self.trouble = CloudWatchIntegration(now, keys=[INTEGRATION_KEY])
         names = [c.channel.removeprefix("#") for c in policy.notifications.channels if isinstance(c, SlackChannel)]
         channels = [Channel(id=f"C{n:08d}", name=name) for n, name in enumerate(names)]
         self.slack = Slack(now, speed, tokens={BOT_TOKEN: "U00000001"}, channels=channels, burst=5)
@@ -207,7 +209,7 @@ class LocalPlatform:
         """Everything that the world serves, each on a port of its own."""
         found = [
             Neighbour("aws", aws.make_app(self.aws)),
-            Neighbour("pagerduty", pagerduty.make_app(self.pagerduty)),
+            Neighbour("pagerduty", pagerduty.make_app(self.pagerduty, self.trouble)),
             Neighbour("slack", slack.make_app(self.slack)),
             Neighbour("sts", sts.make_app(self.sts)),
         ]

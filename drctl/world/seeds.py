@@ -14,7 +14,7 @@ from typing import Any, Final
 from chalicelib import names
 from chalicelib.account.endpoint import endpoint_check
 from chalicelib.policy import Policy
-from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
+from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel, WebListener
 from chalicelib.policy.platform import ArcSwitch
 from chalicelib.policy.rewrites import Role
 from drctl.neighbours.arc import Arc
@@ -25,14 +25,18 @@ Clients = Callable[[str, str], Any]
 """`clients(service, region)` is a boto3 client."""
 UNKNOWN: Final = frozenset({"AWS::Route53::HealthCheck", "AWS::CloudWatch::CompositeAlarm", ACCESS_ENTRY})
 ROUTING_KEY: Final = "0123456789abcdef0123456789abcdef"
+INTEGRATION_KEY: Final = "fedcba9876543210fedcba9876543210"
+"""Of the pager's integration that alarms on the responder itself are posted to."""
 BOT_TOKEN: Final = "xoxb-local-responder"  # noqa: S105  # known to the local Slack only
 DATABASE_USER: Final = "responder"
 DATABASE_PASSWORD: Final = "local"  # noqa: S105  # of a database on loopback that lives as long as the world
 TTL_S: Final = 10
 
 
-def secrets(clients: Clients, policy: Policy, *, host: str, port: int) -> None:
-    """The channels' keys, the responder's database user, and where the applications find their database."""
+def secrets(clients: Clients, policy: Policy, *, host: str, port: int, pager: str) -> None:
+    """The channels' keys, the responder's database user, where the applications find their database, and the address at
+    the `pager` that the trouble topics post to.
+    """
     platform = policy.platform
     region, application = platform.responder.region, platform.application_secret
     user = {"username": DATABASE_USER, "password": DATABASE_PASSWORD}
@@ -56,6 +60,10 @@ def secrets(clients: Clients, policy: Policy, *, host: str, port: int) -> None:
                 wanted[region, name] = {"bot_token": BOT_TOKEN}
             case _:
                 pass
+    for listener in policy.notifications.trouble:
+        if isinstance(listener, WebListener):
+            for where in (region, platform.regions.witness, *names.alarm_regions(policy)):
+                wanted[where, listener.secret] = {"url": f"{pager}/integration/{INTEGRATION_KEY}/enqueue"}
     for (where, name), value in wanted.items():
         clients("secretsmanager", where).create_secret(Name=name, SecretString=json.dumps(value))
 
@@ -180,9 +188,11 @@ def composites(clients: Clients, policy: Policy) -> None:
 
 
 def known_part(template: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
-    """The template without what MiniStack cannot make; `ids` (logical id → id) stand where that was referred to."""
+    """The template without what MiniStack cannot make; `ids` (logical id → id) stand where that was referred to. Nobody
+    on loopback has a certificate, so a topic posts by http.
+    """
     kept = {name: r for name, r in template["Resources"].items() if r.get("Type") not in UNKNOWN}
-    text = json.dumps({**template, "Resources": kept})
+    text = json.dumps({**template, "Resources": kept}).replace('"Protocol": "https"', '"Protocol": "http"')
     for name, known in ids.items():
         text = text.replace(json.dumps({"Ref": name}), json.dumps(known))
     found: dict[str, Any] = json.loads(text)

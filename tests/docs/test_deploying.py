@@ -207,7 +207,8 @@ def test_every_secret_that_is_created_is_one_that_policy_reads_and_none_is_missi
     made = {
         filled(c.value("--name")) for c in commands(PAGE) if c.words[:3] == ("aws", "secretsmanager", "create-secret")
     }
-    channels = {c.secret for c in POLICY.notifications.channels if hasattr(c, "secret")}
+    told = POLICY.notifications
+    channels = {c.secret for c in (*told.channels, *told.trouble) if hasattr(c, "secret")}
     platform = POLICY.platform
     assert made == channels | {platform.database.credentials_secret, platform.application_secret.name}
 

@@ -10,6 +10,7 @@ from typing import Any
 from chalicelib.core.due import Do, Tell
 from chalicelib.core.fold import Happened
 from chalicelib.core.happened import Signal
+from chalicelib.core.synthetic import Sound
 from chalicelib.desk import LEASE_MARGIN, Desk, Worked
 from chalicelib.shift import LostDeskError, Shift
 from chalicelib.store.contract import Busy, Saved, StoredBook, Superseded
@@ -77,8 +78,8 @@ class Ignores(Shift):
 class ActsFirst(Shift):
     """What is about to be done is saved only together with what came of it."""
 
-    def _intend(self) -> list[Do | Tell]:
-        self._fold_all([self._act_once(work) for work in Shift._intend(self)])
+    def _intend(self) -> list[Do | Tell | Sound]:
+        self._fold_all([self._act_once(work) for work in Shift._intend(self) if not isinstance(work, Sound)])
         return []
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from botocore.exceptions import ClientError
 from botocore.model import ServiceModel
 from botocore.parsers import QueryParser
 
+from drctl.world.deploy import deploy
 from drctl.world.inside.environments import AT_MOST
 from tests.world.cloud import ACCOUNT, Cloud, eventually
 
@@ -354,6 +357,87 @@ def test_silence_raises_an_alarm_after_its_periods(cloud: Cloud) -> None:
     cloud.alarm("silent", MetricName="Silent", TreatMissingData="breaching", EvaluationPeriods=2)
     assert cloud.state("silent") == "INSUFFICIENT_DATA"
     eventually(lambda: cloud.state("silent") == "ALARM")
+
+
+def subscribed_by_a_stack(cloud: Cloud, name: str) -> list[Any]:
+    """What an endpoint is posted when a stack subscribes it to a topic."""
+    heard: list[Any] = []
+
+    class Endpoint(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endpoint) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        endpoint = f"http://127.0.0.1:{server.server_port}/"
+        topic = {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": name}}
+        to = {"TopicArn": {"Ref": "Topic"}, "Protocol": "http", "Endpoint": endpoint}
+        resources = {"Topic": topic, "To": {"Type": "AWS::SNS::Subscription", "Properties": to}}
+        deploy(cloud.url, "us-west-2", stack=name, template={"Resources": resources}, account=ACCOUNT)
+        # A subscription of the API's, the control: its endpoint is asked either way.
+        other = str(cloud.client("sns").create_topic(Name=f"{name}-other")["TopicArn"])
+        cloud.client("sns").subscribe(TopicArn=other, Protocol="http", Endpoint=endpoint)
+        eventually(lambda: [h for h in heard if h["TopicArn"] == other])
+        server.shutdown()
+    return [h for h in heard if h["TopicArn"] != other]
+
+
+def test_a_stack_s_subscriber_is_never_asked_unmended(unmended: Cloud) -> None:
+    assert subscribed_by_a_stack(unmended, "asked") == []
+
+
+def test_a_stack_s_subscriber_is_asked_to_confirm(cloud: Cloud) -> None:
+    (asked,) = subscribed_by_a_stack(cloud, "asked")
+    assert asked["Type"] == "SubscriptionConfirmation"
+    assert httpx2.get(asked["SubscribeURL"], trust_env=False).status_code == 200
+
+
+def test_a_link_finds_no_topic_of_another_region_unmended(unmended: Cloud) -> None:
+    arn = str(unmended.client("sns").create_topic(Name="linked")["TopicArn"])
+    link = httpx2.get(f"{unmended.url}/?Action=ConfirmSubscription&TopicArn={arn}&Token=1", trust_env=False)
+    assert link.status_code == 404
+
+
+WRITING = """
+import json
+
+
+def handler(event, context):
+    metric = {"Namespace": "Emf", "Dimensions": [["service"]], "Metrics": [{"Name": "Age", "Unit": "Seconds"}]}
+    print(json.dumps({"_aws": {"Timestamp": 1, "CloudWatchMetrics": [metric]}, "service": "responder", "Age": [7.5]}))
+"""
+
+
+def written_into_a_log(cloud: Cloud) -> list[Any]:
+    """The metrics of a namespace into whose format a function has written one line."""
+    cloud.function("writing", code=WRITING)
+    cloud.client("lambda").invoke(FunctionName="writing", Payload=b"{}")
+    found: list[Any] = cloud.client("cloudwatch").list_metrics(Namespace="Emf")["Metrics"]
+    return found
+
+
+def test_a_log_s_metrics_are_lost_unmended(unmended: Cloud) -> None:
+    assert written_into_a_log(unmended) == []
+
+
+def test_a_log_s_metrics_are_metrics_of_their_dimensions(cloud: Cloud) -> None:
+    found = written_into_a_log(cloud)
+    worn = [{"Name": "service", "Value": "responder"}]
+    assert found == [{"Namespace": "Emf", "MetricName": "Age", "Dimensions": worn}]
+    stats = cloud.client("cloudwatch").get_metric_statistics(
+        Namespace="Emf",
+        MetricName="Age",
+        Dimensions=worn,
+        StartTime=datetime.now(UTC) - timedelta(minutes=5),
+        EndTime=datetime.now(UTC) + timedelta(minutes=1),
+        Period=60,
+        Statistics=["Maximum"],
+    )
+    assert [p["Maximum"] for p in stats["Datapoints"]] == [7.5]
 
 
 def imported(cloud: Cloud, module: str) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from chalicelib.policy.lint import (
     sizes,
     times,
     traffic,
+    trouble,
     zones,
 )
 from chalicelib.policy.lint.finding import Rule
@@ -131,6 +132,12 @@ RULES: Final[tuple[Rule, ...]] = (
     notices.finding_stays_inside,
     notices.ladder_climbs,
     notices.status_level_is_there,
+    trouble.trouble_is_heard,
+    trouble.trouble_listener_is_single,
+    trouble.trouble_rings,
+    trouble.test_goes_to_every_channel,
+    trouble.mail_can_be_tested,
+    trouble.health_is_rehearsed,
     backups.cron_is_readable,
     backups.schedule_is_single,
     backups.retention_can_be_filled,

@@ -23,34 +23,19 @@ from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 
-from drctl.world.inside import alarms, deliveries, pump
+from drctl.world.inside import alarms, deliveries, emf, pump
 from drctl.world.inside.darkness import Darkness
 from drctl.world.inside.described import in_full
 from drctl.world.inside.environments import Environments, SharedCode
+from drctl.world.inside.service import Service
 from drctl.world.inside.service_events import HandOn
+from drctl.world.inside.subscriptions import confirming, in_its_region
 
 log = logging.getLogger("drctl.mends")
 
 EVALUATE_EVERY = 0.5
 """Seconds between looks at which alarms are due; an alarm is judged once a period."""
 UPLOAD_ID = re.compile(rb"<UploadId>([^<]*)</UploadId>")
-
-
-class Service:
-    """A module of MiniStack, any of whose functions may be replaced."""
-
-    def __init__(self, name: str) -> None:
-        self.module: Any = importlib.import_module(f"ministack.{name}")
-
-    def replace(self, name: str, by: Any) -> Any:
-        """Puts `by` in place and returns what was there. A name that is gone means another MiniStack than the
-        pinned one.
-        """
-        was = getattr(self.module, name, None)
-        if was is None:
-            raise SystemExit(f"MiniStack has no {self.module.__name__}.{name}: it is not the version that is pinned")
-        setattr(self.module, name, by)
-        return was
 
 
 @dataclass(frozen=True)
@@ -115,6 +100,13 @@ def topics_queue_for_functions(setting: Setting) -> None:
         setting.queue.to_function(endpoint, event, service="sns.amazonaws.com", source_arn=topic_arn)
 
     sns.replace("_deliver_to_lambda", deliver)
+
+
+def stacks_ask_subscribers(_: Setting) -> None:
+    handlers = Service("services.cloudformation.provisioners").module._RESOURCE_HANDLERS["AWS::SNS::Subscription"]
+    sns, scope = Service("services.sns"), Service("core.responses").module.request_scope
+    handlers["create"] = confirming(handlers["create"], sns.module)
+    sns.replace("_confirm_subscription", in_its_region(sns.module._confirm_subscription, scope, sns.module._p))
 
 
 def rules_queue_for_functions(setting: Setting) -> None:
@@ -230,6 +222,17 @@ def alarms_are_judged(setting: Setting) -> None:
     threading.Thread(target=watch, daemon=True, name="alarms").start()
 
 
+def logs_hold_metrics(_: Setting) -> None:
+    record = Service("services.cloudwatch").module.record_metric
+
+    def emitted(func: dict[str, Any], request_id: str, log_text: str, *given: Any, **named: Any) -> None:
+        original(func, request_id, log_text, *given, **named)
+        for it in (found for line in (log_text or "").splitlines() for found in emf.read(line)):
+            record(it.namespace, it.metric, it.value, it.unit, dict(it.dimensions))
+
+    original = Service("services.lambda_svc").replace("_emit_lambda_logs", emitted)
+
+
 def mail_is_judged_by_its_sender(_: Setting) -> None:
     actions = Service("core.iam_actions")
 
@@ -334,6 +337,12 @@ MENDS = (
         topics_queue_for_functions,
     ),
     Mend(
+        "stacks ask subscribers",
+        "MiniStack's CloudFormation never asks an http subscription's endpoint to confirm it, and finds a link's topic "
+        "only in us-east-1; SNS asks, with a link of the topic's region",
+        stacks_ask_subscribers,
+    ),
+    Mend(
         "rules queue for functions",
         "MiniStack calls a rule's function once; EventBridge hands the event to Lambda's queue, if the function's "
         "policy lets it",
@@ -360,6 +369,11 @@ MENDS = (
         "MiniStack mixes all dimensions of a metric into one alarm, ignores TreatMissingData and DatapointsToAlarm, "
         "and looks only when a datapoint arrives, so silence never raises an alarm",
         alarms_are_judged,
+    ),
+    Mend(
+        "logs hold metrics",
+        "MiniStack keeps a function's log and reads no metrics from it; CloudWatch does, from lines in its format",
+        logs_hold_metrics,
     ),
     Mend(
         "mail is judged by its sender",
