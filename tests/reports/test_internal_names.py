@@ -45,7 +45,7 @@ def internal(scenario: str) -> set[str]:
         platform.responder.table,
         platform.responder.status_bucket,
         *filter(None, [platform.responder.operators_bucket]),
-        *(s.id for s in steps if s.id not in ("traffic", "open")),  # words of the page itself
+        *(s.id for s in steps if s.id not in ("traffic", "open", "follow")),  # words of the page itself
         *(s.action for s in steps),
         *(s.title for s in steps),
         *(c.name for c in POLICY.notifications.channels if c.name != "status-page"),
