@@ -147,12 +147,12 @@ def _channels(book: Book, policy: Policy) -> Iterator[Row]:
                 newest[channel] = record
     skipped = channel_test.untested(Rules(policy, {}))
     states: Mapping[NoticeState, State] = {NoticeState.SENT: "well", NoticeState.FAILED: "wrong"}
-    for channel in policy.notifications.channels:
-        what, known = f"channel {channel.name}", newest.get(channel.name)
+    for row in policy.notifications.channels:
+        what, known = f"channel {row.name}", newest.get(row.name)
         if known:
             state = states.get(known.state, "unknown")
             yield Row(what=what, state=state, because=f"{_at(known.at)}: {known.state.value}: {known.because}")
-        elif channel.name in skipped:
+        elif row.name in skipped:
             yield Row(what=what, state="unknown", because="never tried: policy names nobody for tests (test_mail)")
         else:
             yield Row(what=what, state="unknown", because="nothing was sent by it yet")

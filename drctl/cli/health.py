@@ -37,8 +37,8 @@ def register(app: typer.Typer) -> None:
 
 def health(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) -> None:
     """Whether the responder itself is well: its clock, its inbox, what it could not read, whether a synthetic alarm
-    came through, every channel's newest notice, and who would hear of trouble. Exit 0 when all is well, 1 when something is
-    wrong, 3 when something could not be seen and nothing seen is wrong.
+    came through, every channel's newest notice, and who would hear of trouble. Exit 0 when all is well, 1 when
+    something is wrong, 3 when something could not be seen and nothing seen is wrong.
     """
     where = _deployed(stage)
     try:
