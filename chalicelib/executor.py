@@ -17,11 +17,12 @@ from chalicelib.actions.reader import NOT_HERE, LiveReader, Ports, UndeclaredErr
 from chalicelib.actions.switches import position
 from chalicelib.actions.vault_copied import LOOKS, newest_copy
 from chalicelib.channels.contract import Channel
-from chalicelib.clients import aws, kubernetes, s3_versions, vault_copies
+from chalicelib.clients import aws, evidence, kubernetes, s3_versions, vault_copies
 from chalicelib.core.airgap_calls import COPY_SPAN, WRITE_MANIFEST
 from chalicelib.core.book import Incident
 from chalicelib.core.copies import Seen
 from chalicelib.core.elsewhere import Absent, Heeded, read_marker
+from chalicelib.core.evidence_calls import KEEP_LOGS, KEEP_OBJECTS
 from chalicelib.core.happened import Signal
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Call, Doubtful, Next, NoData, Outcome, Refused
@@ -160,6 +161,8 @@ class Executor:
     def _aws(self, call: Call) -> Outcome:
         if (call.service, call.operation) == ("s3", RESTORE):
             return s3_versions.restore(self.ports.aws, call)
+        if call.operation in (KEEP_LOGS, KEEP_OBJECTS):
+            return evidence.keep(self.ports.aws, self.ports.kube, call)
         if (call.service, call.operation) in VAULT_CALLS:
             return vault_copies.make(self.ports.aws, self.ports.vaults, call, now=self.now())
         params = dict(call.params)
@@ -186,6 +189,12 @@ class Executor:
         return {**kept, "SecretString": json.dumps({**held, **params["merge"]})}
 
 
+def _noted(step: Step, incident: Incident) -> Mapping[str, str | float]:
+    """What the step that this one goes back from (`back_from`, or `undoes`) noted of how things were before it."""
+    former = step.params.get("back_from") or step.undoes
+    return incident.step(former).facts if former else {}
+
+
 def aim(step: Step, incident: Incident, now: datetime) -> Target:
     """What a step of an incident is aimed at. An approval counts for what it was given for: the plan it names."""
     record = incident.step(step.id)
@@ -196,7 +205,7 @@ def aim(step: Step, incident: Incident, now: datetime) -> Target:
         opened_at=incident.opened_at,
         at=now,
         params=step.params,
-        facts=record.facts,
+        facts={**_noted(step, incident), **record.facts},
         approved_by=approval.by if approval else None,
         approved_note=approval.note if approval else "",
         calls=record.calls,

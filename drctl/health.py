@@ -138,8 +138,9 @@ def _channels(book: Book, policy: Policy) -> Iterator[Row]:
     """What became of the newest notice by each channel that is still known: a test's, an incident's or a finding's."""
     newest: dict[str, NoticeRecord] = {}
     tested = book.tested.notices if book.tested else {}
-    cases = [i.notices for i in (*book.incidents.values(), *book.drills.values())]
-    for notices in (tested, *cases, *(f.notices for f in book.findings.values())):
+    incidents = (*book.incidents.values(), *book.drills.values())
+    told = (*(i.notices for i in incidents), *(f.notices for f in book.findings.values()))
+    for notices in (tested, *told):
         for key, record in notices.items():
             channel = key.replace(">", "/").rpartition("/")[2]
             if channel not in newest or record.at > newest[channel].at:

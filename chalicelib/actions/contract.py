@@ -52,7 +52,7 @@ class KubeOp:
     `within` is where its objects lie: `velero`, the namespace of Velero; `workloads`, those of the platform's
     services; `argocd`, those of their Applications; `dumps`, the namespace of the database's dumps; `cluster`,
     in none. Left out, it follows from the resource (`rights.py`). `only` narrows it to what bears a name of the drills'
-    copies: Kubernetes knows names in a rule, and no patterns.
+    copies, of what a move restores, or of the clean room: Kubernetes knows names in a rule, and no patterns.
     """
 
     verb: Literal["get", "list", "create", "patch", "delete"]
@@ -61,7 +61,7 @@ class KubeOp:
     version: str = "v1"
     where: Where = "standby"
     within: Literal["velero", "workloads", "cluster", "argocd", "dumps"] | None = None
-    only: Literal["drills"] | None = None
+    only: Literal["drills", "services", "rooms"] | None = None
 
     @property
     def named(self) -> str:
@@ -93,7 +93,7 @@ class Target:
     `incident` is the incident's id (used in deterministic names), `opened_at` its opening, `at` the time of this look
     (only to say how far back to look, never for a name). `failed_at` is the earliest bad sign of the incident. `facts`
     is what the step's earlier looks kept, `calls` how many calls of the step have been made so far. `scope` is what
-    the incident is about; empty without one.
+    the incident is about; empty without one. Of a step that takes another back, `facts` has what that one kept too.
     """
 
     step: str

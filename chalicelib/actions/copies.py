@@ -23,6 +23,10 @@ from chalicelib.policy.services import Service
 
 NAMESPACE: Final = "drill-"
 """What stands before the namespace that a copy is of; a namespace's name has at most 63 characters."""
+ROOM: Final = "clean-"
+"""What stands before the namespace that a clean room's is of."""
+CLEAN_ROOM: Final = "clean"
+"""`copy: clean` in a step's parameters: aim at the clean room and at nothing else."""
 THROWN_AWAY: Final = "-drill-"
 """Between the primary's name and the drill's token."""
 DRILL_ONES: Final = f"arn:aws:rds:{{primary}}:{{account}}:db:{{restored_instances}}{THROWN_AWAY}*"
@@ -37,6 +41,22 @@ DESCRIBE_DRILLED: Final = AwsOp(
 def is_copy(target: Target) -> bool:
     """Whether the step is a drill's."""
     return target.params.get(COPY) == DRILL
+
+
+def is_clean(target: Target) -> bool:
+    """Whether the step is aimed at the clean room."""
+    return target.params.get(COPY) == CLEAN_ROOM
+
+
+def cleaned(namespace: str) -> str:
+    """`clean-ml`."""
+    return f"{ROOM}{namespace}"[:63].rstrip("-")
+
+
+def room_namespaces(policy: Policy) -> tuple[str, ...]:
+    """Every namespace that a clean room may have, in order."""
+    rows = (s for s in policy.services.in_order() if s.kind == "workload")
+    return tuple(dict.fromkeys(cleaned(namespace_of(s)) for s in rows))
 
 
 def namespace_in(target: Target, service: Service) -> str:

@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 from chalicelib.actions.contract import AwsOp, Op, Reader, Target
 from chalicelib.core.outcome import Act, Call, Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
 
+Side = Literal["primary", "standby"]
 AGAIN: Final = timedelta(seconds=10)
 TCP: Final = "6"
 ANYWHERE: Final = "0.0.0.0/0"
@@ -59,9 +60,9 @@ class FenceAcl:
         return deny(policy, facts)
 
 
-def denials(policy: Policy, reader: Reader) -> Denials | Refused | NoData:
-    """What the ACLs of the old primary's subnets say about its port."""
-    fence, found = policy.platform.fence, _asked(policy, reader)
+def denials(policy: Policy, reader: Reader, side: Side = "primary") -> Denials | Refused | NoData:
+    """What the ACLs of a side's subnets, the old primary's, say about its port."""
+    fence, found = policy.platform.fence, _asked(policy, reader, side)
     if not isinstance(found, Mapping):
         return found
     acls = {a["NetworkAclId"]: a for a in found["NetworkAcls"]}
@@ -72,14 +73,14 @@ def denials(policy: Policy, reader: Reader) -> Denials | Refused | NoData:
     return Denials(
         denied=denied,
         missing=tuple(name for name in sorted(acls) if name not in denied),
-        bare=tuple(s for s in fence.subnets if s not in there),
+        bare=tuple(s for s in subnets(policy, side) if s not in there),
         in_the_way=first,
     )
 
 
-def ours(policy: Policy, reader: Reader) -> tuple[str, ...] | Refused | NoData:
+def ours(policy: Policy, reader: Reader, side: Side = "primary") -> tuple[str, ...] | Refused | NoData:
     """The ACLs of those subnets that hold a denial of the port under our number."""
-    fence, found = policy.platform.fence, _asked(policy, reader)
+    fence, found = policy.platform.fence, _asked(policy, reader, side)
     if not isinstance(found, Mapping):
         return found
     number, port = fence.rule_number, policy.platform.database.port
@@ -94,9 +95,9 @@ def ours(policy: Policy, reader: Reader) -> tuple[str, ...] | Refused | NoData:
     )
 
 
-def deny(policy: Policy, facts: Denials | Refused | NoData) -> Next:
+def deny(policy: Policy, facts: Denials | Refused | NoData, side: Side = "primary") -> Next:
     """The next entry that is missing; Done when the port is denied on every subnet."""
-    region, fence = policy.platform.database.primary.region, policy.platform.fence
+    region, fence = _region(policy, side), policy.platform.fence
     match facts:
         case NoData(because=because):
             return Wait(because=f"{because}; looking again in {AGAIN.seconds} s", again_in=AGAIN)
@@ -130,13 +131,20 @@ def deny(policy: Policy, facts: Denials | Refused | NoData) -> Next:
     return Act(because=because, call=call)
 
 
-def _asked(policy: Policy, reader: Reader) -> Mapping[str, Any] | Refused | NoData:
-    return reader.aws(
-        "ec2",
-        policy.platform.database.primary.region,
-        "describe_network_acls",
-        Filters=[{"Name": "association.subnet-id", "Values": list(policy.platform.fence.subnets)}],
-    )
+def subnets(policy: Policy, side: Side) -> tuple[str, ...]:
+    """Those in which a side's database stands, as policy has them."""
+    fence = policy.platform.fence
+    return fence.standby_subnets if side == "standby" else fence.subnets
+
+
+def _region(policy: Policy, side: Side) -> str:
+    database = policy.platform.database
+    return database.replica.region if side == "standby" else database.primary.region
+
+
+def _asked(policy: Policy, reader: Reader, side: Side) -> Mapping[str, Any] | Refused | NoData:
+    filters = [{"Name": "association.subnet-id", "Values": list(subnets(policy, side))}]
+    return reader.aws("ec2", _region(policy, side), "describe_network_acls", Filters=filters)
 
 
 def _ingress(acl: Mapping[str, Any]) -> list[Mapping[str, Any]]:

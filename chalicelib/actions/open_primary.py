@@ -82,14 +82,17 @@ class OpenPrimary:
             replica = f"{database.replica.instance!r} in {database.replica.region}"
             return Done(because=f"{replica} was promoted meanwhile, so {named} stays fenced; two would take writes")
         if facts.lease.moment("revoked_at") is not None:
-            return Act(because=f"the lease of {named} is revoked", call=_give_back(policy))
+            return Act(because=f"the lease of {named} is revoked", call=give_back(policy))
         match facts.acls:
             case NoData(because=because):
                 return Wait(because=f"{because}; looking again in {AGAIN.seconds} s", again_in=AGAIN)
             case Refused(because=because, code=code):
                 return Stuck(because=f"{because} ({code})")
             case (first, *_):
-                return Act(because=f"{first} still denies port {database.port} by our rule", call=_open(policy, first))
+                return Act(
+                    because=f"{first} still denies port {database.port} by our rule",
+                    call=open_acl(policy, database.primary.region, first),
+                )
         # The write that proves it must have been tried after the last denial was seen to be gone.
         opened_at = target.facts.get("opened_at")
         if not isinstance(opened_at, int | float):
@@ -102,7 +105,8 @@ class OpenPrimary:
         return Done(because=f"{named} takes writes again: {facts.primary.text('because') or 'its agent wrote a row'}")
 
 
-def _give_back(policy: Policy) -> Call:
+def give_back(policy: Policy) -> Call:
+    """Takes the revocation out of the primary's lease."""
     responder = policy.platform.responder
     return Call(
         system="aws",
@@ -115,11 +119,12 @@ def _give_back(policy: Policy) -> Call:
     )
 
 
-def _open(policy: Policy, acl: str) -> Call:
+def open_acl(policy: Policy, region: str, acl: str) -> Call:
+    """Takes our own denial out of one network ACL."""
     return Call(
         system="aws",
         service="ec2",
-        region=policy.platform.database.primary.region,
+        region=region,
         operation="delete_network_acl_entry",
         params={"NetworkAclId": acl, "RuleNumber": policy.platform.fence.rule_number, "Egress": False},
         until=f"{acl} holds no rule {policy.platform.fence.rule_number}",

@@ -27,7 +27,7 @@ EACH_SIDE_BY_SIDE: Final = 8
 NOT_HERE: Final = NoData(
     because="Cloudflare is asked from an operator's machine only (`drctl respond --offline`), which holds its token"
 )
-READ_STATEMENTS: Final = frozenset({"role", "proof", "beat", "check", "clock"})
+READ_STATEMENTS: Final = frozenset({"role", "proof", "proofs", "beat", "beats", "check", "clock"})
 
 
 class UndeclaredError(Exception):

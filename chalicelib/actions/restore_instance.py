@@ -133,7 +133,7 @@ def _restore(target: Target, policy: Policy, old: Mapping[str, Any]) -> Next:
             "SourceDBInstanceIdentifier": side.instance,
             "TargetDBInstanceIdentifier": name,
             "RestoreTime": spelled(at),
-            **_placed(old),
+            **placed(old),
             **{name: value for name, value in _wanted(target, old).items() if name not in KEPT},
             "Tags": [{"Key": TAG, "Value": target.incident}, {"Key": AS_OF, "Value": spelled(at)}],
         },
@@ -160,7 +160,7 @@ def _there(target: Target, policy: Policy, old: Mapping[str, Any], new: Mapping[
             because = f"instance {name!r} is {status!r}, expected 'available'; looking again in {AGAIN.seconds} s"
             return Wait(because=because, again_in=AGAIN)
         return Stuck(because=f"instance {name!r} is {status!r}, expected 'available'; a person must look at it in RDS")
-    differs = {k: v for k, v in _wanted(target, old).items() if _settings(new).get(k) != v}
+    differs = {k: v for k, v in _wanted(target, old).items() if settings(new).get(k) != v}
     if not differs:
         endpoint = new["Endpoint"]
         where = f"{endpoint['Address']}:{endpoint['Port']}"
@@ -188,11 +188,11 @@ def _name(target: Target, policy: Policy) -> str:
 
 def _wanted(target: Target, old: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that it is to have, the old one's: what is thrown away needs no protection and no standby."""
-    whole = _settings(old)
+    whole = settings(old)
     return {**whole, "MultiAZ": False, "DeletionProtection": False} if is_copy(target) else whole
 
 
-def _placed(old: Mapping[str, Any]) -> dict[str, Any]:
+def placed(old: Mapping[str, Any]) -> dict[str, Any]:
     """Where it stands; what cannot be changed afterwards without moving it."""
     found: dict[str, Any] = {
         "DBInstanceClass": old["DBInstanceClass"],
@@ -203,7 +203,7 @@ def _placed(old: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _settings(described: Mapping[str, Any]) -> dict[str, Any]:
+def settings(described: Mapping[str, Any]) -> dict[str, Any]:
     """What RDS would give a default of its own, under the names by which it is asked for."""
     found: dict[str, Any] = {
         "MultiAZ": bool(described.get("MultiAZ")),

@@ -90,6 +90,10 @@ class RestorePoint:
         # Rounded to whole seconds inwards: what is chosen must lie where RDS can restore.
         earliest = facts.earliest.replace(microsecond=0)
         earliest += A_MOMENT if earliest < facts.earliest else timedelta()
+        if at < earliest:
+            # Of an instance whose first backup is younger than what RDS lags behind: the newest moment comes along.
+            window = f"RDS restores from {spelled(earliest)} on, and its newest moment is {spelled(facts.latest)}"
+            return Wait(because=f"{why}; {window}; looking again in {AGAIN.seconds} s", again_in=AGAIN)
         found = {"earliest": spelled(earliest), "latest": spelled(facts.latest), "proposed": spelled(at)}
         because = f"proposed is {spelled(at)}: {why}; restorable from {spelled(earliest)} to {spelled(facts.latest)}"
         return Done(because=because, facts=found)

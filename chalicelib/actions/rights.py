@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from chalicelib.actions.contract import Action, KubeOp, Where
-from chalicelib.actions.copies import drill_namespaces
+from chalicelib.actions.copies import drill_namespaces, room_namespaces
 from chalicelib.actions.registry import ACTIONS, AIRGAP, DRILLS
 from chalicelib.actions.rewriting import modifiers_name
+from chalicelib.actions.workloads_gone import rewrites
+from chalicelib.core.bounds import namespaces
 from chalicelib.core.plan import PlanError, Step, plan
 from chalicelib.core.rehearsal import rehearsal
 from chalicelib.policy import Policy
@@ -100,6 +102,10 @@ def drilled(policy: Policy) -> tuple[Step, ...]:
 def _names(policy: Policy, op: KubeOp) -> tuple[str, ...]:
     if op.only is None:
         return ()
+    if op.only == "services":
+        return tuple(namespaces(policy)) if op.resource == "namespaces" else rewrites(policy)
+    if op.only == "rooms":
+        return room_namespaces(policy)
     if op.resource == "namespaces":
         return drill_namespaces(policy)
     return tuple(filter(None, (modifiers_name(policy, drill=True),)))

@@ -1,6 +1,8 @@
 """Makes a Velero backup location read-only, so that nothing overwrites or expires backups while they are restored.
 
-Source: https://velero.io/docs/v1.18/disaster-case/ (step 1).
+A location that is read-only stops Velero's garbage collection too: what has expired there is kept, and labelled
+`velero.io/gc-failure`. What it was before is noted, for whoever takes the step back (velero_resumed.py).
+Sources: https://velero.io/docs/v1.18/disaster-case/ (step 1); velero pkg/controller/gc_controller.go (BSLReadOnly).
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ from typing import Any, ClassVar, Final
 
 from chalicelib.actions.contract import KubeOp, Op, Reader, Target
 from chalicelib.actions.places import cluster_of
+from chalicelib.core.failback import BEFORE
 from chalicelib.core.outcome import Act, Call, Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
+from chalicelib.policy.platform import Cluster
 
 LOCATIONS: Final = "velero.io/v1 backupstoragelocations"
 AGAIN: Final = timedelta(seconds=10)
@@ -26,6 +30,20 @@ class Location:
     access_mode: str
     phase: str
     message: str
+
+
+def location(cluster: Cluster, reader: Reader) -> Location | Refused | NoData | None:
+    """The cluster's backup location; None when it is not there."""
+    found = reader.kube(cluster.name, LOCATIONS, namespace=cluster.velero_namespace, name=cluster.backup_location)
+    if not isinstance(found, Mapping):
+        return found if isinstance(found, Refused | NoData) else None
+    status: Mapping[str, Any] = found.get("status") or {}
+    return Location(
+        # Absent means ReadWrite: the CRD's own description of the field.
+        access_mode=str(found["spec"].get("accessMode", "ReadWrite")),
+        phase=str(status.get("phase", "")),
+        message=str(status.get("message", "")),
+    )
 
 
 class LocationReadOnly:
@@ -42,17 +60,7 @@ class LocationReadOnly:
     )
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Location | Refused | NoData | None:
-        cluster = cluster_of(target, policy)
-        found = reader.kube(cluster.name, LOCATIONS, namespace=cluster.velero_namespace, name=cluster.backup_location)
-        if not isinstance(found, Mapping):
-            return found if isinstance(found, Refused | NoData) else None
-        status: Mapping[str, Any] = found.get("status") or {}
-        return Location(
-            # Absent means ReadWrite: the CRD's own description of the field.
-            access_mode=str(found["spec"].get("accessMode", "ReadWrite")),
-            phase=str(status.get("phase", "")),
-            message=str(status.get("message", "")),
-        )
+        return location(cluster_of(target, policy), reader)
 
     def next(self, target: Target, policy: Policy, facts: Location | Refused | NoData | None, now: datetime) -> Next:
         cluster = cluster_of(target, policy)
@@ -82,4 +90,6 @@ class LocationReadOnly:
                     until="its accessMode is ReadOnly",
                     reversible=True,
                 )
-                return Act(because=f"{named} is {mode}, expected ReadOnly", call=call)
+                return Act(
+                    because=f"{named} is {mode}, expected ReadOnly", call=call, facts={**target.facts, BEFORE: mode}
+                )

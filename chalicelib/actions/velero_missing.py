@@ -14,14 +14,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
-from chalicelib.actions.contract import KubeOp, Op, Reader, Target
+from chalicelib.actions.contract import KubeOp, Op, Reader, Target, Where
+from chalicelib.actions.copies import cleaned, is_clean
 from chalicelib.actions.places import cluster_of, token_of
 from chalicelib.actions.restored import as_of
+from chalicelib.actions.rewriting import modifiers_name
 from chalicelib.actions.velero_restore import (
     AGAIN,
     ATTEMPTS,
     BACKUPS,
     INCIDENT_LABEL,
+    NOT_COPIED,
     RESTORES,
     RUNNING,
     Attempt,
@@ -34,6 +37,7 @@ from chalicelib.core.bounds import listed, spelled
 from chalicelib.core.outcome import Act, Call, Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
 
+PLACES: Final[tuple[Where, ...]] = ("primary", "standby")
 STEP_LABEL: Final = "dr-responder/step"
 
 
@@ -55,11 +59,14 @@ class VeleroMissing:
     """One Restore of all chosen namespaces at a time."""
 
     name: ClassVar[str] = "velero-missing"
-    reads: ClassVar[tuple[Op, ...]] = (
-        KubeOp(verb="list", group="velero.io", resource="backups", where="primary"),
-        KubeOp(verb="list", group="velero.io", resource="restores", where="primary"),
+    reads: ClassVar[tuple[Op, ...]] = tuple(
+        KubeOp(verb="list", group="velero.io", resource=resource, where=where)
+        for resource in ("backups", "restores")
+        for where in PLACES
     )
-    calls: ClassVar[tuple[Op, ...]] = (KubeOp(verb="create", group="velero.io", resource="restores", where="primary"),)
+    calls: ClassVar[tuple[Op, ...]] = tuple(
+        KubeOp(verb="create", group="velero.io", resource="restores", where=where) for where in PLACES
+    )
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Missing | Unwanted | Refused | NoData:
         wanted = listed(target.params["namespaces"])
@@ -128,6 +135,7 @@ def _restore(target: Target, policy: Policy, facts: Missing, because: str) -> Ne
             "backupName": backup.name,
             "includedNamespaces": spaces,
             "existingResourcePolicy": "none",
+            **(_into_the_room(target, policy, spaces) if is_clean(target) else {}),
         },
     }
     call = Call(
@@ -140,7 +148,7 @@ def _restore(target: Target, policy: Policy, facts: Missing, because: str) -> Ne
             "name": name,
             "backup": backup.name,
             # For whoever approves it; a body is not shown.
-            "restores": f"what is missing in {', '.join(spaces)}",
+            "restores": f"what is missing in {', '.join(cleaned(s) if is_clean(target) else s for s in spaces)}",
             "body": body,
         },
         until="its phase is Completed without errors",
@@ -148,3 +156,13 @@ def _restore(target: Target, policy: Policy, facts: Missing, because: str) -> Ne
     )
     age = policy.real(moment - backup.completed_at)
     return Act(because=f"{because}; backup {backup.name!r} is of {age} before {spelled(moment)}", call=call)
+
+
+def _into_the_room(target: Target, policy: Policy, spaces: Sequence[str]) -> Mapping[str, Any]:
+    """Into namespaces of the clean room, without what acts on the outside by itself, and as that cluster needs it."""
+    rewrites = modifiers_name(policy, target.params["cluster"])
+    return {
+        "namespaceMapping": {space: cleaned(space) for space in spaces},
+        "excludedResources": list(NOT_COPIED),
+        **({"resourceModifier": {"kind": "ConfigMap", "name": rewrites}} if rewrites else {}),
+    }

@@ -12,8 +12,11 @@ from typing import ClassVar, Final
 
 from chalicelib.actions.contract import KubeOp, Op, Reader, Target
 from chalicelib.actions.places import cluster_of
+from chalicelib.core.bounds import NONE, listed
+from chalicelib.core.failback import BEFORE
 from chalicelib.core.outcome import Act, Call, Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
+from chalicelib.policy.platform import Cluster
 
 SCHEDULES: Final = "velero.io/v1 schedules"
 AGAIN: Final = timedelta(seconds=10)
@@ -25,6 +28,19 @@ class Schedules:
 
     running: tuple[str, ...]
     paused: tuple[str, ...]
+
+
+def schedules(cluster: Cluster, reader: Reader) -> Schedules | Refused | NoData:
+    """The schedules of a cluster, as they are."""
+    found = reader.kube(cluster.name, SCHEDULES, namespace=cluster.velero_namespace)
+    if isinstance(found, Refused | NoData):
+        return found
+    rows = [] if found is None or isinstance(found, Mapping) else list(found)
+    named = {str(r["metadata"]["name"]): bool(r["spec"].get("paused")) for r in rows}
+    return Schedules(
+        running=tuple(sorted(n for n, paused in named.items() if not paused)),
+        paused=tuple(sorted(n for n, paused in named.items() if paused)),
+    )
 
 
 class SchedulesPaused:
@@ -42,15 +58,7 @@ class SchedulesPaused:
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Schedules | Refused | NoData:
         cluster = cluster_of(target, policy)
-        found = reader.kube(cluster.name, SCHEDULES, namespace=cluster.velero_namespace)
-        if isinstance(found, Refused | NoData):
-            return found
-        rows = [] if found is None or isinstance(found, Mapping) else list(found)
-        named = {str(r["metadata"]["name"]): bool(r["spec"].get("paused")) for r in rows}
-        return Schedules(
-            running=tuple(sorted(n for n, paused in named.items() if not paused)),
-            paused=tuple(sorted(n for n, paused in named.items() if paused)),
-        )
+        return schedules(cluster, reader)
 
     def next(self, target: Target, policy: Policy, facts: Schedules | Refused | NoData, now: datetime) -> Next:
         cluster = cluster_of(target, policy)
@@ -73,4 +81,7 @@ class SchedulesPaused:
             until="its spec.paused is true",
             reversible=True,
         )
-        return Act(because=f"schedule {first!r} of cluster {cluster.name!r} runs, expected paused", call=call)
+        # What ran when it was first looked at, whichever of them are paused by now.
+        ran = sorted({*listed(str(target.facts.get(BEFORE, NONE))), *facts.running})
+        because = f"schedule {first!r} of cluster {cluster.name!r} runs, expected paused"
+        return Act(because=because, call=call, facts={**target.facts, BEFORE: ",".join(ran)})

@@ -48,7 +48,7 @@ def readiness(target: Target, policy: Policy, reader: Reader) -> Readiness:
             lacking.append(found.because)
         elif not isinstance(found, Mapping):
             lacking.append(f"deployment {name!r} is not there")
-        elif why := _lacks(found):
+        elif why := lacks(found):
             lacking.append(f"deployment {name!r} {why}")
     return Readiness((*lacking, *_why(target, policy, reader))) if lacking else Readiness(())
 
@@ -65,7 +65,8 @@ def _why(target: Target, policy: Policy, reader: Reader) -> tuple[str, ...]:
     return reasons(pods, found if isinstance(found, Sequence) else ())
 
 
-def _lacks(deployment: Mapping[str, Any]) -> str | None:
+def lacks(deployment: Mapping[str, Any]) -> str | None:
+    """Why a Deployment is not ready; None when it is."""
     spec, status = deployment["spec"], deployment.get("status") or {}
     # Without a number Kubernetes runs one.
     wanted = int(spec.get("replicas", 1))

@@ -83,7 +83,11 @@ def writer(ports: Ports, region: str, instance: str) -> Callable[[], Written]:
             if found is None:
                 return NoData(because=f"RDS does not say where {instance!r} listens")
             known.append(found)
-        return ports.database.beat(*known[0], SOURCE)
+        said = ports.database.beat(*known[0], SOURCE)
+        if isinstance(said, NoData):
+            # Nobody answers there: it may be another instance that bears the name now.
+            known.clear()
+        return said
 
     return write
 
@@ -98,7 +102,10 @@ def checker(ports: Ports, region: str, instance: str) -> Callable[[str], Asked]:
             if found is None:
                 return NoData(because=f"RDS does not say where {instance!r} listens")
             known.append(found)
-        return ports.database.query(*known[0], "check", [name])
+        said = ports.database.query(*known[0], "check", [name])
+        if isinstance(said, NoData):
+            known.clear()
+        return said
 
     return check
 

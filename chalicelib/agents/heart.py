@@ -76,7 +76,7 @@ class Heart:
     def beat(self, now: datetime) -> Mapping[str, str]:
         """One beat: write, say so, renew, and fence when it must be."""
         self.heard_at = self.heard_at or now
-        written = _met(self.write())
+        written = met(self.write())
         said = {"write": str(written["write"]), "because": str(written["because"])}
         try:
             self._say(written, now)
@@ -152,7 +152,8 @@ class Heart:
             self.beats.write("lease", {"given_up_at": millis(now), "because": because[:KEPT]})
 
 
-def _met(written: Written) -> dict[str, Value]:
+def met(written: Written) -> dict[str, Value]:
+    """What an attempt to write the next row met, as it is put beside the desk."""
     match written:
         case Refused(code=code, because=because):
             return {"write": "refused", "because": f"{because} ({code})"[:KEPT]}

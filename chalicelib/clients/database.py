@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from chalicelib.clients.aws import AwsClients, read
+from chalicelib.clients.postgres import connected
 from chalicelib.core.outcome import Doubtful, Made, NoData, Outcome, Refused
 from chalicelib.policy import Policy
 from chalicelib.policy.platform import Database
@@ -29,6 +31,12 @@ STATEMENTS: Final[Mapping[str, str]] = {
         "WHERE source = %s ORDER BY written_at DESC LIMIT 1"
     ),
     "check": "",  # policy's own, by its name: `checks`
+    # Per source, for what two databases have not in common: how many rows, and when the newest was written.
+    "proofs": (
+        "SELECT source, count(*), (extract(epoch FROM max(written_at)) * 1000)::bigint FROM {table} "
+        "GROUP BY source ORDER BY source"
+    ),
+    "beats": "SELECT source, n, (extract(epoch FROM written_at) * 1000)::bigint FROM {table}_beat ORDER BY source",
     "beat": "SELECT n, (extract(epoch FROM written_at) * 1000)::bigint FROM {table}_beat WHERE source = %s",
     # Before a check: PostgreSQL itself then refuses every write (SQLSTATE 25006).
     "read-only": "SET TRANSACTION READ ONLY",
@@ -120,34 +128,34 @@ class DatabaseClients:
         if not isinstance(credentials, Mapping):
             return credentials
         here = urlsplit(self._resolve.get(host, ""))
-        try:
-            connection = pg8000.dbapi.connect(
-                user=credentials["username"],
-                password=credentials["password"],
-                host=here.hostname or host,
-                port=here.port or port,
-                database=self._database.name,
-                timeout=wait_s,
-                ssl_context=self._context(),
-                application_name="dr-responder",
-            )
-        except pg8000.dbapi.DatabaseError as error:
-            return _failed(where, "connecting", error)
-        except (OSError, pg8000.exceptions.InterfaceError) as error:
-            return NoData(because=f"{where} was not reached: {error}")
-        try:
-            cursor = connection.cursor()
-            for statement in statements[:-1]:
-                cursor.execute(self._text(statement))
-            cursor.execute(self._text(statements[-1]), tuple(arguments))
-            rows = [list(row) for row in cursor.fetchall()] if cursor.description else []
-            connection.commit()
-        except pg8000.dbapi.DatabaseError as error:
-            return _failed(where, statements[-1], error)
-        except (OSError, pg8000.exceptions.InterfaceError) as error:
-            return Doubtful(because=f"{where} went away during {statements[-1]}: {error}")
-        finally:
-            connection.close()
+        session = connected(
+            here.hostname or host,
+            here.port or port,
+            timeout=wait_s,
+            user=credentials["username"],
+            password=credentials["password"],
+            database=self._database.name,
+            ssl_context=self._context(),
+            application_name="dr-responder",
+        )
+        with ExitStack() as left:
+            try:
+                connection = left.enter_context(session)
+            except pg8000.dbapi.DatabaseError as error:
+                return _failed(where, "connecting", error)
+            except (OSError, pg8000.exceptions.InterfaceError) as error:
+                return NoData(because=f"{where} was not reached: {error}")
+            try:
+                cursor = connection.cursor()
+                for statement in statements[:-1]:
+                    cursor.execute(self._text(statement))
+                cursor.execute(self._text(statements[-1]), tuple(arguments))
+                rows = [list(row) for row in cursor.fetchall()] if cursor.description else []
+                connection.commit()
+            except pg8000.dbapi.DatabaseError as error:
+                return _failed(where, statements[-1], error)
+            except (OSError, pg8000.exceptions.InterfaceError) as error:
+                return Doubtful(because=f"{where} went away during {statements[-1]}: {error}")
         return rows
 
     def _text(self, statement: str) -> str:

@@ -49,6 +49,7 @@ _KINDS: Final = {
     "v1 serviceaccounts": "ServiceAccount",
     "v1 persistentvolumeclaims": "PersistentVolumeClaim",
     "policy/v1 poddisruptionbudgets": "PodDisruptionBudget",
+    "networking.k8s.io/v1 networkpolicies": "NetworkPolicy",
     "storage.k8s.io/v1 storageclasses": "StorageClass",
     "storage.k8s.io/v1 volumeattachments": "VolumeAttachment",
     "karpenter.sh/v1 nodeclaims": "NodeClaim",

@@ -22,6 +22,8 @@ from chalicelib.core.states import IncidentState
 from chalicelib.core.yielding import taking_over
 from chalicelib.policy.platform import Mode
 
+ASKED: Final = frozenset({"person", "wrong-side-listed"})
+"""Actions without a call: what they wait for, once they have seen it, is a person's word."""
 LOOK_AFTER_CALL: Final = timedelta(seconds=2)
 LOOK_AFTER_REFUSAL: Final = timedelta(seconds=10)
 LOOK_AT_DEBTS: Final = timedelta(minutes=1)
@@ -250,7 +252,7 @@ def _looked(
                 stuck_at=None,
                 facts={**record.facts, **found.facts},
             )
-            if step.action == "person" and record.approval is None:
+            if step.action in ASKED and record.approval is None and (step.action == "person" or found.facts):
                 because = asked_for(step, record, incident.plan, now, found.because)
                 changed = replace(changed, state=StepState.ASKING, asked_at=record.asked_at or now, because=because)
             book = put_step(book, incident.id, step.id, changed)

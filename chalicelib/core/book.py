@@ -402,6 +402,28 @@ class Yielded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Failover:
+    """The move away from the primary that nobody has taken back yet, by its incident; `at` is when traffic went."""
+
+    incident: str
+    scenario: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What one step of a move away has set, and how it was `before`, in its action's own words. `cluster` is the place
+    that the step was aimed at.
+    """
+
+    incident: str
+    step: str
+    action: str
+    cluster: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One line of a timeline, numbered within its incident (or within 'platform')."""
 
@@ -427,8 +449,9 @@ class Reply:
 class Book:
     """Everything the desk knows. `serving` is the region the traffic was last known to go to; `readiness` is what is
     known of each runbook, by scenario. `drills` are no incidents, whatever they look like. `drilled` is the last one of
-    each runbook, `drills_since` when policy's drills were first heard of here. `rings` are the
-    synthetic alarms by region, `rings_since` when policy's were first heard of.
+    each runbook, `drills_since` when policy's drills were first heard of here. `failover` and `settings` are what a
+    failback takes back (failback.py). `rings` are the synthetic alarms by region, `rings_since` when policy's were
+    first heard of.
     """
 
     mode: Mode
@@ -452,6 +475,8 @@ class Book:
     drills: Mapping[str, Incident] = field(default_factory=dict)
     drilled: Mapping[str, Drilled] = field(default_factory=dict)
     drills_since: datetime | None = None
+    failover: Failover | None = None
+    settings: tuple[Setting, ...] = ()
     rings: Mapping[str, Ring] = field(default_factory=dict)
     rings_since: datetime | None = None
     tested: ChannelTest | None = None

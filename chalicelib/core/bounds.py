@@ -21,8 +21,16 @@ from chalicelib.policy.runbooks import Choice, ChoiceKind
 
 NONE: Final = "none"
 """What is written where nothing of a list is wanted."""
+NOW: Final = "now"
+"""What is written where there is nothing to wait for."""
 _REVISION: Final = re.compile(r"(?!-)[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 _VERSION: Final = re.compile(r"[A-Za-z0-9._-]{1,1024}")
+_OF_EC2: Final = {
+    ChoiceKind.INSTANCES: (re.compile(r"i-[0-9a-f]{8}(?:[0-9a-f]{9})?"), "i-0123456789abcdef0"),
+    ChoiceKind.SUBNETS: (re.compile(r"subnet-[0-9a-f]{8}(?:[0-9a-f]{9})?"), "subnet-0123456789abcdef0"),
+}
+MOST: Final = 20
+"""So many instances or subnets are chosen at most: each is looked at by itself."""
 
 
 class WrongChoiceError(Exception):
@@ -47,6 +55,12 @@ def read(choice: Choice, value: str, incident: Incident | None, policy: Policy, 
             return _like(choice, value, _REVISION, allowed)
         case ChoiceKind.VERSION:
             return _like(choice, value, _VERSION, "one version's id, as S3 gives it")
+        case ChoiceKind.WHEN:
+            return _when(choice, value, policy, now)
+        case ChoiceKind.JOURNAL:
+            return value
+        case ChoiceKind.INSTANCES | ChoiceKind.SUBNETS:
+            return _ids(choice, value)
     assert_never(choice.kind)
 
 
@@ -88,6 +102,12 @@ def allowed(choice: Choice, policy: Policy, now: datetime) -> str:
             return "a Git commit, tag or branch"
         case ChoiceKind.VERSION:
             return "one version's id, as S3 gives it"
+        case ChoiceKind.WHEN:
+            return f"a time to come with its zone, like {spelled(now)}, or {NOW}"
+        case ChoiceKind.JOURNAL:
+            return "nothing: the journal says it"
+        case ChoiceKind.INSTANCES | ChoiceKind.SUBNETS:
+            return f"ids like {_OF_EC2[choice.kind][1]}, by commas{_or_none(choice)}"
     assert_never(choice.kind)
 
 
@@ -139,22 +159,32 @@ def _hint(choice: Choice, incident: Incident) -> str:
 
 
 def _example(choice: Choice, incident: Incident, policy: Policy) -> str:
+    if found := proposed(choice, incident):
+        return found
     match choice.kind:
         case ChoiceKind.TIME:
-            return proposed(choice, incident) or spelled(incident.failed_at)
+            return spelled(incident.failed_at)
         case ChoiceKind.SERVICES:
             return next((s.name for s in policy.services.in_order() if s.namespace), "SERVICE")
         case ChoiceKind.NAMESPACES:
             return next(iter(namespaces(policy)), "NAMESPACE")
         case ChoiceKind.PREFIX:
             return next(iter(_restorable(policy)), "BUCKET/PREFIX")
-        case ChoiceKind.REVISION | ChoiceKind.VERSION:
+        case ChoiceKind.WHEN:
+            return NOW
+        case ChoiceKind.REVISION | ChoiceKind.VERSION | ChoiceKind.JOURNAL:
             return choice.kind.upper()
+        case ChoiceKind.INSTANCES | ChoiceKind.SUBNETS:
+            return NONE if choice.none else _OF_EC2[choice.kind][1]
     assert_never(choice.kind)
 
 
 def _fact(choice: Choice, incident: Incident | None, name: str) -> str:
-    return str(incident.step(choice.seen_by).facts.get(name, "")) if choice.seen_by and incident else ""
+    """What a step has seen for this choice alone, else for the one choice that it has seen something for."""
+    if not choice.seen_by or incident is None:
+        return ""
+    facts = incident.step(choice.seen_by).facts
+    return str(facts.get(f"{name}.{choice.name}", facts.get(name, "")))
 
 
 def _time(choice: Choice, value: str, incident: Incident | None, policy: Policy, now: datetime) -> str:
@@ -180,6 +210,22 @@ def _time(choice: Choice, value: str, incident: Incident | None, policy: Policy,
     return spelled(at)
 
 
+def _when(choice: Choice, value: str, policy: Policy, now: datetime) -> str:
+    if value == NOW:
+        return NOW
+    try:
+        at = moment(value)
+    except (ValueError, OverflowError) as error:
+        raise WrongChoiceError(f"{choice.name} is {value!r}; allowed: {allowed(choice, policy, now)}") from error
+    if choice.reach is not None and at > now + choice.reach:
+        raise WrongChoiceError(
+            f"{choice.name} is {spelled(at)}; allowed: until {spelled(now + choice.reach)}, "
+            f"{policy.real(choice.reach)} ahead is how far policy reaches, or {NOW}"
+        )
+    # A time that is over is kept as it is: a re-pin reads it again.
+    return spelled(at)
+
+
 def _parts(choice: Choice, value: str) -> list[str]:
     """The parts of a list; none of them where `none` is written and allowed."""
     if value == NONE and choice.none:
@@ -200,6 +246,17 @@ def _some(choice: Choice, value: str, allowed: Sequence[str]) -> str:
                 f"{choice.name} holds {part!r}{meant}; allowed: {', '.join(allowed)}{_or_none(choice)}"
             )
     return ",".join(a for a in allowed if a in parts) or NONE
+
+
+def _ids(choice: Choice, value: str) -> str:
+    pattern, example = _OF_EC2[choice.kind]
+    parts = list(dict.fromkeys(_parts(choice, value)))
+    wrong = next((part for part in parts if not pattern.fullmatch(part)), None)
+    if wrong is not None or len(parts) > MOST:
+        found = f"holds {wrong!r}" if wrong is not None else f"holds {len(parts)} ids"
+        allowed = f"at most {MOST} ids like {example}, by commas{_or_none(choice)}"
+        raise WrongChoiceError(f"{choice.name} {found}; allowed: {allowed}")
+    return ",".join(sorted(parts)) or NONE
 
 
 def _prefix(choice: Choice, value: str, policy: Policy) -> str:

@@ -19,7 +19,7 @@ from chalicelib.core.happened import Choose, Said
 from chalicelib.core.incidents import note, put
 from chalicelib.core.plan import Plan, Rules, plan
 from chalicelib.policy import Policy
-from chalicelib.policy.runbooks import Choice
+from chalicelib.policy.runbooks import Choice, ChoiceKind
 
 
 def choose(book: Book, command: Choose, rules: Rules, now: datetime) -> tuple[Book, str]:
@@ -89,12 +89,17 @@ def _declared(name: str, incident: Incident, policy: Policy) -> Choice:
         raise IllegalCommandError(
             f"{incident.scenario} has no choice {name!r} in runbooks.yaml; {_may_choose(incident, policy)}"
         )
+    if choice.kind is ChoiceKind.JOURNAL:
+        raise IllegalCommandError(
+            f"{name!r} is what the journal says, and nobody chooses it; {_may_choose(incident, policy)}"
+        )
     return choice
 
 
 def _may_choose(incident: Incident, policy: Policy) -> str:
     runbook = policy.runbook(incident.scenario)
-    names = [f"{c.name} ({c.kind})" for c in runbook.choices] if runbook else []
+    listed = [c for c in runbook.choices if c.kind is not ChoiceKind.JOURNAL] if runbook else []
+    names = [f"{c.name} ({c.kind})" for c in listed]
     return f"allowed for {incident.id!r}: {', '.join(names) or 'nothing'}"
 
 

@@ -5,7 +5,8 @@ one step, looked at and tried every tick, also after its incident is closed, unt
 under its own name, so that a closed incident's stays as it was archived. Nothing here forgives a debt.
 
 A person who ends an incident on the way owes what takes its steps back: the fence of a primary that is still the
-primary, say. Where there is no way back any more (the promotion was asked for), nothing of it is owed.
+primary, say. Where there is no way back any more (the promotion was asked for), nothing of it is owed. What a step has
+noted of how things were before it goes along, since nobody else knows it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.core.book import Book, Debt, Incident, StepRecord, StepState
+from chalicelib.core.failback import remembered
 from chalicelib.core.incidents import PLATFORM, note, put_step
 from chalicelib.core.plan import Plan, Rules, Step
 from chalicelib.core.states import IncidentState
@@ -52,7 +54,7 @@ def owed_to_undo(book: Book, incident_id: str, rules: Rules, now: datetime) -> B
             book, debts=tuple(d for d in book.debts if not d.case or d.case.id != f"{incident_id}/{undo.undoes}")
         )
         because = f"{undo.title} is owed: the incident is {incident.ending}, and {undo.undoes} had begun"
-        record = StepRecord(because=because)
+        record = StepRecord(because=because, facts=incident.step(undo.undoes).facts)
         book = _debt(book, incident_id, undo, record, because, now)
     return book
 
@@ -62,12 +64,13 @@ def _begun(incident: Incident, step: str) -> bool:
     return record.calls > 0 or record.state in (StepState.ACTING, StepState.DONE, StepState.LEFT)
 
 
-def paid(book: Book, now: datetime) -> Book:
+def paid(book: Book, rules: Rules, now: datetime) -> Book:
     """Strikes out the debts whose step is done."""
     for debt in book.debts:
         if debt.case and all(r.state is StepState.DONE for r in debt.case.steps.values()):
             because = "; ".join(r.because for r in debt.case.steps.values())
             book = note(book, debt.case.id, "paid", because, now)
+            book = remembered(book, debt.case, rules, now)
             name = debt.case.id
             book = replace(book, debts=tuple(d for d in book.debts if d.case is None or d.case.id != name))
             book = note(book, PLATFORM, "paid", f"{debt.what} is owed no more: {because}", now)

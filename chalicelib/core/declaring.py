@@ -14,6 +14,7 @@ from datetime import datetime
 from chalicelib.core.answering import IllegalCommandError, open_incident, with_note
 from chalicelib.core.book import Book, Incident, covers
 from chalicelib.core.choices import chosen
+from chalicelib.core.failback import filled, objection
 from chalicelib.core.happened import Declare, Raise
 from chalicelib.core.incidents import confirmed, opened, put
 from chalicelib.core.plan import Rules
@@ -39,6 +40,7 @@ def declare(book: Book, command: Declare, rules: Rules, now: datetime) -> tuple[
             now=now,
         )
         opened_id = list(book.incidents)[-1]
+        book = filled(book, opened_id, rules, now)
         return _with_choices(book, opened_id, command, f"incident {opened_id} is open", rules, now)
     if there.scenario == command.scenario and there.state is IncidentState.SUSPECTING:
         book = put(book, replace(there, declared_by=command.said.by))
@@ -120,6 +122,8 @@ def _allowed(book: Book, scenario: str, scope: str, rules: Rules) -> None:
         raise IllegalCommandError(f"there is no scenario {scenario!r}; allowed: {known}")
     if policy.runbook(scenario) is None:
         raise IllegalCommandError(f"scenario {scenario!r} has no runbook; write one in runbooks.yaml first")
+    if why := objection(book, scenario, rules):
+        raise IllegalCommandError(why)
     regions = policy.platform.regions
     root = scope.split("/", 1)[0]
     if root not in (roots := (regions.primary, regions.standby, policy.platform.name)):

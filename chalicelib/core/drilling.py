@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from chalicelib.core.book import Answered, Book, Drill, Drilled, DrillResult, Incident, StepRecord, StepState
+from chalicelib.core.failback import BEFORE, LOWERS_NODES, handed_over
 from chalicelib.core.findings import raised, settled
 from chalicelib.core.incidents import note, put
 from chalicelib.core.plan import Plan, PlanError, Rules, Step, plan
@@ -308,6 +309,7 @@ def _late(book: Book, case: Incident, its: Rules, now: datetime) -> Book:
 
 
 def _cleaning(book: Book, name: str, its: Rules, now: datetime) -> Book:
+    book = _handed_over(book, name, its, now)
     case, drill = book.drills[name], of(book.drills[name])
     if finished(case, its, now):
         if drill.clean_at is None:
@@ -320,6 +322,24 @@ def _cleaning(book: Book, name: str, its: Rules, now: datetime) -> Book:
         left = "; ".join(f"{s.title}: {r.because}" for s, r in clean_steps(case, its, now))
         headline = f"The clean-up of drill {name} is late"
         return raised(book, UNCLEAN, headline=headline, because=left, severity=Severity.HIGH, scope=case.scope, now=now)
+    return book
+
+
+def _handed_over(book: Book, name: str, its: Rules, now: datetime) -> Book:
+    """Where the standby serves since, what a drill has raised there is lowered by the way back and by nobody else."""
+    case = book.drills[name]
+    if book.serving != its.policy.platform.regions.standby:
+        return book
+    for step in owed(case, its):
+        record = case.step(step.id)
+        if step.action != LOWERS_NODES or record.state in (StepState.DONE, StepState.ACTING) or step.undoes is None:
+            continue
+        because = f"{book.serving} serves, and needs the nodes: they are lowered by the way back to the primary"
+        raised_by = plan_of(case, its).step(step.undoes)
+        book = handed_over(book, raised_by, str(case.step(raised_by.id).facts.get(BEFORE, "")), case)
+        done = replace(record, state=StepState.DONE, because=because, done_at=now, first_done_at=now, look_at=None)
+        book = put(book, replace(book.drills[name], steps={**book.drills[name].steps, step.id: done}))
+        book = note(book, name, "handed-over", f"{step.title}: {because}", now)
     return book
 
 

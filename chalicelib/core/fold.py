@@ -45,6 +45,7 @@ from chalicelib.core.commands import fold_command
 from chalicelib.core.copies import CopiesSeen
 from chalicelib.core.debts import left_at_the_end, overdue, paid
 from chalicelib.core.elsewhere import MarkerSeen, heeded
+from chalicelib.core.failback import remembered
 from chalicelib.core.happened import (
     Abort,
     Acknowledge,
@@ -131,7 +132,9 @@ def fold(book: Book, happened: Happened, *, rules: Rules, now: datetime) -> Book
             | AlarmsAsked()
             | Archived()
         ):
-            book = fold_answer(_moved_live(book, happened, now), happened, rules=rules, now=now)
+            book = fold_answer(
+                _kept(_moved_live(book, happened, now), happened, rules, now), happened, rules=rules, now=now
+            )
         case SwitchSeen():
             book = seen(book, happened, rules, now)
         case ReadinessJudged():
@@ -207,6 +210,12 @@ def _moved_live(book: Book, answer: Answer, now: datetime) -> Book:
     return book if case is None or case.drill is None else drilling.recorded_live(book, case, now)
 
 
+def _kept(book: Book, answer: Answer, rules: Rules, now: datetime) -> Book:
+    """What a move has set outlives it, until it is taken back."""
+    case = book.incidents.get(answer.incident) if isinstance(answer, Archived) else None
+    return book if case is None else remembered(book, case, rules, now)
+
+
 def _told_twice(mark: Watermark, signal: Signal) -> bool:
     """Our own looks report a state until the book has it, each time as of a later moment: the first one stands. What
     AWS Health says comes by two regions.
@@ -264,7 +273,7 @@ def _follows(book: Book, rules: Rules, now: datetime) -> Book:
         if book.incidents[incident_id].ending == "recovered":
             book = left_at_the_end(book, incident_id, its, now)
     book = drilling.follows(forgotten(book, rules, now), rules, now)
-    return findings.without_told(paid(book, now), rules)
+    return findings.without_told(paid(book, rules, now), rules)
 
 
 def _lapse(book: Book, rules: Rules, now: datetime) -> Book:

@@ -15,6 +15,8 @@ from typing import Final, Literal
 from chalicelib.core import claims, drilling, evidence, loss
 from chalicelib.core.approvals import asked_for, stands
 from chalicelib.core.book import Book, Incident, StepRecord, StepState, covers
+from chalicelib.core.failback import RAISES_NODES
+from chalicelib.core.loss import FENCES, PROMOTES
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules, Step, plan
 from chalicelib.core.readiness import lowered
@@ -148,19 +150,20 @@ def block_window(work: Wanted, book: Book, _: Rules, now: datetime) -> Verdict:
 
 def fence_verdict(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
     """A promotion asks unless the old primary is proven to take no writes."""
-    if work.step.action != "promote-replica":
+    if work.step.action not in PROMOTES:
         return Pass("moves no database")
     verdict = fenced(work.incident, rules)
     if verdict:
         return Pass(f"the old primary is {verdict}")
-    primary = rules.policy.platform.database.primary
-    return Ask(f"the fence verdict is Unknown: {primary.instance!r} in {primary.region} may still take writes")
+    database = rules.policy.platform.database
+    side = database.primary if work.step.action == "promote-replica" else database.replica
+    return Ask(f"the fence verdict is Unknown: {side.instance!r} in {side.region} may still take writes")
 
 
 def fenced(incident: Incident, rules: Rules) -> Literal["Fenced", "SelfFenced"] | None:
     """The proof that the old primary takes no writes; None is Unknown, whatever the reason."""
     for step in rules.plan_of(incident.plan, incident.scenario, incident.chosen).steps:
-        if step.action == "fence-primary" and incident.step(step.id).state is StepState.DONE:
+        if step.action in FENCES and incident.step(step.id).state is StepState.DONE:
             match incident.step(step.id).facts.get("fenced"):
                 case "Fenced":
                     return "Fenced"
@@ -173,7 +176,7 @@ def fenced(incident: Incident, rules: Rules) -> Literal["Fenced", "SelfFenced"] 
 
 def data_loss_budget(work: Wanted, _: Book, rules: Rules, __: datetime) -> Verdict:
     """A promotion asks unless the possible loss is known to be within the RPO."""
-    if work.step.action != "promote-replica":
+    if work.step.action not in PROMOTES:
         return Pass("moves no database")
     policy, rpo = rules.policy, rules.policy.platform.database.rpo
     found = loss.read(work.record.facts)
@@ -222,9 +225,22 @@ def of_drill(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
     """A drill asks nobody, since it moves copies only; it stops where everything does, and where nothing is touched."""
     if book.mode is Mode.OBSERVE:
         return mode(work, book, rules, now)
+    if work.step.action == "node-capacity-lowered" and (why := _standby_carries(book, rules)):
+        return Refuse(why)
     if book.yielded is not None:
         return Refuse(f"somebody else may act for the platform from outside: {book.yielded.because}")
     return pause_switch(work, book, rules, now)
+
+
+def _standby_carries(book: Book, rules: Rules) -> str:
+    """Why the nodes that a drill has raised stay: they are the real ones, and a real move may lean on them."""
+    for other in book.incidents.values():
+        its = rules.of(other.policy).plan_of(other.plan, other.scenario, other.chosen)
+        if any(s.action == RAISES_NODES for s in its.steps):
+            return f"incident {other.id} is open, and its plan needs the nodes that the drill has raised"
+    if book.serving == rules.policy.platform.regions.standby:
+        return f"{book.serving} serves, and needs the nodes that the drill has raised"
+    return ""
 
 
 def readiness(work: Wanted, book: Book, rules: Rules, _: datetime) -> Verdict:
@@ -359,7 +375,7 @@ def _allowed(work: Wanted, book: Book, rules: Rules, now: datetime) -> Verdict:
         if isinstance(verdict, Refuse):
             return verdict
     asks = [v.because for v in verdicts if isinstance(v, Ask)]
-    if asks and work.step.action == "promote-replica":
+    if asks and work.step.action in PROMOTES:
         # Whoever is asked weighs what is lost against what waiting costs, also where neither would ask by itself.
         asks += [data_loss_budget(work, book, rules, now).because, waiting_costs(work.incident, rules)]
     if not asks:

@@ -14,8 +14,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from chalicelib.policy import Policy
+
+PROMOTES: Final = frozenset({"promote-replica", "promote-primary"})
+"""The actions that make a replica the one that takes writes."""
+FENCES: Final = frozenset({"fence-primary", "fence-standby"})
+"""The actions that prove of the other database that it takes none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

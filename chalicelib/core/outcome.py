@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+HIDDEN: Final = frozenset({"body", "SecretString", "LifecycleConfiguration", "Body"})
+"""Parameters that are whole documents, or secret: `because` and `until` say what they are for."""
 System = Literal["aws", "kubernetes", "postgres", "cloudflare", "channel"]
 
 
@@ -38,7 +40,7 @@ class Call:
 
     def sentence(self) -> str:
         """`aws rds promote_read_replica in us-west-2 (DBInstanceIdentifier=pg-west)`: what a person reads."""
-        shown = ", ".join(f"{k}={v}" for k, v in self.params.items() if k not in {"body", "SecretString"})
+        shown = ", ".join(f"{k}={v}" for k, v in self.params.items() if k not in HIDDEN)
         return f"{self.system} {self.service} {self.operation} in {self.region}" + (f" ({shown})" if shown else "")
 
 

@@ -82,6 +82,13 @@ def _switch(step: Step, policy: Policy) -> Step | str:
     return replace(step, params={**step.params, COPY: DRILL})
 
 
+def _capacity(step: Step, _: Policy) -> Step | str:
+    # The standby's own node group, which carries nobody while the primary serves; what raises it is taken back.
+    if step.params.get("cluster") != "standby":
+        return "nodes are started in the standby cluster only"
+    return _copied(step, _)
+
+
 def _not(because: str) -> Aim:
     return lambda _, __: because
 
@@ -96,6 +103,11 @@ _ZONE: Final = _not("it would take people's traffic away from a zone that is wel
 _ELSEWHERE: Final = _not("it is done outside AWS, from an operator's machine: a tabletop rehearses it")
 _GIT: Final = _not("it would take a deployment back that is well")
 _STATE: Final = _not("there is one state, and its lock")
+_RETURN: Final = _not("it takes back what a move has set, and none was made")
+_QUARANTINE: Final = _not("it would cut off what people use, and nothing of it is in an intruder's hands")
+_EXPIRY: Final = _not("there is one bucket of each name, and what its rules delete is to be deleted")
+_EVIDENCE: Final = _not("what it keeps is locked, and nobody could take it away after the drill")
+_ROOM: Final = _not("a drill's copies are a room of their own, and are rehearsed with the region failure")
 _CHOSEN: Final = _not("it takes what a person chooses in an incident")
 TABLE: Final[Mapping[str, Aim]] = {
     "velero-rewrites": _rewrites,
@@ -110,7 +122,24 @@ TABLE: Final[Mapping[str, Aim]] = {
     "verify-traffic": _switch,
     "velero-location-read-only": _LOCATION,
     "velero-schedules-paused": _SCHEDULES,
-    "node-capacity": _not("the standby's node group is the real one: copies, one pod each, run on the nodes it has"),
+    "node-capacity": _capacity,
+    "node-capacity-lowered": _RETURN,
+    "instance-aside": _RETURN,
+    "replica-rebuilt": _RETURN,
+    "fence-lifted": _RETURN,
+    "wrong-side-listed": _RETURN,
+    "replica-following": _RETURN,
+    "moment-reached": _RETURN,
+    "fence-standby": _RETURN,
+    "reopen-standby": _RETURN,
+    "primary-caught-up": _RETURN,
+    "promote-primary": _RETURN,
+    "point-home": _RETURN,
+    "verify-home-write": _RETURN,
+    "workloads-gone": _RETURN,
+    "instance-discarded": _RETURN,
+    "velero-schedules-resumed": _SCHEDULES,
+    "velero-location-opened": _LOCATION,
     "velero-schedules-kept": _SCHEDULES,
     "backup-now": _not("it makes a real backup, which is wanted or is not"),
     "point-application": _not("it would send the standby's applications to a database that is thrown away"),
@@ -136,6 +165,22 @@ TABLE: Final[Mapping[str, Aim]] = {
     "auto-sync-given-back": _GIT,
     "secrets-refreshed": _not("what the store holds would reach every service"),
     "terraform-state-restored": _STATE,
+    "breach-found": _not("it looks for an intruder, and there is none"),
+    "instances-quarantined": _QUARANTINE,
+    "instances-released": _QUARANTINE,
+    "subnets-quarantined": _QUARANTINE,
+    "subnets-released": _QUARANTINE,
+    "namespaces-quarantined": _QUARANTINE,
+    "namespaces-released": _QUARANTINE,
+    "lifecycles-paused": _EXPIRY,
+    "lifecycles-resumed": _EXPIRY,
+    "clean-room-made": _ROOM,
+    "clean-room-runs": _ROOM,
+    "clean-room-gone": _ROOM,
+    "copies-whole": _not("it only looks, and the clock looks at the newest copy all the time"),
+    "volumes-snapshotted": _EVIDENCE,
+    "logs-kept": _EVIDENCE,
+    "objects-kept": _EVIDENCE,
     "marker-left": _ELSEWHERE,
     "dump-found": _ELSEWHERE,
     "dump-restored": _ELSEWHERE,
@@ -284,6 +329,10 @@ def _clean_up(steps: list[Step], policy: Policy) -> tuple[Step, ...]:
         found.append(clean("copies", "Take the copies of services away", "drill-copies-gone", made, cluster="standby"))
     if made := first.get("restore-instance"):
         found.append(clean("database", "Delete the throw-away instance", "drill-instance-gone", made))
+    if made := first.get("node-capacity"):
+        found.append(
+            clean("capacity", "Lower the standby's nodes again", "node-capacity-lowered", made, cluster="standby")
+        )
     if made := first.get("switch-traffic"):
         # Where the test record began, whichever way it was switched.
         back = "primary" if made.params.get("to") == "standby" else "standby"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.core.book import Incident, StepState
-from chalicelib.core.loss import Loss, Unknown
+from chalicelib.core.loss import FENCES, PROMOTES, Loss, Unknown
 from chalicelib.core.loss import read as read_loss
 from chalicelib.core.plan import Plan, Rules
 
@@ -93,7 +93,7 @@ class DataLoss:
 def data_loss(incident: Incident, rules: Rules) -> DataLoss | None:
     """The loss of the incident's promotion; None when its plan promotes nothing."""
     plan, policy = rules.plan_of(incident.plan, incident.scenario, incident.chosen), rules.policy
-    step = next((s for s in plan.steps if s.action == "promote-replica"), None)
+    step = next((s for s in plan.steps if s.action in PROMOTES), None)
     if step is None:
         return None
     record, rpo = incident.step(step.id), policy.platform.database.rpo
@@ -113,7 +113,7 @@ def data_loss(incident: Incident, rules: Rules) -> DataLoss | None:
 
 def _fenced_by(moment: datetime | None, incident: Incident, plan: Plan) -> bool:
     """Whether a proof that the old primary takes no writes was there by then; one that came later proves nothing."""
-    fences = (incident.step(s.id) for s in plan.steps if s.action == "fence-primary")
+    fences = (incident.step(s.id) for s in plan.steps if s.action in FENCES)
     proofs = (r.first_done_at for r in fences if r.state is StepState.DONE and r.facts.get("fenced"))
     return moment is not None and any(at is not None and at <= moment for at in proofs)
 

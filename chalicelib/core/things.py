@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal, cast
 
+from chalicelib.core.evidence_calls import HELD
 from chalicelib.core.plan import Step
 from chalicelib.policy import Policy
 from chalicelib.policy.platform import Cluster
@@ -31,6 +32,9 @@ class Kind(StrEnum):
     NODES = "nodes of cluster"
     BUCKET = "bucket"
     STATE = "Terraform state"
+    QUARANTINE = "quarantine in"
+    ROOM = "clean room in"
+    LIFECYCLES = "lifecycle rules of"
 
 
 STAYS: Final = frozenset({Kind.DATABASE, Kind.TRAFFIC, Kind.ZONE})
@@ -107,6 +111,18 @@ def _bucket(step: Step, _: str, __: Policy) -> str:
     return step.params["bucket"] if "bucket" in step.params else step.params["folder"].partition("/")[0]
 
 
+def _network(_: Step, __: str, policy: Policy) -> str:
+    return f"the network of {policy.platform.regions.primary}"
+
+
+def _pods(step: Step, _: str, policy: Policy) -> str:
+    return f"cluster {_place(step, policy).name}"
+
+
+def _platform(_: Step, __: str, policy: Policy) -> str:
+    return policy.platform.name
+
+
 def _state(step: Step, _: str, __: Policy) -> str:
     return step.params["state"]
 
@@ -124,10 +140,32 @@ _SWITCH: Final = (
     "s3 delete_object",
     "route53-recovery-cluster update_routing_control_states",
 )
+_INTERFACES: Final = ("ec2 modify_instance_attribute", "ec2 modify_network_interface_attribute")
+_ACLS: Final = ("ec2 replace_network_acl_association",)
+_POLICIES: Final = "networking.k8s.io/v1 networkpolicies"
+_LIFECYCLES: Final = ("s3 put_bucket_lifecycle_configuration",)
+_LOOKED_AT: Final = tuple(f"list {resource}" for resource in HELD)
 _RESTORES: Final = ("create velero.io/v1 restores",)
 
 TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
     # The database
+    # The way back: each of them is one of the database's two sides.
+    "instance-aside": (Moves(("rds modify_db_instance",), Kind.DATABASE, _database),),
+    "replica-rebuilt": (
+        Moves(("rds create_db_instance_read_replica", "rds modify_db_instance"), Kind.DATABASE, _database),
+        Shares(("kms create_grant",), "a grant on a key lets RDS use it, and moves nothing"),
+    ),
+    "fence-lifted": (Moves(("dynamodb update_item", "ec2 delete_network_acl_entry"), Kind.DATABASE, _database),),
+    "fence-standby": (Moves(("ec2 create_network_acl_entry",), Kind.DATABASE, _database),),
+    "reopen-standby": (Moves(("ec2 delete_network_acl_entry",), Kind.DATABASE, _database),),
+    "promote-primary": (Moves(("rds promote_read_replica",), Kind.DATABASE, _database),),
+    "point-home": _SECRET,
+    "verify-home-write": (),
+    "instance-discarded": (Moves(("rds modify_db_instance", "rds delete_db_instance"), Kind.DATABASE, _database),),
+    "wrong-side-listed": (),
+    "replica-following": (),
+    "primary-caught-up": (),
+    "moment-reached": (),
     "promote-replica": (Moves(("rds promote_read_replica",), Kind.DATABASE, _database),),
     "fence-acl": (Moves(_FENCE[1:], Kind.DATABASE, _database),),
     "fence-primary": (Moves(_FENCE, Kind.DATABASE, _database),),
@@ -165,6 +203,8 @@ TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
     # Backups. A restore reads a location that somebody makes read-only meanwhile, and is not disturbed by it.
     "velero-location-read-only": (Moves(("patch velero.io/v1 backupstoragelocations",), Kind.LOCATION, _location),),
     "velero-schedules-paused": (Moves(("patch velero.io/v1 schedules",), Kind.SCHEDULES, _cluster),),
+    "velero-schedules-resumed": (Moves(("patch velero.io/v1 schedules",), Kind.SCHEDULES, _cluster),),
+    "velero-location-opened": (Moves(("patch velero.io/v1 backupstoragelocations",), Kind.LOCATION, _location),),
     "velero-schedules-kept": (
         Moves(("create velero.io/v1 schedules", "patch velero.io/v1 schedules"), Kind.SCHEDULES, _cluster),
     ),
@@ -223,6 +263,13 @@ TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
     # What runs in a cluster. How restored objects are rewritten is read by every restore there.
     "velero-rewrites": (Moves(("create v1 configmaps", "patch v1 configmaps"), Kind.APPLICATIONS, _cluster),),
     "velero-restore": (Moves(_RESTORES, Kind.APPLICATIONS, _cluster),),
+    "workloads-gone": (
+        Moves(
+            ("delete v1 namespaces", "delete velero.io/v1 restores", "delete v1 configmaps"),
+            Kind.APPLICATIONS,
+            _cluster,
+        ),
+    ),
     "velero-missing": (Moves(_RESTORES, Kind.APPLICATIONS, _cluster),),
     "canary-aborted": (Moves(("patch argoproj.io/v1alpha1 rollouts/status",), Kind.APPLICATIONS, _cluster),),
     "application-rolled-back": (Moves(_APPLICATION_STATE, Kind.APPLICATIONS, _cluster),),
@@ -232,7 +279,36 @@ TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
     "workload-ready": (),
     "infrastructure-sound": (),
     "verify-service": (),
+    # A breach. Which instances, subnets and namespaces is people's choice: two incidents' lists may overlap.
+    "breach-found": (),
+    "instances-quarantined": (Moves(_INTERFACES, Kind.QUARANTINE, _network),),
+    "instances-released": (Moves(_INTERFACES, Kind.QUARANTINE, _network),),
+    "subnets-quarantined": (Moves(_ACLS, Kind.QUARANTINE, _network),),
+    "subnets-released": (Moves(_ACLS, Kind.QUARANTINE, _network),),
+    "namespaces-quarantined": (Moves((f"create {_POLICIES}", f"patch {_POLICIES}"), Kind.QUARANTINE, _pods),),
+    "namespaces-released": (Moves((f"patch {_POLICIES}", f"delete {_POLICIES}"), Kind.QUARANTINE, _pods),),
+    "lifecycles-paused": (Moves(_LIFECYCLES, Kind.LIFECYCLES, _platform),),
+    "lifecycles-resumed": (Moves(_LIFECYCLES, Kind.LIFECYCLES, _platform),),
+    "copies-whole": (),
+    "clean-room-made": (Moves(("create v1 namespaces", f"create {_POLICIES}"), Kind.ROOM, _pods),),
+    "clean-room-runs": (),
+    "clean-room-gone": (Moves(("delete v1 namespaces",), Kind.ROOM, _pods),),
+    "volumes-snapshotted": (
+        Shares(
+            ("ec2 create_snapshots", "ec2 create_tags", "ec2 lock_snapshot"),
+            "its snapshots bear its incident's tag, and take nothing from the volumes",
+        ),
+    ),
+    "logs-kept": (
+        Shares(("s3 get_object", "kms decrypt"), _READS),
+        Shares(("s3 copy_object", "kms generate_data_key"), "it creates what is its incident's own, and locks it"),
+    ),
+    "objects-kept": (
+        Shares(_LOOKED_AT, _READS),
+        Shares(("s3 put_object", "kms generate_data_key"), "it creates what is its incident's own, and locks it"),
+    ),
     # Nodes
+    "node-capacity-lowered": (Moves(("eks update_nodegroup_config",), Kind.NODES, _cluster),),
     "node-capacity": (Moves(("eks update_nodegroup_config",), Kind.NODES, _cluster),),
     "nodes-replaced": (),
     "volumes-attached": (

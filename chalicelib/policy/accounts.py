@@ -101,6 +101,9 @@ def _held(platform: Platform) -> Mapping[tuple[str, str, str], str | None]:
     # What is restored beside the primary database is in its account, with the groups that it is given.
     found["rds", database.primary.region, ""] = database.primary.account
     found["ec2", database.primary.region, ""] = platform.fence.account or database.primary.account
+    # So is what a failback keeps aside, and makes anew, on the standby's side.
+    found["rds", database.replica.region, ""] = database.replica.account
+    found["ec2", database.replica.region, ""] = database.replica.account
     # Of events RDS knows no resource, so their right is the region's.
     found["rds", database.primary.region, ""] = database.primary.account
     # A zonal shift is named by its own id once it stands: all of them are the cluster's account's, by whose resources'

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from chalicelib.policy.accounts import Account, AccountId
 from chalicelib.policy.base import Duration, Name, Row
+from chalicelib.policy.containment import Containment
 from chalicelib.policy.outage import Outage
 
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-gov)?-[a-z]+-\d$")]
@@ -42,11 +43,14 @@ class Regions(Row):
 
 
 class NodeGroup(Row):
-    """An EKS managed node group and the size it needs to carry the whole platform."""
+    """An EKS managed node group: the size it needs to carry the whole platform, and the one that carries tier 1."""
 
     name: str
     failover_size: Annotated[int, Field(ge=1)]
     max_size: Annotated[int, Field(ge=1)]
+    warm_size: Annotated[int, Field(ge=1)] = Field(
+        default=1, description="so many nodes carry tier 1, and are Ready before the day"
+    )
 
 
 class Cluster(Row):
@@ -97,6 +101,9 @@ class Fence(Row):
     """How the old primary is kept from taking writes: where its database stands, written down beforehand."""
 
     subnets: Annotated[tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-z]+$")], ...], Field(min_length=1)]
+    standby_subnets: tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-z]+$")], ...] = Field(
+        default=(), description="as subnets, of the replica: a failback stops the standby's writes there"
+    )
     rule_number: Annotated[int, Field(ge=1, le=32766)] = Field(
         default=1, description="of the network ACL entry that denies; lower than every other, it is evaluated first"
     )
@@ -290,6 +297,9 @@ class Platform(Row):
         default=(), description="the other accounts that may hold parts of the platform, and the roles into them"
     )
 
+    containment: Containment | None = Field(
+        default=None, description="what a breach is contained with; left out, people contain it by hand"
+    )
     outage: Outage | None = Field(
         default=None, description="what carries the platform when AWS is gone; left out, nothing outside AWS does"
     )

@@ -57,7 +57,9 @@ class ChoiceKind(StrEnum):
 
     time: ISO 8601 with a zone. services: names of the service table, by commas. namespaces: those of the services, by
     commas. prefix: one `bucket/prefix` of what backups.yaml calls restorable. revision: a Git commit, tag or
-    branch. version: the id of one version, as S3 gives it.
+    branch. version: the id of one version, as S3 gives it. instances, subnets: ids of EC2, by commas. when: a time
+    that is to come, or `now`. journal: nobody chooses it; it is what the move that a failback takes back has set, as
+    the journal has it.
     """
 
     TIME = "time"
@@ -66,6 +68,10 @@ class ChoiceKind(StrEnum):
     PREFIX = "prefix"
     REVISION = "revision"
     VERSION = "version"
+    WHEN = "when"
+    JOURNAL = "journal"
+    INSTANCES = "instances"
+    SUBNETS = "subnets"
 
 
 class Choice(Row):
@@ -74,13 +80,20 @@ class Choice(Row):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
     kind: ChoiceKind
     asks: str = Field(description="what is chosen, as a person reads it: the last moment of good data")
-    reach: Duration | None = Field(default=None, description="time: how far back it may lie")
+    reach: Duration | None = Field(default=None, description="time: how far back it may lie; when: how far ahead")
     seen_by: Name | None = Field(
         default=None,
-        description="time: the step whose facts `earliest`, `latest` and `proposed` bound it and say what is proposed",
+        description="the step whose facts say what is proposed (`proposed`), and between what a time may lie"
+        " (`earliest`, `latest`); of several choices that one step has seen each has its own, `proposed.<name>`",
     )
     none: bool = Field(
         default=False, description="lists and prefix: whether `none` may be chosen; what takes it has no work then"
+    )
+    of: Name | None = Field(
+        default=None, description="journal: the action of which it says how it was before; left out, the failover's id"
+    )
+    cluster: Literal["primary", "standby"] | None = Field(
+        default=None, description="journal: where that action's step was aimed at"
     )
 
 

@@ -64,6 +64,9 @@ class Scenario(Row):
     rests: bool = Field(
         default=True, description="whether nothing moves by itself there for the block window after its recovery"
     )
+    returns: bool = Field(
+        default=False, description="it takes a failover back: only a person begins it, and only after one"
+    )
     planned: bool = Field(default=False, description="a person does it on purpose: the status page shows Maintenance")
 
     @property

@@ -62,14 +62,14 @@ class CapacityJudge:
 
 
 class WarmJudge:
-    """Whether anything stands before the day: with no node Ready, tier 1 waits for the first one to start."""
+    """Whether tier 1 has its nodes before the day: what is not Ready by then, it waits for."""
 
     name: ClassVar[str] = "warm"
     actions: ClassVar[frozenset[str]] = frozenset({"node-capacity"})
     place: ClassVar[Where | None] = "standby"
     reads: ClassVar[tuple[Op, ...]] = NodeCapacity.reads
     lowers: ClassVar[bool] = False
-    mend: ClassVar[str] = "aws eks update-nodegroup-config --scaling-config minSize=1,desiredSize=1"
+    mend: ClassVar[str] = "aws eks update-nodegroup-config --scaling-config minSize=N,desiredSize=N, N as warm_size"
 
     def look(self, around: Around) -> Capacity | Refused | NoData:
         return _observed(around, self.name)
@@ -81,7 +81,13 @@ class WarmJudge:
         ready = facts.nodes_ready
         if not isinstance(ready, int):
             yield "warm nodes", NoData(because=ready.because)
-        elif ready:
-            yield "warm nodes", Ready(because=f"{ready} nodes are Ready in the standby")
+        elif ready >= (wanted := _warm(policy)):
+            yield "warm nodes", Ready(because=f"{ready} nodes are Ready in the standby, {wanted} carry tier 1")
         else:
-            yield "warm nodes", Lacking(because="no node is Ready in the standby: tier 1 waits for the first to start")
+            said = f"{ready or 'no'} {'nodes are' if ready > 1 else 'node is'} Ready in the standby"
+            yield "warm nodes", Lacking(because=f"{said}, and {wanted} carry tier 1: it waits for the others to start")
+
+
+def _warm(policy: Policy) -> int:
+    group = policy.platform.clusters.standby.node_group
+    return group.warm_size if group else 1

@@ -6,6 +6,7 @@ made by writing one: they are observations, and the desk reads them through its 
 - `primary`: the primary's agent. `at`, its newest row's `n` and `written_at`, and `write`: what its last attempt to
   write to the database met (`ok`; `refused` with the SQLSTATE; `silent`, nobody answered), since when, and why.
 - `replica`: the newest of those rows that the replica had replayed when it was looked at: `n`, `written_at`, `at`.
+- `standby`: the standby's agent, while the standby's database is the one that takes writes; as `primary`.
 - `witness`: the control heartbeat of a third region, `at`.
 - `tick`: when the responder's newest tick began, `at`: who reads it knows that the clock ran and the table took.
 - `integrity`: what the primary's agent found in the database's content: `good_at`, when every check last found it
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-Who = Literal["primary", "replica", "witness", "lease", "integrity", "tick"]
+Who = Literal["primary", "replica", "standby", "witness", "lease", "integrity", "tick"]
 Value = str | int
 
 

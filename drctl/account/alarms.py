@@ -30,8 +30,10 @@ def _of_template(template: Mapping[str, Any], account: Account, region: str, top
     for resource in wanted:
         properties, kind = resource["Properties"], KINDS[resource["Type"]]
         name = properties["AlarmName"]
+        # What tells of the responder's own trouble speaks to a topic of its own, which has listeners of its own.
+        its = topic if {"Ref": "AlarmTopic"} in properties.get("AlarmActions", ()) else None
         subject = Subject(f"alarm {name} in {region}", "signals.alarms" if topic else "platform.responder")
-        yield from of_alarm(subject, properties, kind, account, region, topic)
+        yield from of_alarm(subject, properties, kind, account, region, its)
 
 
 def topics(policy: Policy, account: Account) -> Iterator[Row]:

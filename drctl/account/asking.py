@@ -66,13 +66,15 @@ class Account:
             raise UndeclaredError(f"{service} {operation} is not among what verifying an account may ask")
         key = (service, region, operation, repr(sorted(params.items())))
         if key not in self._known:
-            elsewhere = self._elsewhere(service, region, params)
+            elsewhere = self._elsewhere(service, region, operation, params)
             self._known[key] = elsewhere or self._asked(service, region, operation, params)
         return self._known[key]
 
-    def _elsewhere(self, service: str, region: str, params: Mapping[str, Any]) -> NotSeen | None:
-        """Why these credentials cannot see it; None when they can, and for the question whose they are."""
-        if self._platform is None or service == "sts":
+    def _elsewhere(self, service: str, region: str, operation: str, params: Mapping[str, Any]) -> NotSeen | None:
+        """Why these credentials cannot see it; None when they can, and for the questions whose they are, and which
+        regions their account may use.
+        """
+        if self._platform is None or service == "sts" or operation == "describe_regions":
             return None
         row = holder(self._platform, service, region, named(service, params))
         wanted = row.id if row else self._platform.account

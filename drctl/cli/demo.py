@@ -22,7 +22,8 @@ from chalicelib.store.beats import Beats
 from chalicelib.store.codec import read_book, read_incident
 from chalicelib.store.dynamodb import DynamoStore
 from drctl import signing
-from drctl.cli.looking import incident_json, print_clocks, print_loss, print_steps, rules_of
+from drctl.cli.as_json import incident_json
+from drctl.cli.looking import print_clocks, print_loss, print_steps, rules_of
 from drctl.cli.places import Place, StageName, out
 from drctl.world import people
 

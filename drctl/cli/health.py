@@ -57,7 +57,7 @@ def health(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
 
 
 def ring(stage: StageOption = StageName.LOCAL, region: RegionOption = None, *, json: JsonOption = False) -> None:
-    """Sends a synthetic alarm now, with your own credentials (cloudwatch:PutMetricData), and waits until the desk has
+    """Sends a synthetic alarm now, with your own credentials (cloudwatch:PutMetricData), and waits for the desk to have
     it. It opens nothing and counts for no day. Exit 1 when it does not arrive in the time that policy allows.
     """
     where = _deployed(stage)

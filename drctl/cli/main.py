@@ -10,8 +10,10 @@ from drctl.cli import (
     another,
     backups,
     drills,
+    failback,
     forecasts,
     health,
+    intrusions,
     looking,
     offline,
     people,
@@ -34,7 +36,7 @@ for part in (
     *(policies, another, looking, backups, rights, ready, readiness, people, offline, replay, worlds, account, airgap),
 ):
     part.register(app)
-for part in (forecasts, reports, drills, health):
+for part in (forecasts, reports, drills, failback, intrusions, health):
     part.register(app)
 
 

@@ -23,7 +23,7 @@ from chalicelib.policy import Policy
 from chalicelib.policy.base import show_duration
 from chalicelib.policy.lint import ActionFacts
 from chalicelib.policy.lint import lint as find
-from chalicelib.policy.runbooks import Choice
+from chalicelib.policy.runbooks import Choice, ChoiceKind
 from chalicelib.policy.scenarios import Automation
 from chalicelib.policy.schema import drift as schema_drift
 from chalicelib.policy.schema import write as write_schemas
@@ -35,7 +35,8 @@ from drctl.deployment.permissions import targets, words
 
 COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
-ASKED: Final = frozenset({"person", "verify-write", "verify-outage-write"})
+WRITES: Final = frozenset({"verify-write", "verify-home-write", "verify-outage-write"})
+ASKED: Final = frozenset({"person", "wrong-side-listed"}) | WRITES
 """Actions that declare no call and ask all the same: the one asks only, the others call the database itself."""
 SHORT: Final = 9
 """Steps; the plan of a longer runbook would not be a page any more with what each looks at."""
@@ -130,6 +131,8 @@ def plan(
     if wanted := may_choose(scenario, policy):
         _section("A person chooses", [(c.name, choice_sentence(c, made, policy, given)) for c in wanted])
         _section("What is typed", typed(scenario, made, policy, given))
+    if said := from_the_journal(scenario, policy):
+        _section("Read from the journal when it is declared", [(c.name, c.asks) for c in said])
     _section("Asks a person", [(s.id, asked_sentence(s, scenario, policy)) for s in made.steps])
     if by_hand := [(s.id, s.params["ask"]) for s in made.steps if s.action == "person"]:
         _section("Done by hand", by_hand)
@@ -206,7 +209,13 @@ def _section(title: str, rows: list[tuple[str, str]]) -> None:
 def may_choose(scenario: str, policy: Policy) -> tuple[Choice, ...]:
     """What a person may choose for a scenario's steps."""
     runbook = policy.runbook(scenario)
-    return runbook.choices if runbook else ()
+    return tuple(c for c in runbook.choices if c.kind is not ChoiceKind.JOURNAL) if runbook else ()
+
+
+def from_the_journal(scenario: str, policy: Policy) -> tuple[Choice, ...]:
+    """What the journal of a move says for the steps that take it back."""
+    runbook = policy.runbook(scenario)
+    return tuple(c for c in runbook.choices if c.kind is ChoiceKind.JOURNAL) if runbook else ()
 
 
 def _given(scenario: str, choices: dict[str, str], policy: Policy) -> dict[str, str]:
@@ -225,7 +234,8 @@ def choice_sentence(choice: Choice, made: Plan, policy: Policy, given: Mapping[s
     """`the last moment of good data; allowed: a time …, at most 30d back, proposed by point; waited for by restore`."""
     if choice.name in given:
         return f"{choice.asks}; {given[choice.name]} is chosen"
-    bound = f", at most {policy.real(choice.reach)} back" if choice.reach else ""
+    way = "ahead" if choice.kind is ChoiceKind.WHEN else "back"
+    bound = f", at most {policy.real(choice.reach)} {way}" if choice.reach else ""
     seen = f"; step {choice.seen_by} proposes one and says the earliest" if choice.seen_by else ""
     waiting = [s.id for s in made.steps if choice.name in s.missing]
     waits = f"; waited for by {', '.join(waiting)}" if waiting else ""
@@ -240,11 +250,15 @@ def typed(scenario: str, made: Plan, policy: Policy, given: Mapping[str, str]) -
     nothing = "; none where nothing of it was lost" if any(c.none for c in may_choose(scenario, policy)) else ""
     first = next((s.id for s in made.steps if why_it_asks(s, scenario, policy)), "STEP")
     return [
-        ("confirm", " or ".join(f"drctl declare {scenario} {scope}" for scope in scopes)),
+        ("confirm", " or ".join(_begun_by(scenario, scope, policy) for scope in scopes)),
         ("look", "drctl show, which says what every step found, and proposes"),
         ("choose", "drctl choose " + " ".join(f"{name}={value}" for name, value in words.items()) + nothing),
         ("allow", f"drctl approve --step {first}, and so on with each that asks; drctl reject stops one"),
     ]
+
+
+def _begun_by(scenario: str, scope: str, policy: Policy) -> str:
+    return "drctl failback --begin" if policy.scenario(scenario).returns else f"drctl declare {scenario} {scope}"
 
 
 def asked_sentence(step: Step, scenario: str, policy: Policy) -> str:
@@ -289,11 +303,20 @@ def why_it_asks(step: Step, scenario: str, policy: Policy) -> str:
     return step.asks_because or ("" if step.automatic else "policy says that a person decides this step")
 
 
+def _its_side(op: Op, step: Step) -> bool:
+    """Whether a step that says which side of the database it is about comes to this operation."""
+    side = step.params.get("side")
+    # The lease lies beside the desk, in the standby region, and is the primary's.
+    where = "primary" if isinstance(op, AwsOp) and op.service == "dynamodb" else op.where
+    return side is None or where == side
+
+
 def calls(step: Step, policy: Policy) -> list[str]:
     """The calls that the step may make, with their targets, as far as one can say before looking."""
-    named = [_named(op, step, policy) for op in ACTIONS[step.action].calls if not (isinstance(op, AwsOp) and op.batch)]
+    ops = [op for op in ACTIONS[step.action].calls if _its_side(op, step)]
+    named = [_named(op, step, policy) for op in ops if not (isinstance(op, AwsOp) and op.batch)]
     named += _batches(step, policy)
-    if step.action in ("verify-write", "verify-outage-write"):
+    if step.action in WRITES:
         database = policy.platform.database
         named.append(
             f"postgres: a row into {database.heartbeat_table} of {database.name}, by the applications' address"

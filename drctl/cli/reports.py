@@ -14,12 +14,12 @@ from chalicelib.core.times import Times
 from chalicelib.reports.incident.lines import Bar, Lines, described, lines, took
 from chalicelib.reports.incident.page import Failure, failures, page, steps
 from chalicelib.reports.incident.picture import picture
+from drctl.cli.as_json import incident_json
 from drctl.cli.forecasts import from_archives, print_trend
 from drctl.cli.looking import (
     COLOURS,
     book_of,
     find_incident,
-    incident_json,
     print_clocks,
     print_loss,
     rules_of,

@@ -23,6 +23,7 @@ from drctl.world.ministack import WorldError, install
 from drctl.world.supervisor import running
 
 PANEL = "Local world"
+BREAKING = typer.Typer(help="Break something in the local world.", no_args_is_help=True)
 Speed = Annotated[float, typer.Option("--speed", min=1, max=100, help="Divides every duration; the clock stays true.")]
 
 
@@ -30,21 +31,20 @@ def register(app: typer.Typer) -> None:
     """Adds these commands."""
     app.command(rich_help_panel=PANEL)(run)
     app.command(rich_help_panel=PANEL)(demo)
-    broken = typer.Typer(help="Break something in the local world.", no_args_is_help=True)
-    broken.command(name="region")(break_region)
-    broken.command(name="provider")(break_provider)
-    broken.command(name="service")(break_service)
-    broken.command(name="pods")(break_pods)
-    broken.command(name="node")(break_node)
-    broken.command(name="zone")(break_zone)
-    broken.command(name="data")(break_data)
-    broken.command(name="deletion")(break_deletion)
-    broken.command(name="deployment")(break_deployment)
-    broken.command(name="configuration")(break_configuration)
-    broken.command(name="backups")(break_backups)
-    broken.command(name="health")(break_health)
-    broken.command(name="finding")(break_finding)
-    app.add_typer(broken, name="break", rich_help_panel=PANEL)
+    BREAKING.command(name="region")(break_region)
+    BREAKING.command(name="provider")(break_provider)
+    BREAKING.command(name="service")(break_service)
+    BREAKING.command(name="pods")(break_pods)
+    BREAKING.command(name="node")(break_node)
+    BREAKING.command(name="zone")(break_zone)
+    BREAKING.command(name="data")(break_data)
+    BREAKING.command(name="deletion")(break_deletion)
+    BREAKING.command(name="deployment")(break_deployment)
+    BREAKING.command(name="configuration")(break_configuration)
+    BREAKING.command(name="backups")(break_backups)
+    BREAKING.command(name="health")(break_health)
+    BREAKING.command(name="finding")(break_finding)
+    app.add_typer(BREAKING, name="break", rich_help_panel=PANEL)
     app.command(rich_help_panel=PANEL)(mend)
     app.command(rich_help_panel=PANEL)(ledger)
     app.command(rich_help_panel="Deployment")(package)
@@ -125,7 +125,7 @@ def _world() -> dict[str, Any]:
     return dict(state)
 
 
-def _control(method: str, path: str, **more: Any) -> Any:
+def control(method: str, path: str, **more: Any) -> Any:
     url = f"{_world()['control']}{path}"
     answer = httpx2.request(method, url, timeout=10, trust_env=False, **more)
     body = answer.json()
@@ -146,12 +146,12 @@ def break_region(
     wanted: dict[str, object] = {"kind": kind, "region": region, "silent": silent}
     if kind == "slow":
         wanted["seconds"] = seconds
-    fault = _control("POST", "/faults", json=wanted)
+    fault = control("POST", "/faults", json=wanted)
     said = {
         "lose": "answers nobody any more" + (", and its alarms are silent" if silent else ""),
         "slow": f"answers after {seconds:g} s: its APIs, its cluster and its services",
     }
-    _broken(
+    broken(
         fault,
         f"{region} {said.get(kind, 'answers with errors only: its APIs, its cluster and its services')}",
         json=json,
@@ -160,8 +160,8 @@ def break_region(
 
 def break_provider(*, json: JsonOption = False) -> None:
     """All of AWS is gone: every region, every service, and Route 53's name servers."""
-    fault = _control("POST", "/faults", json={"kind": "lose", "silent": True})
-    _broken(fault, "all of AWS answers nobody any more; go on with `drctl respond --offline`", json=json)
+    fault = control("POST", "/faults", json={"kind": "lose", "silent": True})
+    broken(fault, "all of AWS answers nobody any more; go on with `drctl respond --offline`", json=json)
 
 
 def break_service(
@@ -185,8 +185,8 @@ def break_service(
         "times": times,
         "phase": "after" if after else "before",
     }
-    fault = _control("POST", "/faults", json={k: v for k, v in wanted.items() if v is not None})
-    _broken(fault, f"{service} {operation or ''} in {region or 'every region'}: {kind}", json=json)
+    fault = control("POST", "/faults", json={k: v for k, v in wanted.items() if v is not None})
+    broken(fault, f"{service} {operation or ''} in {region or 'every region'}: {kind}", json=json)
 
 
 def break_pods(
@@ -196,8 +196,8 @@ def break_pods(
     json: JsonOption = False,
 ) -> None:
     """A service's pods in the primary cluster are gone, or crash in a loop."""
-    made = _control("POST", "/faults", json={"kind": "pods", "service": service, "crash_loop": crash_loop})
-    _broken(made, f"the pods of {made['what']}: {made['because']}", json=json)
+    made = control("POST", "/faults", json={"kind": "pods", "service": service, "crash_loop": crash_loop})
+    broken(made, f"the pods of {made['what']}: {made['because']}", json=json)
 
 
 def break_node(
@@ -210,8 +210,8 @@ def break_node(
 ) -> None:
     """A node of the primary cluster dies."""
     wanted = {"kind": "node", "node": node, "volume_stuck": volume_stuck}
-    made = _control("POST", "/faults", json={k: v for k, v in wanted.items() if v is not None})
-    _broken(made, f"node {made['what']}: {made['because']}", json=json)
+    made = control("POST", "/faults", json={k: v for k, v in wanted.items() if v is not None})
+    broken(made, f"node {made['what']}: {made['because']}", json=json)
 
 
 def break_zone(
@@ -223,14 +223,14 @@ def break_zone(
     json: JsonOption = False,
 ) -> None:
     """An availability zone of the primary region is down: its nodes, its capacity, and the database's writer there."""
-    made = _control("POST", "/faults", json={"kind": "zone", "zone": zone, "database_stuck": database_stuck})
-    _broken(made, f"zone {made['what']}: {made['because']}", json=json)
+    made = control("POST", "/faults", json={"kind": "zone", "zone": zone, "database_stuck": database_stuck})
+    broken(made, f"zone {made['what']}: {made['because']}", json=json)
 
 
 def break_data(*, json: JsonOption = False) -> None:
     """Rows of the primary database go wrong, as a bad release would do it."""
-    made = _control("POST", "/faults", json={"kind": "data"})
-    _broken(made, f"the data in {made['what']}: {made['because']}", json=json)
+    made = control("POST", "/faults", json={"kind": "data"})
+    broken(made, f"the data in {made['what']}: {made['because']}", json=json)
 
 
 def break_deletion(
@@ -243,8 +243,8 @@ def break_deletion(
 ) -> None:
     """Objects below a prefix in S3 and the workloads of a namespace are deleted."""
     wanted = {"kind": "deletion", "namespace": namespace, "folder": folder}
-    made = _control("POST", "/faults", json={k: v for k, v in wanted.items() if v is not None})
-    _broken(made, f"{made['what']}: {made['because']}", json=json)
+    made = control("POST", "/faults", json={k: v for k, v in wanted.items() if v is not None})
+    broken(made, f"{made['what']}: {made['because']}", json=json)
 
 
 def break_deployment(
@@ -254,8 +254,8 @@ def break_deployment(
     json: JsonOption = False,
 ) -> None:
     """A bad revision is pushed, and Argo CD deploys it. `drctl mend` pushes its revert."""
-    made = _control("POST", "/faults", json={"kind": "deployment", "service": service, "canary": canary})
-    _broken(made, f"the deployment of {made['what']}: {made['because']}", json=json)
+    made = control("POST", "/faults", json={"kind": "deployment", "service": service, "canary": canary})
+    broken(made, f"the deployment of {made['what']}: {made['because']}", json=json)
 
 
 def break_configuration(
@@ -265,8 +265,8 @@ def break_configuration(
     json: JsonOption = False,
 ) -> None:
     """A bad commit to the configuration, a secret that its store has lost, or an overwritten state of Terraform."""
-    made = _control("POST", "/faults", json={"kind": "configuration", "secret": secret, "state": state})
-    _broken(made, f"the configuration of {made['what']}: {made['because']}", json=json)
+    made = control("POST", "/faults", json={"kind": "configuration", "secret": secret, "state": state})
+    broken(made, f"the configuration of {made['what']}: {made['because']}", json=json)
 
 
 def break_backups(
@@ -276,8 +276,8 @@ def break_backups(
     json: JsonOption = False,
 ) -> None:
     """Backups of the primary cluster fail: by an item's error, or as an option says. `drctl mend` ends it."""
-    made = _control("POST", "/faults", json={"kind": "backups", "location": location, "node_agent": node_agent})
-    _broken(made, f"backups: {made['because']}", json=json)
+    made = control("POST", "/faults", json={"kind": "backups", "location": location, "node_agent": node_agent})
+    broken(made, f"backups: {made['because']}", json=json)
 
 
 def break_health(
@@ -287,8 +287,8 @@ def break_health(
     json: JsonOption = False,
 ) -> None:
     """AWS Health tells of an issue in a region. It is AWS's word and no more: nothing fails. `drctl mend` closes it."""
-    made = _control("POST", "/faults", json={"kind": "health", "region": region, "service": service})
-    _broken(made, f"{made['what']}: {made['because']}", json=json)
+    made = control("POST", "/faults", json={"kind": "health", "region": region, "service": service})
+    broken(made, f"{made['what']}: {made['because']}", json=json)
 
 
 def break_finding(
@@ -300,11 +300,11 @@ def break_finding(
 ) -> None:
     """GuardDuty finds something. `drctl mend` archives it, which proves nothing."""
     wanted = {"kind": "finding", "type": kind, "region": region, "severity": severity}
-    made = _control("POST", "/faults", json=wanted)
-    _broken(made, f"{made['what']}: {made['because']}", json=json)
+    made = control("POST", "/faults", json=wanted)
+    broken(made, f"{made['what']}: {made['because']}", json=json)
 
 
-def _broken(fault: dict[str, Any], sentence: str, *, json: bool) -> None:
+def broken(fault: dict[str, Any], sentence: str, *, json: bool) -> None:
     if json:
         show_json(fault)
     else:
@@ -317,7 +317,7 @@ def mend(
     json: JsonOption = False,
 ) -> None:
     """End what `break` began."""
-    gone = _control("DELETE", f"/faults/{fault}" if fault else "/faults")
+    gone = control("DELETE", f"/faults/{fault}" if fault else "/faults")
     if json:
         show_json(gone)
     else:
@@ -336,7 +336,7 @@ def ledger(
 ) -> None:
     """Every AWS call that passed the gate."""
     wanted = {"service": service, "region": region, "operation": operation, "function": function, "last": last}
-    calls = _control("GET", "/ledger", params={k: v for k, v in wanted.items() if v is not None})
+    calls = control("GET", "/ledger", params={k: v for k, v in wanted.items() if v is not None})
     if json:
         for call in calls:
             typer.echo(jsonlib.dumps(call))

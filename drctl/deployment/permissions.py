@@ -18,9 +18,11 @@ from botocore import xform_name
 from chalicelib import names
 from chalicelib.account.promises import READS as PROMISED
 from chalicelib.actions.contract import Action, AwsOp
+from chalicelib.actions.lifecycles_paused import platform_buckets
 from chalicelib.actions.registry import ACTIONS, AIRGAP
 from chalicelib.actions.restored import base_of
 from chalicelib.actions.rights import kube_rights, used
+from chalicelib.actions.sides import aside_base
 from chalicelib.agents.declared import QUEUES, SYNTHETIC
 from chalicelib.core.airgap_calls import COPY_SPAN, WRITE_MANIFEST
 from chalicelib.policy import Policy
@@ -35,6 +37,8 @@ from chalicelib.store.rounds import FAMILY
 KEEPER: Final = "airgap"
 AUDITS: Final = "backups"
 """The function that compares what stands with policy."""
+LOG_WORDS: Final = ("log_buckets", "log_objects", "log_keys")
+EVIDENCE_WORDS: Final = ("evidence_bucket", "evidence_objects", "evidence_keys")
 VAULT_WORDS: Final = ("vault_buckets", "vault_objects", "vault_secrets")
 PREFIXES: Final = {"sesv2": "ses", "cloudwatch": "cloudwatch", "service-quotas": "servicequotas"}
 TABLE: Final = ("arn:aws:dynamodb:{standby}:{account}:table/{table}",)
@@ -87,6 +91,8 @@ def words(policy: Policy) -> dict[str, str]:
         "replica": platform.database.replica.instance,
         "primary_instance": platform.database.primary.instance,
         "restored_instances": base_of(policy),
+        "primary_aside": aside_base(platform.database.primary.instance),
+        "replica_aside": aside_base(platform.database.replica.instance),
         "primary_secret": platform.primary_secret.name if platform.primary_secret else "",
         "cluster": standby.name,
         "primary_cluster": platform.clusters.primary.name,
@@ -153,8 +159,26 @@ def lists(policy: Policy) -> dict[str, tuple[str, ...]]:
         "{backup_keys}": ("arn:aws:kms:{standby}:{account}:key/*",)
         if any(row.encryption == "SSE-KMS" for row in policy.backups.replication)
         else (),
+        "{platform_buckets}": tuple(f"arn:aws:s3:::{bucket}" for bucket, _ in platform_buckets(policy)),
         "{restorable_keys}": tuple(dict.fromkeys(row.kms_key for row in rows if row.kms_key)),
         **_airgap_lists(policy),
+        **_evidence_lists(policy),
+    }
+
+
+def _evidence_lists(policy: Policy) -> dict[str, tuple[str, ...]]:
+    """What evidence is kept of, and where it goes."""
+    containment = policy.platform.containment
+    if containment is None:
+        return {f"{{{n}}}": () for n in (*LOG_WORDS, *EVIDENCE_WORDS)}
+    evidence, logs = containment.evidence, containment.logs
+    return {
+        "{log_buckets}": tuple(dict.fromkeys(f"arn:aws:s3:::{row.bucket}" for row in logs)),
+        "{log_objects}": tuple(f"arn:aws:s3:::{row.bucket}/{row.prefix}*" for row in logs),
+        "{log_keys}": tuple(dict.fromkeys(row.kms_key for row in logs if row.kms_key)),
+        "{evidence_bucket}": (f"arn:aws:s3:::{evidence.bucket}",),
+        "{evidence_objects}": (f"arn:aws:s3:::{evidence.bucket}/incidents/*",),
+        "{evidence_keys}": (evidence.kms_key,) if evidence.kms_key else (),
     }
 
 

@@ -1,12 +1,15 @@
-"""Amazon EC2, of which only instances (ec2_instances.py) and network ACLs: what they are, what they let through, and
-who is told when they change.
+"""Amazon EC2, of which only instances (ec2_instances.py), their interfaces (ec2_interfaces.py), snapshots
+(ec2_snapshots.py) and network ACLs: what they are, what they let through, and who is told when they change.
 
 Sources, named below by their short names:
 - *rules*: docs.aws.amazon.com/vpc/latest/userguide/nacl-rules.html (lowest number first, the first match decides, what
   nothing matches is denied; 1 to 32766 are ours, 32767 is shown for the default denial)
 - *create*: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNetworkAclEntry.html
+- *replace*: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ReplaceNetworkAclAssociation.html (it gets a new id;
+  both ACLs are of one VPC)
 - *errors*: docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html (InvalidNetworkAclID.NotFound,
-  NetworkAclEntryAlreadyExists, InvalidNetworkAclEntry.NotFound, NetworkAclEntryLimitExceeded)
+  NetworkAclEntryAlreadyExists, InvalidNetworkAclEntry.NotFound, NetworkAclEntryLimitExceeded,
+  InvalidAssociationID.NotFound)
 - *quotas*: docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html (20 rules an ACL and direction)
 - *observed*: the text of a real NetworkAclEntryAlreadyExists, quoted in ansible-collections/amazon.aws#2592
 """
@@ -21,6 +24,7 @@ from typing import Any, Final
 
 from drctl.neighbours.aws import DEFAULT_ACCOUNT, AwsError
 from drctl.neighbours.ec2_instances import Instances
+from drctl.neighbours.ec2_snapshots import Snapshots
 
 LARGEST: Final = 32_766
 DEFAULT_DENIAL: Final = 32_767
@@ -43,6 +47,8 @@ class Acl:
     vpc: str
     subnets: tuple[str, ...]
     entries: dict[tuple[bool, int], dict[str, Any]] = field(default_factory=dict)
+    associations: dict[str, str] = field(default_factory=dict)
+    """Subnet → the id of its association, where that is not the first one."""
 
     def lets_in(self, port: int) -> bool:
         """Whether a TCP connection from anywhere comes through to this port (*rules*)."""
@@ -75,7 +81,7 @@ class Acl:
             "Tags": [],
             "Associations": [
                 {
-                    "NetworkAclAssociationId": f"aclassoc-{number}{i}",
+                    "NetworkAclAssociationId": self.associations.get(subnet, f"aclassoc-{number}{i}"),
                     "NetworkAclId": self.identifier,
                     "SubnetId": subnet,
                 }
@@ -93,24 +99,63 @@ class Ec2:
         on_change: Callable[[Acl], None] = lambda _: None,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        speed: float = 1.0,
     ) -> None:
         self.on_change = on_change
         self.instances = Instances(clock)
+        self.snapshots = Snapshots(clock, speed)
         self.acls: list[Acl] = []
+        self._replaced = 0
 
     def add(
         self, region: str, identifier: str, subnets: tuple[str, ...], *, account: str = DEFAULT_ACCOUNT, vpc: str
     ) -> Acl:
         """An ACL that is there from the start, and lets everything through as a VPC's first one does."""
-        acl = Acl(identifier, region, account, vpc, subnets)
+        acl = self.add_closed(region, identifier, subnets, account=account, vpc=vpc)
         for egress in (True, False):
             rule = {"CidrBlock": ANYWHERE, "Egress": egress, "Protocol": ALL, "RuleAction": "allow", "RuleNumber": 100}
             acl.entries[egress, 100] = rule
+        return acl
+
+    def add_closed(self, region: str, identifier: str, subnets: tuple[str, ...] = (), *, account: str, vpc: str) -> Acl:
+        """An ACL that somebody has made, and that lets nothing through until it has rules (*rules*)."""
+        acl = Acl(identifier, region, account, vpc, subnets)
         self.acls.append(acl)
         return acl
 
     def describe_instances(self, region: str, account: str, params: Params) -> dict[str, Any]:
         return self.instances.describe_instances(region, account, params)
+
+    def describe_instance_attribute(self, region: str, account: str, params: Params) -> dict[str, Any]:
+        return self.instances.describe_instance_attribute(region, account, params)
+
+    def modify_instance_attribute(self, region: str, account: str, params: Params) -> None:
+        self.instances.modify_instance_attribute(region, account, params)
+
+    def describe_security_groups(self, region: str, account: str, params: Params) -> dict[str, Any]:
+        return self.instances.interfaces.describe_security_groups(region, account, params)
+
+    def modify_network_interface_attribute(self, region: str, account: str, params: Params) -> None:
+        self.instances.interfaces.modify_network_interface_attribute(region, account, params)
+
+    def create_snapshots(self, region: str, account: str, params: Params) -> dict[str, Any]:
+        """Of every volume of an instance, which here is its root."""
+        instance = self.instances.known(region, account, params["InstanceSpecification"]["InstanceId"])
+        volumes = [] if instance.state == "terminated" else [f"vol-{instance.identifier[2:]}"]
+        if not volumes:
+            raise AwsError(
+                "InvalidParameterValue", f"instance {instance.identifier} has no volume to take a snapshot of"
+            )
+        return self.snapshots.take(region, account, volumes, params)
+
+    def describe_snapshots(self, region: str, account: str, params: Params) -> dict[str, Any]:
+        return self.snapshots.describe_snapshots(region, account, params)
+
+    def lock_snapshot(self, region: str, account: str, params: Params) -> dict[str, Any]:
+        return self.snapshots.lock_snapshot(region, account, params)
+
+    def describe_locked_snapshots(self, region: str, account: str, params: Params) -> dict[str, Any]:
+        return self.snapshots.describe_locked_snapshots(region, account, params)
 
     def describe_network_acls(self, region: str, account: str, params: Params) -> dict[str, Any]:
         found = [a for a in self.acls if (a.region, a.account) == (region, account)]
@@ -150,6 +195,37 @@ class Ec2:
         del acl.entries[key]
         self.on_change(acl)
         return {}
+
+    def replace_network_acl_association(self, region: str, account: str, params: Params) -> dict[str, Any]:
+        """*replace*: the subnet of the association gets this ACL, and the association a new id."""
+        to = self._known(region, account, params["NetworkAclId"])
+        for acl in self.acls:
+            if (acl.region, acl.account) != (region, account):
+                continue
+            for row in acl.shown()["Associations"]:
+                if row["NetworkAclAssociationId"] == params["AssociationId"]:
+                    return {"NewAssociationId": self._associate(acl, to, row["SubnetId"])}
+        text = f"The association ID '{params['AssociationId']}' does not exist"
+        raise AwsError("InvalidAssociationID.NotFound", text)
+
+    def _associate(self, former: Acl, to: Acl, subnet: str) -> str:
+        if former.vpc != to.vpc:
+            raise AwsError("InvalidParameterValue", f"{to.identifier} and {subnet} belong to different networks")
+        self._replaced += 1
+        identifier = f"aclassoc-{self._replaced:017x}"
+        # The order of what is left must not give another subnet another id.
+        former.associations |= {r["SubnetId"]: r["NetworkAclAssociationId"] for r in former.shown()["Associations"]}
+        to.associations |= {r["SubnetId"]: r["NetworkAclAssociationId"] for r in to.shown()["Associations"]}
+        former.subnets = tuple(s for s in former.subnets if s != subnet)
+        former.associations.pop(subnet, None)
+        to.subnets, to.associations[subnet] = (*to.subnets, subnet), identifier
+        self.on_change(former)
+        self.on_change(to)
+        return identifier
+
+    def acl_of(self, region: str, subnet: str) -> Acl | None:
+        """The ACL that a subnet is associated with."""
+        return next((a for a in self.acls if a.region == region and subnet in a.subnets), None)
 
     def _known(self, region: str, account: str, identifier: str) -> Acl:
         for acl in self.acls:

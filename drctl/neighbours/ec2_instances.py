@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from drctl.neighbours.aws import AwsError
+from drctl.neighbours.ec2_interfaces import Interfaces
 from drctl.neighbours.kubernetes.karpenter import NoCapacityError
 
 State = Literal["pending", "running", "shutting-down", "terminated", "stopping", "stopped"]
@@ -28,6 +29,14 @@ CODES: Final[Mapping[State, int]] = {
     "stopped": 80,
 }
 _ID: Final = re.compile(r"i-[0-9a-f]{8}(?:[0-9a-f]{9})?")
+NODES: Final = "sg-00000000000000001"
+VPC: Final = "vpc-0a1b2c3d4e5f60000"
+"""What every instance here has before anybody changes it: its security group, and its VPC."""
+
+
+def subnet_in(zone: str) -> str:
+    """The subnet of the nodes in a zone: one each, and none of the database's."""
+    return f"subnet-0{zone.encode().hex()[-16:]:0>16}"
 
 
 @dataclass(slots=True)
@@ -40,6 +49,8 @@ class Instance:
     zone: str
     launched_at: datetime
     state: State = "running"
+    protected: bool = False
+    """Whether TerminateInstances is refused (DisableApiTermination)."""
 
     @property
     def name(self) -> str:
@@ -63,6 +74,7 @@ class Instances:
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self.clock = clock
         self.full: set[str] = set()
+        self.interfaces = Interfaces()
         self.every: dict[str, Instance] = {}
         self._numbers = itertools.count(1)
 
@@ -73,20 +85,20 @@ class Instances:
             raise NoCapacityError(f"InsufficientInstanceCapacity: {text} ({zone}).")
         made = Instance(f"i-0{next(self._numbers):016x}", region, account, zone, self.clock())
         self.every[made.identifier] = made
+        self.interfaces.attach(made.identifier, region, account, subnet=subnet_in(zone), vpc=VPC, group=NODES)
         return made
 
     def turn(self, identifier: str, state: State) -> None:
         """Brings an instance into another state. KeyError when there is none."""
         self.every[identifier].state = state
+        if state == "terminated":
+            self.interfaces.detach(identifier)
 
     def describe_instances(self, region: str, account: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """By ids, or by the filters that are known here."""
         found = [i for i in self.every.values() if (i.region, i.account) == (region, account)]
         for identifier in params.get("InstanceIds") or ():
-            if not _ID.fullmatch(identifier):
-                raise AwsError("InvalidInstanceID.Malformed", f'Invalid id: "{identifier}"')
-            if not any(i.identifier == identifier for i in found):
-                raise AwsError("InvalidInstanceID.NotFound", f"The instance ID '{identifier}' does not exist")
+            self.known(region, account, identifier)
         if ids := params.get("InstanceIds"):
             found = [i for i in found if i.identifier in ids]
         for wanted in params.get("Filters") or ():
@@ -94,15 +106,56 @@ class Instances:
             match wanted["Name"]:
                 case "private-dns-name":
                     found = [i for i in found if i.shown()["PrivateDnsName"] in values]
+                case "instance-id":
+                    found = [i for i in found if i.identifier in values]
                 case "instance-state-name":
                     found = [i for i in found if i.state in values]
                 case other:
                     raise AwsError("InvalidParameterValue", f"The filter '{other}' is invalid")
         rows = [
-            {"ReservationId": f"r-{i.identifier[2:]}", "OwnerId": account, "Groups": [], "Instances": [i.shown()]}
+            {"ReservationId": f"r-{i.identifier[2:]}", "OwnerId": account, "Groups": [], "Instances": [self._shown(i)]}
             for i in found
         ]
         return {"Reservations": rows}
+
+    def _shown(self, instance: Instance) -> dict[str, Any]:
+        """With what stands before it: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Instance.html."""
+        interfaces = self.interfaces.of(instance.identifier)
+        where = {"SubnetId": interfaces[0].subnet, "VpcId": interfaces[0].vpc} if interfaces else {}
+        groups = interfaces[0].shown()["Groups"] if interfaces else []
+        shown = [i.shown() for i in interfaces]
+        return {**instance.shown(), **where, "NetworkInterfaces": shown, "SecurityGroups": groups}
+
+    def describe_instance_attribute(self, region: str, account: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """DisableApiTermination, and no other attribute.
+
+        https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceAttribute.html
+        """
+        found = self.known(region, account, params["InstanceId"])
+        if params["Attribute"] != "disableApiTermination":
+            raise AwsError("InvalidParameterValue", f"attribute {params['Attribute']} is not kept here")
+        return {"InstanceId": found.identifier, "DisableApiTermination": {"Value": found.protected}}
+
+    def modify_instance_attribute(self, region: str, account: str, params: Mapping[str, Any]) -> None:
+        """DisableApiTermination, and no other attribute.
+
+        https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyInstanceAttribute.html
+        """
+        found = self.known(region, account, params["InstanceId"])
+        if "DisableApiTermination" not in params:
+            raise AwsError("InvalidParameterCombination", "No attributes specified.")
+        if found.state == "terminated":
+            text = f"The instance '{found.identifier}' is not in a state from which its attributes can be modified."
+            raise AwsError("IncorrectInstanceState", text)
+        found.protected = bool(params["DisableApiTermination"].get("Value"))
+
+    def known(self, region: str, account: str, identifier: str) -> Instance:
+        if not _ID.fullmatch(identifier):
+            raise AwsError("InvalidInstanceID.Malformed", f'Invalid id: "{identifier}"')
+        found = self.every.get(identifier)
+        if found is None or (found.region, found.account) != (region, account):
+            raise AwsError("InvalidInstanceID.NotFound", f"The instance ID '{identifier}' does not exist")
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,9 @@ def healthy_values(policy: Policy) -> dict[str, list[tuple[str, Mapping[str, str
             continue
         step = GOOD[alarm.comparison.replace("OrEqualTo", "")]
         value = alarm.threshold if step < 0 and "OrEqual" not in alarm.comparison else alarm.threshold + step
-        found.setdefault(alarm.namespace, []).append((alarm.metric, alarm.dimensions, max(value, 0.0)))
+        # What is summed up over a period must be nothing in each of its datapoints.
+        value = 0.0 if alarm.statistic == "Sum" and step < 0 else max(value, 0.0)
+        found.setdefault(alarm.namespace, []).append((alarm.metric, alarm.dimensions, value))
     return found
 
 

@@ -2,9 +2,9 @@
 
 MiniStack, started with AUTH=true, runs functions as their roles and judges the services that it keeps, by action and
 resource: DynamoDB, S3, Secrets Manager, SQS, Lambda, and SES with a mend. What never reaches it (RDS, EC2, EKS, ECR,
-ARC and Route 53's health checks are neighbours) it cannot judge; of CloudWatch it knows neither the alarms that are
-named nor `cloudwatch:namespace`, of DynamoDB not `dynamodb:LeadingKeys`. Those are judged here, by what the function's
-deployed role has. STS's GetCallerIdentity needs no permission.
+GuardDuty, ARC and Route 53's health checks are neighbours) it cannot judge; of CloudWatch it knows neither the alarms
+that are named nor `cloudwatch:namespace`, of DynamoDB not `dynamodb:LeadingKeys`. Those are judged here, by what the
+function's deployed role has. STS's GetCallerIdentity needs no permission.
 
 Resources and condition keys: https://docs.aws.amazon.com/service-authorization/latest/reference/, the pages of Amazon
 RDS, EC2, EKS, ECR, Route 53, Route 53 Recovery Cluster, CloudWatch and DynamoDB.
@@ -148,11 +148,49 @@ def _given(asked: Asked, raw_path: str, body: bytes) -> Mapping[str, Any]:
 
 
 def _ec2(asked: Asked, account: str, raw_path: str, body: bytes) -> list[Request]:
+    """Of each resource that the call must be allowed for; what lists knows none. A resource that the call makes, or
+    that only EC2 knows (the subnet of an association), is asked of all of its kind.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+    """
     given = dict(parse_qsl(raw_path.partition("?")[2])) | dict(parse_qsl(body.decode("utf-8", "replace")))
-    acl = given.get("NetworkAclId")
-    # What describes knows no resource.
-    known = acl and not asked.operation.startswith("Describe")
-    return [Request(_action(asked), f"arn:aws:ec2:{asked.region}:{account}:network-acl/{acl}" if known else "*")]
+    scope, snapshots = f"arn:aws:ec2:{asked.region}:{account}", f"arn:aws:ec2:{asked.region}:"
+    of = {
+        "CreateNetworkAclEntry": [f"network-acl/{given.get('NetworkAclId')}"],
+        "DeleteNetworkAclEntry": [f"network-acl/{given.get('NetworkAclId')}"],
+        "ReplaceNetworkAclAssociation": [f"network-acl/{given.get('NetworkAclId')}", "subnet/*"],
+        "DescribeInstanceAttribute": [f"instance/{given.get('InstanceId')}"],
+        "ModifyInstanceAttribute": [f"instance/{given.get('InstanceId')}"],
+        "ModifyNetworkInterfaceAttribute": [
+            f"network-interface/{given.get('NetworkInterfaceId')}",
+            *(f"security-group/{group}" for key, group in given.items() if key.startswith("SecurityGroupId.")),
+        ],
+        "CreateSnapshots": [f"instance/{given.get('InstanceSpecification.InstanceId')}", "volume/*"],
+        "CreateTags": [f"{_kind_of(name)}/{name}" for key, name in given.items() if key.startswith("ResourceId.")],
+    }
+    found = [Request(_action(asked), f"{scope}:{name}") for name in of.get(asked.operation, ())]
+    # A snapshot's ARN names no account.
+    if asked.operation == "CreateSnapshots":
+        found.append(Request(_action(asked), f"{snapshots}:snapshot/*"))
+    if asked.operation == "LockSnapshot":
+        found.append(Request(_action(asked), f"{snapshots}:snapshot/{given.get('SnapshotId')}"))
+    if asked.operation == "CreateSnapshots" and any(key.startswith("TagSpecification.") for key in given):
+        # Tags that are given with what is made want a right of their own.
+        found.append(Request("ec2:CreateTags", f"{snapshots}:snapshot/*"))
+    return found or [Request(_action(asked))]
+
+
+def _kind_of(name: str) -> str:
+    """The resource type of an id's prefix."""
+    kinds = {"i": "instance", "eni": "network-interface", "vol": "volume", "snap": "snapshot", "sg": "security-group"}
+    prefix = name.partition("-")[0]
+    return kinds.get(prefix, prefix)
+
+
+def _guardduty(asked: Asked, account: str, raw_path: str, body: bytes) -> list[Request]:
+    """What lists and gets findings knows no resource."""
+    del account, raw_path, body
+    return [Request(_action(asked))]
 
 
 def _ecr(asked: Asked, account: str, raw_path: str, body: bytes) -> list[Request]:
@@ -186,6 +224,7 @@ def _dynamodb(asked: Asked, account: str, raw_path: str, body: bytes) -> list[Re
 JUDGED: Final[Mapping[str, Resources]] = {
     "rds": _rds,
     "ec2": _ec2,
+    "guardduty": _guardduty,
     "eks": _eks,
     "ecr": _ecr,
     "route53": _route53,

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from chalicelib.policy import Policy
 from drctl.neighbours.ec2 import Ec2
+from drctl.neighbours.guardduty import GuardDuty
 from drctl.neighbours.kubernetes.api import KubeApi
 from drctl.neighbours.kubernetes.karpenter import CLAIMS
 from drctl.neighbours.kubernetes.volumes import ATTACHMENTS
 from drctl.neighbours.rds.service import Rds
-from drctl.world import deployments, said, states
+from drctl.world import deployments, intrusions, said, states
 from drctl.world.folders import Folders
 from drctl.world.rows import SPOILED, Rows
 from drctl.world.workloads import TAG
@@ -22,6 +23,7 @@ from drctl.world.zones import ZoneFailures
 KINDS: Final = (
     *("pods", "node", "zone", "deployment", "configuration", "data", "deletion", "backups"),
     *("health", "finding"),
+    *intrusions.KINDS,
 )
 FIELDS: Final = frozenset(
     {
@@ -42,6 +44,7 @@ FIELDS: Final = frozenset(
         "region",
         "type",
         "severity",
+        *intrusions.FIELDS,
     }
 )
 TOLD_FOR: Final = timedelta(minutes=3)
@@ -71,6 +74,7 @@ class Breaks:
         *,
         rows: Rows | None = None,
         folders: Folders | None = None,
+        guardduty: GuardDuty | None = None,
     ) -> None:
         """`clients(service, region)` is a boto3 client of the account in which Terraform's states lie."""
         self._policy, self._api, self._ec2, self._clients = policy, api, ec2, clients
@@ -78,6 +82,8 @@ class Breaks:
         self._rows, self._folders = rows, folders
         self.say: Callable[[said.Event], None] = lambda _: None
         """How an AWS service is made to say something; the world sets it once it is up."""
+        self._intruders = intrusions.Intrusions(policy, ec2, guardduty or GuardDuty(), folders)
+        self._intruders.say = self._says
         self._deleted: list[tuple[datetime, int]] = []
         self._breaks: dict[int, tuple[Break, Callable[[], None]]] = {}
 
@@ -88,6 +94,7 @@ class Breaks:
             raise ValueError(f"a break has {', '.join(sorted(unknown))}, expected are {', '.join(sorted(FIELDS))}")
         ways = {"pods": self._pods, "node": self._node, "data": self._data, "deletion": self._deletion}
         more = {"zone": self._zone, "deployment": self._deployment, "configuration": self._configuration}
+        more |= dict.fromkeys(intrusions.KINDS, self._intrusion)
         more |= {"health": self._health, "finding": self._finding, "backups": self._backups}
         made, end = {**ways, **more}[wanted["kind"]](number, wanted)
         self._breaks[number] = (made, end)
@@ -126,6 +133,15 @@ class Breaks:
         count = sum(trouble.kill_pods(*place) for place in places)
         because = f"{count} pods are gone; Kubernetes starts others"
         return Break(number, "pods", service.name, because), lambda: None
+
+    def _says(self, event: said.Event) -> None:
+        self.say(event)
+
+    def _intrusion(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
+        kind = str(wanted["kind"])
+        does = {"breach": self._intruders.breach, "ransomware": self._intruders.ransomware}
+        made = does[kind](number, wanted)
+        return Break(number, kind, made.what, made.because), made.end
 
     def _health(self, number: int, wanted: dict[str, Any]) -> tuple[Break, Callable[[], None]]:
         region, service = str(wanted.get("region")), str(wanted.get("service"))
@@ -319,9 +335,10 @@ class Breaks:
         return Break(number, "deletion", folder, because), undelete
 
     def seen(self) -> dict[str, float]:
-        """DeletedObjects, as the audit trail's agent counts them."""
+        """DeletedObjects, as the audit trail's agent counts them, and S3's own request metrics."""
         since = datetime.now(UTC) - TOLD_FOR / self._policy.speed
-        return {"DeletedObjects": float(sum(count for at, count in self._deleted if at >= since))}
+        deleted = float(sum(count for at, count in self._deleted if at >= since))
+        return {"DeletedObjects": deleted, **self._intruders.seen()}
 
     def _names(self) -> list[str]:
         return [c["status"]["nodeName"] for c in self._api.objects(CLAIMS) if c["status"].get("nodeName")]

@@ -6,6 +6,7 @@ The buckets are versioned, so a deletion leaves a delete marker and the versions
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -62,6 +63,31 @@ class Folders:
 
         return len(keys), mend
 
+    def encrypt(self, folder: str, key: bytes, *, every: int) -> tuple[int, int, Callable[[], None]]:
+        """Overwrites what lies below `bucket/prefix` with what nobody can read, and deletes every so manieth; how many
+        of each, and what takes the new versions and the markers away again. ValueError as for `delete`.
+        """
+        bucket, _, prefix = folder.partition("/")
+        s3 = self._client("s3", self._row(bucket, prefix).region)
+        keys = self._keys(s3, bucket, prefix)
+        if not keys:
+            raise ValueError(f"there is nothing below {folder!r}; try {self.default!r}")
+        doomed, spared = keys[::every], [k for n, k in enumerate(keys) if n % every]
+
+        def overwrite(name: str) -> tuple[str, str]:
+            body = s3.get_object(Bucket=bucket, Key=name)["Body"].read()
+            return name, str(s3.put_object(Bucket=bucket, Key=name, Body=_unreadable(body, key))["VersionId"])
+
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            made = list(pool.map(overwrite, spared))
+        made += [(name, str(s3.delete_object(Bucket=bucket, Key=name)["VersionId"])) for name in doomed]
+
+        def mend() -> None:
+            for name, version in made:
+                s3.delete_object(Bucket=bucket, Key=name, VersionId=version)
+
+        return len(spared), len(doomed), mend
+
     def keys(self, folder: str) -> list[str]:
         """What can be read below `bucket/prefix` now."""
         bucket, _, prefix = folder.partition("/")
@@ -78,3 +104,9 @@ class Folders:
     def _keys(s3: Any, bucket: str, prefix: str) -> list[str]:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         return [found["Key"] for page in pages for found in page.get("Contents", [])]
+
+
+def _unreadable(body: bytes, key: bytes) -> bytes:
+    """The same number of bytes, by a key stream of SHA-256 in counter mode."""
+    stream = b"".join(hashlib.sha256(key + n.to_bytes(8)).digest() for n in range(len(body) // 32 + 1))
+    return bytes(a ^ b for a, b in zip(body, stream, strict=False))

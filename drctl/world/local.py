@@ -28,7 +28,7 @@ from drctl.deployment.project import package_of
 from drctl.deployment.switch import object_host
 from drctl.neighbours.dns import AuthoritativeDns, answer
 from drctl.neighbours.healthchecks import CHECKERS, METRICS_NAMESPACE, METRICS_REGION, http_fetch, run_checkers
-from drctl.world import replicated, rights, seeds, sight
+from drctl.world import lifecycles, replicated, rights, seeds, sight
 from drctl.world.agents import publish_health
 from drctl.world.authority import Authority
 from drctl.world.breaks import Breaks
@@ -139,6 +139,7 @@ class LocalWorld:
             client_.create_secret(Name=secret[0], SecretString=json.dumps(secret[1]))
         self.platform.rows.furnish()
         self.platform.folders.furnish()
+        lifecycles.furnish(self.policy, self.platform.client)
         seeds.mail(self.clients, policy)
         seeds.roles(self.clients, policy)
         ids = seeds.checks(self.clients, policy, self.package.template)
@@ -261,6 +262,7 @@ class LocalWorld:
             self.platform.client,
             rows=self.platform.rows,
             folders=self.platform.folders,
+            guardduty=self.platform.guardduty,
         )
         return self._broken
 

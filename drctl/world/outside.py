@@ -20,6 +20,7 @@ import pg8000.dbapi
 import trustme
 import yaml
 
+from chalicelib.clients.postgres import connected
 from chalicelib.policy import Policy
 from chalicelib.policy.notifications import PagerDutyChannel, SlackChannel
 from drctl.neighbours import cloudflare, services
@@ -178,22 +179,14 @@ class Outside:
         """`ok`, or what the database said; one transaction."""
         if self._database is None:
             return "the database there was not started"
+        there, name = self._database, self._policy.platform.database.name
+        login = {"user": DATABASE_USER, "password": DATABASE_PASSWORD, "database": name}
         try:
-            connection = pg8000.dbapi.connect(
-                user=DATABASE_USER,
-                password=DATABASE_PASSWORD,
-                host=self._database.host,
-                port=self._database.port,
-                database=self._policy.platform.database.name,
-                timeout=2,
-            )
-            try:
+            with connected(there.host, there.port, timeout=2, **login) as connection:
                 cursor = connection.cursor()
                 for statement, arguments in statements:
                     cursor.execute(statement, arguments)
                 connection.commit()
-            finally:
-                connection.close()
         except (pg8000.dbapi.Error, OSError) as error:
             return str(error)[:200]
         return "ok"

@@ -26,6 +26,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from chalicelib.clients import any_endpoint
+from chalicelib.clients.postgres import connected
 from chalicelib.policy import Policy
 from chalicelib.policy.notifications import SlackChannel
 from chalicelib.policy.platform import Cluster
@@ -33,6 +34,7 @@ from drctl.neighbours import aws, azure_blob, pagerduty, services, slack, sts
 from drctl.neighbours.aws import Aws
 from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.eks import Eks
+from drctl.neighbours.guardduty import GuardDuty
 from drctl.neighbours.healthchecks import Evaluation, HealthCheckers
 from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
 from drctl.neighbours.kubernetes.app import make_app as kubernetes_app
@@ -66,6 +68,7 @@ from drctl.world.vaults import Vaults
 ROUTES: Final[Mapping[str, str]] = {
     "rds": "aws",
     "ec2": "aws",
+    "guardduty": "aws",
     "eks": "aws",
     "ecr": "aws",
     "arc-zonal-shift": "aws",
@@ -141,6 +144,9 @@ class LocalPlatform:
         self.folders = Folders(policy, self.client)
         self.eks = Eks(now, speed, on_nodes=lambda cluster, nodes: self.clusters[cluster].set_nodes(nodes))
         self.ec2 = network(policy, self.rds)
+        self.guardduty = GuardDuty()
+        for region in dict.fromkeys(r for row in policy.signals.findings for r in row.regions):
+            self.guardduty.switch_on(region, platform.account)
         self.ecr = Ecr(now)
         workloads.push(policy, self.ecr)
         self.arc = seeds.controls(policy)
@@ -152,6 +158,7 @@ class LocalPlatform:
                 "eks": self.eks,
                 "ecr": self.ecr,
                 "ec2": self.ec2,
+                "guardduty": self.guardduty,
                 "route53": self.checks,
                 any_endpoint.ARC: self.arc,
                 "arc-zonal-shift": self.shifts,
@@ -363,7 +370,8 @@ class LocalPlatform:
             with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  # it is the gate, on loopback
                 return int(answer.status), answer.read()
         except urllib.error.HTTPError as error:
-            return error.code, error.read()
+            with error:
+                return error.code, error.read()
 
     def _ready(self, region: str, service: str) -> bool:
         row = self.policy.service(service)
@@ -377,22 +385,14 @@ class LocalPlatform:
     def _write(self, region: str, service: str) -> str:
         """A real write with the address that the region's applications are configured with."""
         host, port = self._configured(region)
+        name = self.policy.platform.database.name
+        login = {"user": DATABASE_USER, "password": DATABASE_PASSWORD, "database": name}
         try:
-            connection = pg8000.dbapi.connect(
-                user=DATABASE_USER,
-                password=DATABASE_PASSWORD,
-                host=host,
-                port=port,
-                database=self.policy.platform.database.name,
-                timeout=2,
-            )
-            try:
+            with connected(host, port, timeout=2, **login) as connection:
                 cursor = connection.cursor()
                 cursor.execute("CREATE TABLE IF NOT EXISTS visits (service text, at timestamptz DEFAULT now())")
                 cursor.execute("INSERT INTO visits (service) VALUES (%s)", (service,))
                 connection.commit()
-            finally:
-                connection.close()
         except (pg8000.dbapi.Error, OSError) as error:
             return str(error)[:200]
         return "ok"

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pg8000.dbapi
 
+from chalicelib.clients.postgres import connected
 from chalicelib.policy import Policy
 from drctl.world.seeds import DATABASE_PASSWORD, DATABASE_USER
 
@@ -69,20 +70,12 @@ class Rows:
         self, statement: str, each: Sequence[tuple[Any, ...]] = ((),), where: tuple[str, int] | None = None
     ) -> list[list[Any]]:
         host, port = where or self._where()
-        connection = pg8000.dbapi.connect(
-            user=DATABASE_USER,
-            password=DATABASE_PASSWORD,
-            host=host,
-            port=port,
-            database=self._policy.platform.database.name,
-            timeout=2,
-        )
-        try:
+        name = self._policy.platform.database.name
+        login = {"user": DATABASE_USER, "password": DATABASE_PASSWORD, "database": name}
+        with connected(host, port, timeout=2, **login) as connection:
             cursor = connection.cursor()
             for arguments in each:
                 cursor.execute(statement, arguments)
             rows = [list(row) for row in cursor.fetchall()] if cursor.description else []
             connection.commit()
-        finally:
-            connection.close()
         return rows

@@ -65,12 +65,25 @@ class Finding:
     severity: float
     number: int
     began_at: datetime
+    instance: str = ""
+    namespace: str = ""
+    cluster: str = ""
+    bucket: str = ""
+
+    def kept(self, *, count: int, archived: bool, at: datetime) -> Event:
+        """The finding as GetFindings gives it, in boto3's names: API_Finding."""
+        found: Event = _capital(self._detail(count=count, archived=archived, at=at))
+        return found
 
     def said(self, *, count: int, archived: bool, at: datetime) -> list[Event]:
         """What is said at `at`, after so many occurrences."""
+        detail = self._detail(count=count, archived=archived, at=at)
+        return [_envelope("aws.guardduty", "GuardDuty Finding", self.account, self.region, at, detail)]
+
+    def _detail(self, *, count: int, archived: bool, at: datetime) -> dict[str, Any]:
         name = sha256(f"{self.region} {self.type} {self.number}".encode()).hexdigest()[:32]
         detector = f"arn:aws:guardduty:{self.region}:{self.account}:detector/{'0' * 32}"
-        detail = {
+        return {
             "schemaVersion": "2.0",
             "accountId": self.account,
             "region": self.region,
@@ -78,7 +91,7 @@ class Finding:
             "id": name,
             "arn": f"{detector}/finding/{name}",
             "type": self.type,
-            "resource": {},
+            "resource": self._resource(),
             "service": {
                 "serviceName": "guardduty",
                 "eventFirstSeen": _iso(self.began_at),
@@ -92,7 +105,29 @@ class Finding:
             "title": f"{self.type} in the local world.",
             "description": "drctl break finding says so.",
         }
-        return [_envelope("aws.guardduty", "GuardDuty Finding", self.account, self.region, at, detail)]
+
+    def _resource(self) -> dict[str, Any]:
+        """What it is about: API_Resource, as far as it is known here."""
+        if self.instance:
+            return {"resourceType": "Instance", "instanceDetails": {"instanceId": self.instance}}
+        if self.namespace:
+            workload = {"name": "pod", "type": "pods", "namespace": self.namespace}
+            return {
+                "resourceType": "EKSCluster",
+                "eksClusterDetails": {"name": self.cluster},
+                "kubernetesDetails": {"kubernetesWorkloadDetails": workload},
+            }
+        if self.bucket:
+            detail = {"name": self.bucket, "arn": f"arn:aws:s3:::{self.bucket}", "type": "Destination"}
+            return {"resourceType": "S3Bucket", "s3BucketDetails": [detail]}
+        return {}
+
+
+def _capital(value: Any) -> Any:
+    """Lower camel case, as EventBridge has it, in boto3's names."""
+    if isinstance(value, Mapping):
+        return {f"{key[0].upper()}{key[1:]}": _capital(inner) for key, inner in value.items()}
+    return [_capital(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _envelope(source: str, kind: str, account: str, region: str, at: datetime, detail: Event) -> Event:

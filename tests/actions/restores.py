@@ -75,6 +75,13 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     ("restore-point", {}, Absent("not found"), Stuck, "nothing to restore from"),
     ("restore-point", {}, KNOWN, Done, "proposed is 2026-11-24T02:51:00Z: every integrity check found it whole at"),
     ("restore-point", {}, KNOWN, Done, "runs-have-experiments found 12 runs"),
+    (
+        "restore-point",
+        {},
+        replace(KNOWN, earliest=AT - timedelta(minutes=9), latest=AT - timedelta(minutes=9, seconds=30)),
+        Wait,
+        "RDS restores from 2026-11-24T02:51:00Z on, and its newest moment is 2026-11-24T02:50:30Z",
+    ),
     ("restore-point", {}, replace(KNOWN, integrity=WHOLE), Done, "which is a guess: no integrity check finds anything"),
     ("restore-point", {}, replace(KNOWN, integrity=Beat({})), Done, "no integrity check ever found the database whole"),
     ("restore-point", {}, replace(KNOWN, integrity=SILENT), Done, "is not known: nobody answered within 4 s"),

@@ -14,26 +14,33 @@ from botocore.validate import validate_parameters
 from chalicelib.actions.contract import AwsOp, CloudflareOp, KubeOp
 from chalicelib.actions.node_capacity import Capacity
 from chalicelib.actions.point_application import Pointing
+from chalicelib.actions.promote_primary import Home
 from chalicelib.actions.promote_replica import Replica
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.rewriting import FILE, IMAGES, image_registries, modifiers, modifiers_name
+from chalicelib.actions.sides import RETURNS
 from chalicelib.actions.switches.metric import Alarm
 from chalicelib.actions.velero_location import Location
 from chalicelib.actions.velero_restore import Attempt, Backup, Restoring
 from chalicelib.actions.velero_rewrites import Held, Rewriting
+from chalicelib.actions.velero_schedules import Schedules
 from chalicelib.actions.verify_service import Verified
 from chalicelib.actions.verify_traffic import Leads
 from chalicelib.actions.verify_write import Proof
 from chalicelib.actions.workload_ready import Readiness
+from chalicelib.actions.wrong_side import WrongSide
 from chalicelib.core.airgap_calls import COPY_SPAN, WRITE_MANIFEST
+from chalicelib.core.evidence_calls import KEEP_LOGS, KEEP_OBJECTS
 from chalicelib.core.outcome import Act, Call, Done, Next, Stuck, Wait
 from chalicelib.core.restoring import RESTORE
 from tests.actions import (
     airgaps,
     backups,
+    breaches,
     configuration,
     deployments,
     drills,
+    failbacks,
     failures,
     fences,
     outages,
@@ -76,6 +83,8 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     *backups.ROWS,
     *airgaps.ROWS,
     *drills.ROWS,
+    *failbacks.ROWS,
+    *breaches.ROWS,
     ("velero-location-read-only", STANDBY, SILENT, Wait, "looking again"),
     ("velero-location-read-only", STANDBY, DENIED, Stuck, "AccessDenied"),
     ("velero-location-read-only", STANDBY, None, Stuck, "does not exist"),
@@ -209,11 +218,69 @@ def test_says_the_one_thing_that_is_missing(
     assert because in found.because
 
 
+WRITES = ("verify-write", "verify-home-write", "verify-outage-write", "drill-write")
+
+
+@pytest.mark.parametrize(("facts", "kind", "because"), failbacks.PROVEN)
+def test_only_a_write_that_failed_behind_the_denial_proves_that_the_standby_takes_none(
+    facts: Any, kind: type[Next], because: str
+) -> None:
+    looked_before = replace(target(failover=failbacks.FAILOVER), facts=failbacks.SEEN)
+    found = ACTIONS["fence-standby"].next(looked_before, POLICY, facts, AT)
+    assert isinstance(found, kind), found
+    assert because in found.because
+
+
+def test_what_was_written_on_the_wrong_side_is_given_up_by_name() -> None:
+    said = replace(target(failover=failbacks.FAILOVER), approved_by="ana and bob")
+    found = ACTIONS["wrong-side-listed"].next(said, POLICY, WrongSide(failbacks.ASIDE, (failbacks.ONLY,)), AT)
+    assert isinstance(found, Done)
+    assert "given up by ana and bob" in found.because
+    assert found.facts == {"rows": 3.0, "seconds": 7.0, "names": "primary"}
+
+
+def test_a_move_s_step_keeps_how_it_was_before_it_set_anything() -> None:
+    paused = ACTIONS["velero-schedules-paused"]
+    first = paused.next(target(**STANDBY), POLICY, Schedules(("daily", "hourly"), ("weekly",)), AT)
+    assert isinstance(first, Act)
+    assert first.facts == {"before": "daily,hourly"}
+    later = replace(target(**STANDBY), facts=first.facts)
+    second = paused.next(later, POLICY, Schedules(("hourly",), ("daily", "weekly")), AT)
+    assert isinstance(second, Act)
+    assert second.facts == {"before": "daily,hourly"}
+    raised = ACTIONS["node-capacity"].next(target(**STANDBY), POLICY, CAPACITY, AT)
+    assert isinstance(raised, Act)
+    assert raised.facts == {"before": "1/1/12"}
+    closed = ACTIONS["velero-location-read-only"].next(target(**STANDBY), POLICY, Location("ReadWrite", "", ""), AT)
+    assert isinstance(closed, Act)
+    assert closed.facts == {"before": "ReadWrite"}
+
+
+def test_a_replica_is_made_anew_with_what_rds_would_give_a_default() -> None:
+    found = ACTIONS["replica-rebuilt"].next(target(**failbacks.PRIMARY), POLICY, failbacks.MISSING, AT)
+    assert isinstance(found, Act)
+    params = found.call.params
+    assert params["SourceDBInstanceIdentifier"] == failbacks.WEST_ARN
+    assert params["KmsKeyId"].startswith("arn:aws:kms:us-east-1:")
+    assert (params["MultiAZ"], params["DBSubnetGroupName"], params["DBParameterGroupName"]) == (
+        True,
+        "private",
+        "tuned",
+    )
+    assert {t["Key"] for t in params["Tags"]} == {"team", RETURNS}
+    assert "BackupRetentionPeriod" not in params
+    promoted = ACTIONS["promote-primary"].next(
+        target(**failbacks.OF), POLICY, Home(failbacks.MADE, failbacks.KEPT, ours=True), AT
+    )
+    assert isinstance(promoted, Act)
+    assert promoted.call.params["BackupRetentionPeriod"] == 14
+
+
 def test_every_action_and_every_kind_of_answer_it_knows_is_a_row() -> None:
     assert {row[0] for row in ROWS} == set(ACTIONS)
     for name, action in ACTIONS.items():
-        kinds = {row[3] for row in ROWS if row[0] == name}
-        assert (Act in kinds) == bool(action.calls or name in ("verify-write", "verify-outage-write", "drill-write"))
+        kinds = {row[3] for row in ROWS if row[0] == name} | {row[4] for row in breaches.BACK if row[0] == name}
+        assert (Act in kinds) == bool(action.calls or name in WRITES)
 
 
 @pytest.mark.parametrize(("facts", "kind", "because"), fences.PROVEN)
@@ -238,11 +305,23 @@ def test_the_switch_says_which_region_serves() -> None:
     assert found.facts == {"serves": "us-west-2"}
 
 
+@pytest.mark.parametrize(("name", "params", "noted", "facts", "kind", "because"), breaches.BACK)
+def test_what_takes_a_step_back_goes_by_what_that_step_has_noted(
+    name: str, params: dict[str, str], noted: dict[str, str | float], facts: Any, kind: type[Next], because: str
+) -> None:
+    found = ACTIONS[name].next(replace(target(**params), facts=noted), POLICY, facts, AT)
+    assert isinstance(found, kind), found
+    assert because in found.because
+
+
 CALLS = [(row[0], row[1], row[2]) for row in ROWS if row[3] is Act]
+NOTED: dict[tuple[str, int], dict[str, str | float]] = {(row[0], id(row[3])): row[2] for row in breaches.BACK}
+CALLS += [(row[0], row[1], row[3]) for row in breaches.BACK if row[4] is Act]
 
 
 def call_of(name: str, params: dict[str, str], facts: Any) -> Call:
-    found = ACTIONS[name].next(target(**params), POLICY, facts, AT)
+    noted = NOTED.get((name, id(facts)), {})
+    found = ACTIONS[name].next(replace(target(**params), facts=noted), POLICY, facts, AT)
     assert isinstance(found, Act)
     return found.call
 
@@ -252,7 +331,9 @@ def test_a_call_is_declared_and_the_same_for_every_worker_at_any_time(
     name: str, params: dict[str, str], facts: Any
 ) -> None:
     call = call_of(name, params, facts)
-    later = ACTIONS[name].next(replace(target(**params), at=AT + timedelta(minutes=7)), POLICY, facts, AT)
+    noted = NOTED.get((name, id(facts)), {})
+    late = replace(target(**params), at=AT + timedelta(minutes=7), facts=noted)
+    later = ACTIONS[name].next(late, POLICY, facts, AT)
     assert isinstance(later, Act)
     assert later.call == call
     match call.system:
@@ -274,7 +355,8 @@ def is_one_of_aws(name: str, params: dict[str, str], facts: Any) -> bool:
     tests/airgap).
     """
     call = call_of(name, params, facts)
-    return call.system == "aws" and call.operation not in (RESTORE, COPY_SPAN, WRITE_MANIFEST)
+    many = (RESTORE, COPY_SPAN, WRITE_MANIFEST, KEEP_LOGS, KEEP_OBJECTS)
+    return call.system == "aws" and call.operation not in many
 
 
 @pytest.mark.parametrize(("name", "params", "facts"), [c for c in CALLS if is_one_of_aws(*c)])
@@ -333,6 +415,7 @@ def test_rows_that_policy_no_longer_has_leave_the_image_mapping() -> None:
 
 def test_only_a_promotion_a_released_volume_a_switch_to_older_data_and_a_locked_copy_cannot_be_undone() -> None:
     lasting = {"promote-replica", "volumes-attached", "point-restored", "vault-copied"}
-    # What is deleted for good is a drill's own.
-    lasting |= {"drill-copies-gone", "drill-instance-gone"}
+    # What is deleted for good is a drill's own, a clean room's, or what a failback takes away by two people's word.
+    lasting |= {"drill-copies-gone", "drill-instance-gone", "clean-room-gone"}
+    lasting |= {"promote-primary", "workloads-gone", "instance-discarded"}
     assert {c[0] for c in CALLS if not call_of(*c).reversible} == lasting

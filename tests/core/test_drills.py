@@ -45,7 +45,7 @@ from tests.core.stage import (
     wants,
 )
 
-PEOPLE: Final = "security-breach"
+PEOPLE: Final = "provider-outage"
 STEPS: Final = rehearsal(plan_of(REGION), POLICY).plan
 
 
@@ -152,7 +152,7 @@ def test_a_drill_is_no_incident() -> None:
 
 def test_only_what_leans_on_nothing_goes_on_at_once_and_nothing_waits_for_it() -> None:
     found = work(begun())
-    assert [w.step.id for w in found] == ["clear"]
+    assert [w.step.id for w in found] == ["clear", "capacity"]
     assert all(isinstance(w, Look) and w.aside for w in found)
 
 

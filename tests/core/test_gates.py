@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.core import gates
-from chalicelib.core.book import Approval, Block, Book, Pause, StepRecord, StepState
+from chalicelib.core.book import Approval, Block, Book, Failover, Pause, StepRecord, StepState
 from chalicelib.core.due import Do, Held, Look, due
 from chalicelib.core.gates import GATES, Ask, Pass, Refuse, Verdict, Wanted, judge
 from chalicelib.core.happened import AlarmState
@@ -396,8 +396,9 @@ def test_a_failover_is_followed_by_a_block_window_at_its_scope() -> None:
 
 
 def test_the_block_window_also_holds_at_the_region_that_took_over() -> None:
+    moved = Failover(incident="us-east-1-region-failure-20261123T025500", scenario=REGION, at=at(0))
     book = replace(
-        declared(REGION, STANDBY, book=empty(serving=STANDBY)),
+        declared("failback", STANDBY, book=replace(empty(serving=STANDBY), failover=moved)),
         blocks=(Block(scope=PRIMARY, until=at(3600), because="a failover of us-east-1 ended"),),
     )
     said(gates.block_window(wanted(book, "capacity"), book, RULES, at(20)), Refuse)

@@ -13,7 +13,7 @@ from chalicelib.core.notices import Audience, Owed
 from chalicelib.core.report import DataLoss, data_loss
 from chalicelib.core.wording import message
 from chalicelib.policy.notifications import NoticeEvent
-from drctl.cli.looking import incident_json
+from drctl.cli.as_json import incident_json
 from tests.core.stage import (
     POLICY,
     RULES,

@@ -38,7 +38,9 @@ SCOPE = f"{PRIMARY}/identities"
 
 
 def watched(raw: dict[str, Any]) -> None:
-    """An example of findings as evidence; the shipped policy has a case of its own for it."""
+    """An example of findings as evidence, in the place of the shipped policy's."""
+    rules = raw["signals"]["rules"]
+    rules[:] = [r for r in rules if not any(o.get("findings") for o in r["observers"])]
     raw["signals"]["findings"] = [
         {
             "name": "takeover",
@@ -147,7 +149,13 @@ def test_a_word_that_came_too_late_to_count_is_not_taken_in() -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [health(region=STANDBY), health(service="IOT"), health(category="scheduledChange"), finding()]
+    "other",
+    [
+        health(region=STANDBY),
+        health(service="IOT"),
+        health(category="scheduledChange"),
+        replace(finding(), event=SecurityFinding(type="Recon:EC2/Portscan", severity=8.0)),
+    ],
 )
 def test_an_event_that_policy_does_not_name_changes_nothing(other: Signal) -> None:
     assert take(empty(), other) == empty()

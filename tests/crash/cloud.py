@@ -12,6 +12,9 @@ Sources, named below by their short names:
 - *update item*: docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
 - *list*, *delete object*: docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html, …/API_DeleteObject.html
 - *head object*, *get object*: docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html, …/API/API_GetObject.html
+- *lifecycle*: docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLifecycleConfiguration.html, …/API/
+  API_PutBucketLifecycleConfiguration.html (a rule has a Status and one Filter or Prefix; ids are single)
+- *copy object*, *lock*: docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html, …/userguide/object-lock.html
 - *put object*: docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, …/API/sigv4-streaming-trailers.html
 """
 
@@ -24,6 +27,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import unquote
 
 from drctl.neighbours.aws import AwsError
 from drctl.world.inside.alarms import datapoints, judge
@@ -242,10 +246,15 @@ class Ses:
 
 @dataclass(slots=True)
 class Bucket:
-    """Objects by key; `puts` counts what was taken."""
+    """Objects by key; `puts` counts what was taken. `rules` is its lifecycle."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
     puts: int = 0
+    rules: list[dict[str, Any]] = field(default_factory=list)
+    written: datetime = datetime(2026, 11, 23, tzinfo=UTC)
+    """When everything in it was written."""
+    locks: dict[str, tuple[str, datetime]] | None = None
+    """Mode and end by key; None where Object Lock is not enabled."""
 
 
 class S3:
@@ -263,9 +272,11 @@ class S3:
         """*list*: the keys that begin with the prefix, in the order of their bytes."""
         _up(down=self.down)
         prefix, most = params.get("Prefix", ""), params.get("MaxKeys", 1000)
-        keys = sorted(key for key in self._bucket(params).objects if key.startswith(prefix))
-        rows = [{"Key": key} for key in keys[:most]]
-        return {"Name": params["Bucket"], "Prefix": prefix, "MaxKeys": most, "KeyCount": len(rows), "Contents": rows}
+        bucket, after = self._bucket(params), params.get("StartAfter", "")
+        keys = sorted(key for key in bucket.objects if key.startswith(prefix) and key > after)
+        rows = [{"Key": key, "LastModified": bucket.written} for key in keys[:most]]
+        told = {"Name": params["Bucket"], "Prefix": prefix, "MaxKeys": most, "KeyCount": len(rows), "Contents": rows}
+        return {**told, "IsTruncated": len(keys) > most}
 
     def head_bucket(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
         """*head object*: as there."""
@@ -280,7 +291,9 @@ class S3:
         found = self._bucket(params).objects.get(params["Key"])
         if found is None:
             raise AwsError("404", "Not Found", 404)
-        return {"ContentLength": len(found)}
+        lock = (self._bucket(params).locks or {}).get(params["Key"])
+        locked = {"ObjectLockMode": lock[0], "ObjectLockRetainUntilDate": lock[1]} if lock else {}
+        return {"ContentLength": len(found), **locked}
 
     def get_object(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
         """*get object*."""
@@ -289,6 +302,26 @@ class S3:
         if found is None:
             raise AwsError("NoSuchKey", "The specified key does not exist.", 404)
         return {"Body": found, "ContentLength": len(found)}
+
+    def get_bucket_lifecycle_configuration(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        """*lifecycle*."""
+        _up(down=self.down)
+        rules = self._bucket(params).rules
+        if not rules:
+            raise AwsError("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist", 404)
+        return {"Rules": rules, "TransitionDefaultMinimumObjectSize": "all_storage_classes_128K"}
+
+    def put_bucket_lifecycle_configuration(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        """*lifecycle*: the whole of it."""
+        bucket, rules = self._bucket(params), [dict(rule) for rule in params["LifecycleConfiguration"]["Rules"]]
+        for n, rule in enumerate(rules):
+            rule.setdefault("ID", f"{n:048d}")
+            if ("Filter" in rule) == ("Prefix" in rule) or rule["Status"] not in ("Enabled", "Disabled"):
+                raise AwsError("MalformedXML", "The XML you provided was not well-formed", 400)
+        if len({rule["ID"] for rule in rules}) < len(rules):
+            raise AwsError("InvalidArgument", "Rule ID must be unique. Found same ID for more than one rule", 400)
+        bucket.rules = rules
+        return {}
 
     def delete_object(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
         """*delete object*: success whether or not there was one."""
@@ -300,15 +333,38 @@ class S3:
         bucket = self._bucket(params)
         body = bytes(params.get("Body", b""))
         chunked = "aws-chunked" in params.get("ContentEncoding", "")
+        _lock(bucket, params)
         bucket.objects[params["Key"]] = _unchunked(body) if chunked else body
         bucket.puts += 1
         return {"ETag": f'"{bucket.puts}"'}
+
+    def copy_object(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        """*copy object*: from a bucket that is there, a key that is there."""
+        source = params["CopySource"]
+        from_bucket, _, key = source.partition("/")
+        held = self._bucket({"Bucket": from_bucket}).objects.get(unquote(key))
+        if held is None:
+            raise AwsError("NoSuchKey", "The specified key does not exist.", 404)
+        bucket = self._bucket(params)
+        _lock(bucket, params)
+        bucket.objects[params["Key"]] = held
+        bucket.puts += 1
+        return {"CopyObjectResult": {"ETag": f'"{bucket.puts}"'}}
 
     def _bucket(self, params: Params) -> Bucket:
         bucket = self.buckets.get(params["Bucket"])
         if bucket is None:
             raise AwsError("NoSuchBucket", "The specified bucket does not exist", 404)
         return bucket
+
+
+def _lock(bucket: Bucket, params: Params) -> None:
+    """*lock*: only where the bucket has Object Lock."""
+    if "ObjectLockMode" not in params:
+        return
+    if bucket.locks is None:
+        raise AwsError("InvalidRequest", "Bucket is missing Object Lock Configuration", 400)
+    bucket.locks[params["Key"]] = (params["ObjectLockMode"], params["ObjectLockRetainUntilDate"])
 
 
 def _up(*, down: bool) -> None:

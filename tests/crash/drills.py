@@ -145,6 +145,12 @@ def left(platform: Platform) -> list[str]:
     return sorted(found)
 
 
+def nodes(platform: Platform) -> int:
+    """How many the standby's group is to have."""
+    row = POLICY.platform.clusters.standby
+    return platform.eks.nodegroup(row.name, row.node_group.name).sizes["desiredSize"] if row.node_group else 0
+
+
 def _of_drill(obj: dict[str, Any]) -> bool:
     meta, spec = obj["metadata"], obj.get("spec") or {}
     named = (meta["name"], meta.get("namespace", ""), (spec.get("claimRef") or {}).get("namespace", ""))

@@ -20,11 +20,13 @@ import trustme
 from botocore.exceptions import ConnectTimeoutError
 
 from chalicelib import names
+from chalicelib.actions.lifecycles_paused import platform_buckets
 from chalicelib.actions.reader import Ports
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.rights import PLACES, kube_rights
 from chalicelib.agents.build import FenceHands, checker, writer
 from chalicelib.agents.heart import Heart
+from chalicelib.agents.replay import Replay
 from chalicelib.bootstrap import Responder, channels, others
 from chalicelib.channels.contract import Channel
 from chalicelib.clients.any_endpoint import endpoints
@@ -32,6 +34,7 @@ from chalicelib.clients.aws import AwsClients
 from chalicelib.clients.database import DatabaseClients
 from chalicelib.clients.dns import Dns
 from chalicelib.clients.kubernetes import KubeClients
+from chalicelib.clients.vaults import Vaults
 from chalicelib.clients.web import Web
 from chalicelib.core.book import Book
 from chalicelib.desk import Desk
@@ -51,6 +54,7 @@ from drctl.deployment.rbac import group
 from drctl.neighbours.aws import Aws, make_client
 from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.eks import Eks
+from drctl.neighbours.guardduty import GuardDuty
 from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
 from drctl.neighbours.kubernetes.rbac import User
 from drctl.neighbours.kubernetes.transport import ModelTransport
@@ -67,14 +71,16 @@ from drctl.neighbours.sts import Sts
 from drctl.neighbours.sts_token import Unauthorized, Verifier
 from drctl.neighbours.zonal_shift import ZonalShifts
 from drctl.world import deployments, nodes, people, workloads, zones
+from drctl.world.lifecycles import lifecycle
 from drctl.world.network import network
 from drctl.world.platform import BACKUPS_THERE, PRIMARY_SETTINGS, STANDBY_NODES
 from drctl.world.rights import grant
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
 from tests.crash.assume import AssumeRole
-from tests.crash.cloud import S3, CloudWatch, Items, SecretsManager, Ses
+from tests.crash.cloud import S3, Bucket, CloudWatch, Items, SecretsManager, Ses
 from tests.crash.outside import Clock, Outside, Stop
 from tests.crash.traffic import Traffic
+from tests.crash.vaults import vaults
 from tests.crash.wires import (
     InProcessSession,
     InProcessSlackChannel,
@@ -150,10 +156,14 @@ class Platform:
         workloads.push(self.policy, self.ecr)
         self.shifts = ZonalShifts(now, speed, on_weights=self._weighed)
         self.quotas = ServiceQuotas()
+        self.guardduty = GuardDuty()
+        for region in dict.fromkeys(r for row in policy.signals.findings for r in row.regions):
+            self.guardduty.switch_on(region, platform.account)
         self.aws = Aws(
             {
                 "service-quotas": self.quotas,
                 "ec2": self.ec2,
+                "guardduty": self.guardduty,
                 "arc-zonal-shift": self.shifts,
                 "sts": self.assumed,
                 "dynamodb": self.items,
@@ -174,10 +184,15 @@ class Platform:
         for bucket in self.backups.buckets:
             self.s3.add(bucket)
         self.backups.upload = self._uploaded
+        for bucket, _ in platform_buckets(policy):
+            self.s3.buckets.setdefault(bucket, Bucket()).rules = lifecycle(bucket)
         self.clusters = {c.name: self._cluster(c) for c in self._rows()}
         self.services = {e.region: self._services(e.region) for e in platform.endpoints}
         self._furnish()
+        self.vaults = vaults(policy, START)
+        self._evidence()
         self.heart = self._heart()
+        self.replay = self._replay()
         # Route 53 looks at the switch all the time, not only when somebody asks who serves.
         self.clock.every = self.traffic.watch
 
@@ -206,6 +221,7 @@ class Platform:
             database=cast("DatabaseClients", OutsideDatabase(InMemoryClients(self.engine), self.outside)),
             web=Web({}, OutsideTransport("http", httpx2.MockTransport(self._web), self.outside)),
             dns=Dns({}, self.name_server),
+            vaults=cast("Vaults", self.vaults),
         )
         hands = Executor(ports=ports, actions=ACTIONS, channels=self._channels(ports))
         tools = Tools(store=store, hands=hands, policy=policy, clock=self.clock, side_by_side=SIDE_BY_SIDE)
@@ -234,8 +250,24 @@ class Platform:
             check=checker(ports, side.region, side.instance),
         )
 
+    def _replay(self) -> Replay:
+        """The agent in the standby region, likewise."""
+        clients, responder = AwsClients(_Own(self)), self.policy.platform.responder
+        ports = Ports(
+            aws=clients,
+            kube=KubeClients(clients, (), now=self.clock.now),
+            database=cast("DatabaseClients", InMemoryClients(self.engine)),
+            web=Web({}, httpx2.MockTransport(lambda _: httpx2.Response(403))),
+            dns=Dns({}),
+        )
+        beats = Beats(
+            clients.writing("dynamodb", responder.region), table=responder.table, platform=self.policy.platform.name
+        )
+        return Replay(self.policy, ports, beats)
+
     def beat(self) -> None:
-        """The primary's agent beats, if its region is up."""
+        """The standby's agent beats, and the primary's if its region is up."""
+        self.replay.record(self.clock.now())
         if not self.dark or self.cut_off:
             self.heart.beat(self.clock.now())
 
@@ -326,6 +358,16 @@ class Platform:
         for schedule, age, phase in BACKUPS_THERE:
             at = START - age / self.policy.speed
             take_backup(source, f"{schedule}-{at:%Y%m%d%H%M%S}", at=at, schedule=schedule, phase=phase)
+
+    def _evidence(self) -> None:
+        """A bucket with Object Lock, and logs of the day."""
+        containment = self.policy.platform.containment
+        if containment is None:
+            return
+        self.s3.buckets[containment.evidence.bucket].locks = {}
+        for log in containment.logs:
+            for n in range(3):
+                self.s3.buckets[log.bucket].objects[f"{log.prefix}{n:03d}.json.gz"] = b"a log"
 
     def _rights(self) -> None:
         """The worker's role in each cluster, as the generated manifests and access entries have it."""

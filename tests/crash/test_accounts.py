@@ -11,7 +11,7 @@ from chalicelib.policy import Policy
 from tests.crash.ending import archive, untrue
 from tests.crash.platform_in_process import SPEED, START, Platform
 from tests.crash.story import Story
-from tests.crash.test_fence import lose_the_cluster
+from tests.crash.test_fence import acls, lose_the_cluster
 from tests.policy.elsewhere import policy_elsewhere
 
 
@@ -42,8 +42,8 @@ def test_a_fence_in_another_account_is_made_and_proven(policy: Policy) -> None:
     platform = Story(policy=policy, breaks=lose_the_cluster, answers=False).tell()
     recovered(platform)
     assert archive(platform).step("fence").facts["fenced"] == "Fenced"
-    assert {acl.account for acl in platform.ec2.acls} == {policy.platform.database.primary.account}
-    assert not any(acl.lets_in(policy.platform.database.port) for acl in platform.ec2.acls)
+    assert {acl.account for acl in acls(platform)} == {policy.platform.database.primary.account}
+    assert not any(acl.lets_in(policy.platform.database.port) for acl in acls(platform))
 
 
 def test_silence_of_sts_delays_recovery_and_changes_nothing_else(policy: Policy) -> None:

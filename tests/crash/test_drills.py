@@ -15,7 +15,8 @@ from chalicelib.core.drill_report import report
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules
 from chalicelib.core.rehearsal import CLEAN
-from tests.crash.drills import COPIES, AlarmStory, DrillStory, PatientDrillStory, kept, left
+from drctl.world.platform import STANDBY_NODES
+from tests.crash.drills import COPIES, AlarmStory, DrillStory, PatientDrillStory, kept, left, nodes
 from tests.crash.ending import effects
 from tests.crash.platform_in_process import POLICY, Platform
 from tests.crash.sweep import sweep
@@ -51,6 +52,9 @@ def aims_at_copies(call: Call) -> bool:
             return str(params["name"]).startswith(COPIES)
         case "postgres", "write-heartbeat":
             return COPIES in params["source"]
+        case "aws", "update_nodegroup_config":
+            # The standby's nodes are the real ones: nobody is on them, and they are lowered again.
+            return bool(params["clusterName"] == POLICY.platform.clusters.standby.name)
         case _:
             return False
 
@@ -68,8 +72,12 @@ def test_a_drill_proves_the_way_and_leaves_nothing_behind() -> None:
     assert found.rpo_met is not None
     assert all(s.took is not None for s in found.steps)
     assert "Keep the old primary from taking writes" in dict(found.not_rehearsed)
-    # Nothing of it touched what people use.
-    assert [c.sentence() for c in story.calls if not aims_at_copies(c)] == []
+    # Nothing of it touched what people use. The standby's own nodes carry nobody, and are as many as before.
+    assert all(aims_at_copies(c) for c in story.calls)
+    sizes = [c.params["scalingConfig"]["desiredSize"] for c in story.calls if c.operation == "update_nodegroup_config"]
+    assert sizes == [6, 1]
+    standby = POLICY.platform.clusters.standby
+    assert platform.eks.nodes(standby.name) == 1
     used = {f":{i.address.port}" for i in platform.rds.instances()}
     assert not [c for c in story.calls if c.system == "postgres" and c.service.endswith(tuple(used))]
     assert platform.serving() == POLICY.platform.regions.primary
@@ -97,6 +105,8 @@ def test_a_real_alarm_ends_the_drill_and_is_not_kept_waiting(step: str) -> None:
     # It says nothing about the runbook.
     book = platform.book()
     assert book is not None
+    # The nodes that it had raised carry people now, and are lowered by the way back to what they were before it.
+    assert [s.before for s in book.settings if s.action == "node-capacity"] == ["1/1/12"]
     assert "region-failure" not in book.drilled
 
 
@@ -134,12 +144,14 @@ def ended(story: DrillStory) -> tuple[list[str], Any]:
         "steps": {name: record.state for name, record in case.steps.items()},
         "effects": {k: n for k, n in effects(platform).items() if "Restore" in k},
         "serving": platform.serving(),
+        "nodes": nodes(platform),
     }
 
 
 def test_some_calls_of_every_kind(tmp_path: Path) -> None:
     story = PatientDrillStory()
     platform = story.tell()
+    assert nodes(platform) == STANDBY_NODES
     some = some_of_each(platform.outside.calls)
     told = sweep(
         lambda n, kind: some(n, kind) if kind.startswith(OWN) else (),

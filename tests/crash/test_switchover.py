@@ -18,7 +18,7 @@ from tests.crash.story import Story
 from tests.crash.sweep import sweep
 from tests.crash.switchovers import ReturnStory, SwitchoverStory
 from tests.crash.test_crash import all_of_them, assert_alike, some_of_each
-from tests.crash.test_fence import write_at
+from tests.crash.test_fence import acls, write_at
 
 
 def only(platform: Platform) -> Incident:
@@ -40,7 +40,7 @@ def until(story: SwitchoverStory, step: str, *states: StepState) -> Incident:
 
 
 def lets_in(platform: Platform) -> list[bool]:
-    return [a.lets_in(platform.policy.platform.database.port) for a in platform.ec2.acls]
+    return [a.lets_in(platform.policy.platform.database.port) for a in acls(platform)]
 
 
 def test_it_loses_nothing_and_the_old_primary_takes_no_write() -> None:

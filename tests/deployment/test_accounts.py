@@ -87,11 +87,39 @@ def test_what_is_declared_is_granted_there_looks_to_one_role_and_changes_to_the_
         ("rds:DescribeEvents", "*"),
         ("rds:DescribeDBInstances", f"{east.format('rds')}:db:neurectomy-pg-at-*"),
         ("rds:DescribeDBInstances", f"{east.format('rds')}:db:neurectomy-pg-drill-*"),
+        ("rds:DescribeDBInstances", f"{east.format('rds')}:db:neurectomy-pg-aside-*"),
+        ("rds:DescribeDBInstances", f"{west.format('rds')}:db:neurectomy-pg-west-aside-*"),
         ("rds:DescribeDBInstanceAutomatedBackups", "*"),
         ("ec2:DescribeInstances", "*"),
         ("ec2:DescribeNetworkAcls", "*"),
+        ("ec2:DescribeLockedSnapshots", "*"),
+        ("ec2:DescribeSecurityGroups", "*"),
+        ("ec2:DescribeSnapshots", "*"),
+        ("ec2:DescribeInstanceAttribute", f"{east.format('ec2')}:instance/*"),
         ("secretsmanager:GetSecretValue", secret),
     }
+    sides = ((east, "neurectomy-pg", "neurectomy-pg-west", west), (west, "neurectomy-pg-west", "neurectomy-pg", east))
+    back = [
+        found
+        for here, mine, other, there in sides
+        for found in (
+            *((here, "ModifyDBInstance", what) for what in (f"db:{mine}", f"db:{mine}-aside-*", "pg:*")),
+            *(
+                (side, action, what)
+                for action in ("CreateDBInstanceReadReplica", "AddTagsToResource")
+                for side, what in (
+                    (here, f"db:{mine}"),
+                    (there, f"db:{other}"),
+                    *((here, f"{g}:*") for g in ("og", "pg", "subgrp")),
+                )
+            ),
+            *(
+                (here, action, what)
+                for action in ("DeleteDBInstance", "CreateDBSnapshot", "AddTagsToResource")
+                for what in (f"db:{mine}-aside-*", f"snapshot:{mine}-aside-*")
+            ),
+        )
+    ]
     restored = ("db:neurectomy-pg", "db:neurectomy-pg-at-*", "db:neurectomy-pg-drill-*", "og:*", "pg:*", "subgrp:*")
     assert changes == {
         ("rds:RebootDBInstance", f"{east.format('rds')}:db:neurectomy-pg"),
@@ -104,11 +132,27 @@ def test_what_is_declared_is_granted_there_looks_to_one_role_and_changes_to_the_
             ("rds:ModifyDBInstance", f"{east.format('rds')}:{resource}")
             for resource in ("db:neurectomy-pg-at-*", "db:neurectomy-pg-drill-*", "pg:*")
         ),
-        # What is deleted is a drill's, by its name.
+        # What is deleted is a drill's, or what a failback has set aside, by its name.
         ("rds:DeleteDBInstance", f"{east.format('rds')}:db:neurectomy-pg-drill-*"),
-        ("rds:PromoteReadReplica", f"{west.format('rds')}:db:neurectomy-pg-west"),
-        ("ec2:CreateNetworkAclEntry", f"{east.format('ec2')}:network-acl/*"),
-        ("ec2:DeleteNetworkAclEntry", f"{east.format('ec2')}:network-acl/*"),
+        *((f"rds:{action}", f"{side.format('rds')}:{resource}") for side, action, resource in back),
+        *(
+            ("rds:PromoteReadReplica", f"{side.format('rds')}:db:{name}")
+            for side, name in ((west, "neurectomy-pg-west"), (east, "neurectomy-pg"))
+        ),
+        *(
+            (f"ec2:{verb}NetworkAclEntry", f"{side.format('ec2')}:network-acl/*")
+            for side in (east, west)
+            for verb in ("Create", "Delete")
+        ),
+        ("ec2:ModifyInstanceAttribute", f"{east.format('ec2')}:instance/*"),
+        ("ec2:ModifyNetworkInterfaceAttribute", f"{east.format('ec2')}:network-interface/*"),
+        ("ec2:ModifyNetworkInterfaceAttribute", f"{east.format('ec2')}:security-group/*"),
+        ("ec2:ReplaceNetworkAclAssociation", f"{east.format('ec2')}:network-acl/*"),
+        ("ec2:ReplaceNetworkAclAssociation", f"{east.format('ec2')}:subnet/*"),
+        ("ec2:CreateSnapshots", f"{east.format('ec2')}:instance/*"),
+        ("ec2:CreateSnapshots", f"{east.format('ec2')}:volume/*"),
+        # A snapshot's ARN names no account.
+        *((f"ec2:{a}", "arn:aws:ec2:us-east-1::snapshot/*") for a in ("CreateSnapshots", "CreateTags", "LockSnapshot")),
         ("secretsmanager:PutSecretValue", secret),
     }
 

@@ -164,10 +164,11 @@ WITH_FENCING: dict[str, Action] = {**ACTIONS, Fencing.name: Fencing()}
 
 
 def plain() -> Policy:
-    """The shipped policy, less the runbooks that put objects in S3 back, and less Terraform's states, whose bucket is
-    none that is put back by prefixes.
+    """The shipped policy, less the runbooks that put objects in S3 back or keep them there, and less Terraform's
+    states, whose bucket is none that is put back by prefixes.
     """
-    kept = [r for r in POLICY.runbooks.runbooks if not any(s.action.startswith("s3-") for s in r.steps)]
+    actions = ("s3-", "lifecycles-")
+    kept = [r for r in POLICY.runbooks.runbooks if not any(s.action.startswith(actions) for s in r.steps)]
     runbooks = POLICY.runbooks.model_copy(update={"runbooks": tuple(kept)})
     backups = POLICY.backups.model_copy(update={"terraform_states": ()})
     return POLICY.model_copy(update={"runbooks": runbooks, "backups": backups})

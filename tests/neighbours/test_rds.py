@@ -17,6 +17,8 @@ from drctl.neighbours.rds.service import Rds
 EAST, WEST = "us-east-1", "us-west-2"
 PG_ARN = "arn:aws:rds:us-east-1:000000000000:db:pg"
 WEST_ARN = "arn:aws:rds:us-west-2:000000000000:db:pg-west"
+EAST_KEY = "arn:aws:kms:us-east-1:000000000000:key/1"
+WEST_KEY = "arn:aws:kms:us-west-2:000000000000:key/1"
 
 
 class Clock:
@@ -266,11 +268,62 @@ def test_refuses_a_replica_of_what_has_no_backups(world: World) -> None:
     assert refused(call, DBInstanceIdentifier="r", SourceDBInstanceIdentifier=source.arn) == "InvalidDBInstanceState"
 
 
+def test_refuses_a_replica_in_another_region_without_a_key_of_that_region(world: World) -> None:
+    call, names = world.west.create_db_instance_read_replica, {"DBInstanceIdentifier": "r"}
+    names["SourceDBInstanceIdentifier"] = PG_ARN
+    with pytest.raises(ClientError, match="Cannot create a cross region unencrypted read replica") as caught:
+        call(**names)
+    assert caught.value.response["Error"]["Code"] == "InvalidParameterCombination"
+    assert refused(call, **names, KmsKeyId=EAST_KEY) == "KMSKeyNotAccessibleFault"
+    assert call(**names, KmsKeyId=WEST_KEY)["DBInstance"]["KmsKeyId"] == WEST_KEY
+
+
+def test_a_renamed_instance_is_found_at_another_address_and_nothing_answers_at_the_old_one(world: World) -> None:
+    world.beat("pg", "1")
+    former = world.instance("pg").address
+    world.east.modify_db_instance(DBInstanceIdentifier="pg", NewDBInstanceIdentifier="kept", ApplyImmediately=True)
+    world.clock.advance(3)
+    kept = world.rds.instance(EAST, "kept")
+    assert kept.address != former
+    with pytest.raises(ConnectionRefusedError):
+        world.engine.run(*former, "role")
+    assert [source for source, _ in world.engine.run(*kept.address, "heartbeats")] == ["1"]
+    assert refused(world.east.describe_db_instances, DBInstanceIdentifier="pg") == "DBInstanceNotFound"
+
+
+def test_a_replica_is_made_the_other_way_under_the_name_of_what_was_renamed(world: World) -> None:
+    world.west.promote_read_replica(DBInstanceIdentifier="pg-west")
+    world.clock.advance(12)
+    world.east.modify_db_instance(DBInstanceIdentifier="pg", NewDBInstanceIdentifier="kept", ApplyImmediately=True)
+    world.clock.advance(3)
+    world.beat("pg-west", "after the failover")
+    world.east.create_db_instance_read_replica(
+        DBInstanceIdentifier="pg", SourceDBInstanceIdentifier=WEST_ARN, SourceRegion=WEST, KmsKeyId=EAST_KEY
+    )
+    world.clock.advance(12)
+    assert world.shown("pg")["ReadReplicaSourceDBInstanceIdentifier"] == WEST_ARN
+    assert world.beats("pg") == ["after the failover"]
+    assert world.rds.instance(EAST, "kept").source is None
+    with pytest.raises(SqlError, match="read-only"):
+        world.beat("pg", "not here")
+
+
+def test_what_two_databases_hold_is_counted_by_source(world: World) -> None:
+    world.beat("pg", "a")
+    world.beat("pg", "a")
+    world.sql("pg", "prepare-beat")
+    world.sql("pg", "write-beat", "primary")
+    at = int(world.clock().timestamp() * 1000)
+    assert world.sql("pg-west", "proofs") == [["a", 2, at]]
+    assert world.sql("pg-west", "beats") == [["primary", 1, at]]
+
+
 def test_a_source_region_brings_a_presigned_url_that_does_no_harm(world: World) -> None:
     made = world.west.create_db_instance_read_replica(
         DBInstanceIdentifier="r",
         SourceDBInstanceIdentifier=PG_ARN,
         SourceRegion=EAST,
+        KmsKeyId=WEST_KEY,
         Tags=[{"Key": "a", "Value": "b"}],
     )["DBInstance"]
     assert made["ReadReplicaSourceDBInstanceIdentifier"] == PG_ARN
@@ -279,7 +332,9 @@ def test_a_source_region_brings_a_presigned_url_that_does_no_harm(world: World) 
 
 def test_a_new_replica_has_no_endpoint_until_it_is_there(world: World) -> None:
     world.beat("pg", "1")
-    world.west.create_db_instance_read_replica(DBInstanceIdentifier="r", SourceDBInstanceIdentifier=PG_ARN)
+    world.west.create_db_instance_read_replica(
+        DBInstanceIdentifier="r", SourceDBInstanceIdentifier=PG_ARN, KmsKeyId=WEST_KEY
+    )
     assert world.status("r") == "creating"
     assert "Endpoint" not in world.shown("r")
     world.clock.advance(12)

@@ -132,7 +132,7 @@ def test_an_open_connection_ends_when_it_gets_dark(world: World) -> None:
 
 def test_a_promoted_replica_takes_writes_when_rds_says_it_is_done(world: World) -> None:
     world.west.create_db_instance_read_replica(
-        DBInstanceIdentifier="next", SourceDBInstanceIdentifier=world.primary.arn
+        DBInstanceIdentifier="next", SourceDBInstanceIdentifier=world.primary.arn, KmsKeyId="alias/aws/rds"
     )
     world.clock.added += timedelta(seconds=120)
     following = world.rds.instance(WEST, "next")
@@ -149,6 +149,33 @@ def test_a_promoted_replica_takes_writes_when_rds_says_it_is_done(world: World) 
     sql(following.address, "INSERT INTO promoted VALUES (1)")
     assert sql(following.address, "SELECT pg_is_in_recovery()") == [[False]]
     assert sql(world.primary.address, "SELECT n FROM promoted") == []
+
+
+def test_what_was_promoted_has_a_replica_the_other_way_and_a_rename_leaves_it_following(world: World) -> None:
+    world.west.create_db_instance_read_replica(
+        DBInstanceIdentifier="over", SourceDBInstanceIdentifier=world.primary.arn, KmsKeyId="alias/aws/rds"
+    )
+    world.clock.added += timedelta(seconds=120)
+    over = world.rds.instance(WEST, "over")
+    world.west.promote_read_replica(DBInstanceIdentifier="over")
+    world.clock.added += timedelta(seconds=120)
+    world.rds.settle()
+    sql(over.address, "CREATE TABLE back (n int)")
+    world.east.create_db_instance_read_replica(
+        DBInstanceIdentifier="home", SourceDBInstanceIdentifier=over.arn, KmsKeyId="alias/aws/rds"
+    )
+    world.clock.added += timedelta(seconds=120)
+    home = world.rds.instance(EAST, "home")
+    assert becomes(home.address, "SELECT n FROM back", [])
+    assert sqlstate(home.address, "INSERT INTO back VALUES (0)") == READ_ONLY
+    former = over.address
+    world.west.modify_db_instance(DBInstanceIdentifier="over", NewDBInstanceIdentifier="aside", ApplyImmediately=True)
+    world.clock.added += timedelta(seconds=30)
+    world.rds.settle()
+    with pytest.raises((pg8000.native.InterfaceError, OSError)):
+        sql(former, "SELECT 1")
+    sql(over.address, "INSERT INTO back VALUES (1)")
+    assert becomes(home.address, "SELECT n FROM back", [[1]])
 
 
 def test_a_restore_holds_what_was_there_then(world: World) -> None:

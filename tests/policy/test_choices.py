@@ -96,7 +96,7 @@ def test_a_list_that_reaches_back_is_told(broken: Broken) -> None:
         "runbooks.yaml runbooks[5].choices[1].reach",
         at="name: services, kind",
         found="30d",
-        allowed="only where kind is time",
+        allowed="only where kind is one of: time, when",
     )
 
 

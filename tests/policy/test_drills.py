@@ -34,14 +34,14 @@ def test_a_runbook_that_has_two_rows_is_told(broken: Broken) -> None:
 @pytest.mark.parametrize(
     ("runbook", "kind", "where", "allowed", "because"),
     [
-        ("security-breach", "copies", "rows[3].kind", "people", "a tabletop rehearses the people"),
+        ("provider-outage", "copies", "rows[2].kind", "people", "a tabletop rehearses the people"),
         ("data-corruption", "live", "rows[1].kind", "copies, people", "no planned move"),
     ],
 )
 def test_a_kind_of_drill_that_cannot_be_done_is_told(
     broken: Broken, runbook: str, kind: str, where: str, allowed: str, because: str
 ) -> None:
-    was = "people" if runbook == "security-breach" else "copies"
+    was = "people" if runbook == "provider-outage" else "copies"
     drilled(broken, f"runbook: {runbook}, kind: {was}", f"runbook: {runbook}, kind: {kind}").says(
         "drill-can-be-done",
         f"drills.yaml {where}",

@@ -84,7 +84,7 @@ def test_a_second_person_for_whom_nobody_can_stand_in_is_told(broken: Broken) ->
         at=15,
         found="nobody",
         allowed="a role with break-glass",
-        because="switch needs two people",
+        because="two people, and nobody may stand in",
         severity="warning",
     )
 

@@ -6,13 +6,13 @@ from chalicelib.patterns import service_events
 from chalicelib.policy.load import load
 from tests.policy.broken import SHIPPED, Broken
 
-FINDINGS = """findings:
-  - name: takeover
+FINDINGS = """  - name: takeover
     regions: [us-east-1]
     types: ["UnauthorizedAccess:IAMUser/*"]
     severity: 7
     counts_for: 24h
-rules:
+"""
+RULE = """rules:
   - scenario: accidental-deletion
     scope: us-east-1/identities
     observers:
@@ -25,8 +25,13 @@ rules:
 
 @pytest.fixture
 def watching(broken: Broken) -> Broken:
-    """The shipped policies, with an example of findings."""
-    return broken.edit("signals", "rules:\n", FINDINGS)
+    """The shipped policies, with an example of findings in the place of their own."""
+    text = (broken.folder / "signals.yaml").read_text()
+    own = text[text.index("  - name: intruder\n") : text.index("rules:\n")]
+    broken.edit("signals", own, FINDINGS)
+    for theirs in ("intruder", "encryption"):
+        broken.edit("signals", f"findings: {theirs}", "alarms: [DeploymentHealth]")
+    return broken.edit("signals", "rules:\n", RULE)
 
 
 def test_the_example_of_findings_has_no_errors(watching: Broken) -> None:
@@ -151,4 +156,5 @@ def test_each_region_hands_on_what_policy_names_there_and_the_responder_s_all_of
 def test_the_shipped_policies_listen_to_the_primary_s_events_in_both_regions_that_they_are_sent_to() -> None:
     policy = load(SHIPPED)
     assert policy.signals.event_regions == ("us-east-1", "us-west-2")
-    assert service_events(policy, "us-west-2")["source"] == ["aws.health"]
+    assert service_events(policy, "us-west-2")["source"] == ["aws.health", "aws.guardduty"]
+    assert service_events(policy, "us-east-1")["source"] == ["aws.health", "aws.guardduty"]

@@ -262,6 +262,16 @@ def a_warm_node(day: Day) -> None:
     day.standby.set_nodes(1)
 
 
+def tier_one_needs_two(day: Day) -> None:
+    group = CLUSTERS.standby.node_group
+    assert group is not None
+    day.policy = with_node_group(group.model_copy(update={"warm_size": 2}))
+
+
+def tier_one_needs_one(day: Day) -> None:
+    day.policy = POLICY
+
+
 # Rights, the switch, clocks, channels, people
 
 
@@ -508,6 +518,15 @@ FAULTS = (
         judge="warm",
         subject="warm nodes",
         said="no node is Ready in the standby",
+        lowers=False,
+    ),
+    Fault(
+        kind="less stands warm than carries tier 1",
+        done=tier_one_needs_two,
+        mended=tier_one_needs_one,
+        judge="warm",
+        subject="warm nodes",
+        said="1 node is Ready in the standby, and 2 carry tier 1",
         lowers=False,
     ),
     Fault(

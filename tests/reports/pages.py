@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from chalicelib.core.book import Book, StepState
+from chalicelib.core.book import Book, Failover, StepState
 from chalicelib.core.fold import fold
 from chalicelib.core.happened import Declare, Said
 from chalicelib.core.incidents import moved, put_step
@@ -55,6 +55,9 @@ def incident(key: str = "0123456789ab", *, ago: timedelta, lasted: timedelta | N
 def real(scenario: str, scope: str, *, progress: int = 0, over: bool = False) -> StatusPage:
     """The page of a declared incident with `progress` of its steps done; `over` ends it and keeps an older one."""
     book = Book(mode=Mode.AUTOMATIC, serving=POLICY.platform.regions.primary)
+    if POLICY.scenario(scenario).returns:
+        gone = Failover(incident="earlier", scenario="region-failure", at=AT - timedelta(days=1))
+        book = replace(book, serving=POLICY.platform.regions.standby, failover=gone)
     said = Said(id="c1", by="ana", at=AT - timedelta(minutes=20), arn=POLICY.people.people[0].principals[0])
     now = AT - timedelta(minutes=20)
     book = fold(book, Declare(said=said, scenario=scenario, scope=scope), rules=RULES, now=now)

@@ -21,9 +21,9 @@ def scopes() -> list[tuple[str, str]]:
         "database": f"{platform.regions.primary}/{platform.database.primary.instance}",
         "service": f"{platform.regions.primary}/api-gateway",
     }
-    return [
-        (s.name, scope[s.scope.value]) for s in POLICY.scenarios.scenarios if POLICY.runbook(s.name) and s.severity.rank
-    ]
+    told = [s for s in POLICY.scenarios.scenarios if POLICY.runbook(s.name) and s.severity.rank]
+    # What takes a move back begins where the move has led.
+    return [(s.name, platform.regions.standby if s.returns else scope[s.scope.value]) for s in told]
 
 
 def internal(scenario: str) -> set[str]:
@@ -45,7 +45,7 @@ def internal(scenario: str) -> set[str]:
         platform.responder.table,
         platform.responder.status_bucket,
         *filter(None, [platform.responder.operators_bucket]),
-        *(s.id for s in steps if s.id != "traffic"),
+        *(s.id for s in steps if s.id not in ("traffic", "open", "follow")),  # words of the page itself
         *(s.action for s in steps),
         *(s.title for s in steps),
         *(c.name for c in POLICY.notifications.channels if c.name != "status-page"),

@@ -106,11 +106,39 @@ REFUSED: Final[Mapping[str, tuple[str, Send, str, str]]] = {
     ),
     "a network ACL": (
         "ec2",
-        lambda c: c.create_network_acl_entry(
-            NetworkAclId="acl-1", RuleNumber=1, Protocol="-1", RuleAction="deny", Egress=False, CidrBlock="0.0.0.0/0"
-        ),
+        lambda c: c.delete_network_acl(NetworkAclId="acl-1"),
         "UnauthorizedOperation",
-        f"ec2:CreateNetworkAclEntry on resource: arn:aws:ec2:{REGION}:{ACCOUNT}:network-acl/acl-1",
+        "ec2:DeleteNetworkAcl on resource: *",
+    ),
+    "an instance's attribute in another region": (
+        "ec2",
+        lambda c: c.modify_instance_attribute(InstanceId="i-1", DisableApiTermination={"Value": True}),
+        "UnauthorizedOperation",
+        f"ec2:ModifyInstanceAttribute on resource: arn:aws:ec2:{REGION}:{ACCOUNT}:instance/i-1",
+    ),
+    "an interface's groups in another region": (
+        "ec2",
+        lambda c: c.modify_network_interface_attribute(NetworkInterfaceId="eni-1", Groups=["sg-1"]),
+        "UnauthorizedOperation",
+        f"ec2:ModifyNetworkInterfaceAttribute on resource: arn:aws:ec2:{REGION}:{ACCOUNT}:network-interface/eni-1",
+    ),
+    "a subnet's ACL in another region": (
+        "ec2",
+        lambda c: c.replace_network_acl_association(AssociationId="aclassoc-1", NetworkAclId="acl-1"),
+        "UnauthorizedOperation",
+        f"ec2:ReplaceNetworkAclAssociation on resource: arn:aws:ec2:{REGION}:{ACCOUNT}:network-acl/acl-1",
+    ),
+    "a volume's tags": (
+        "ec2",
+        lambda c: c.create_tags(Resources=["vol-1"], Tags=[{"Key": "a", "Value": "b"}]),
+        "UnauthorizedOperation",
+        f"ec2:CreateTags on resource: arn:aws:ec2:{REGION}:{ACCOUNT}:volume/vol-1",
+    ),
+    "a finding archived": (
+        "guardduty",
+        lambda c: c.archive_findings(DetectorId="1" * 32, FindingIds=["f"]),
+        "AccessDeniedException",
+        "guardduty:ArchiveFindings on resource: *",
     ),
     "an image": (
         "ecr",

@@ -8,7 +8,12 @@ from chalicelib.core.plan import CHOSEN
 from chalicelib.policy.lint.finding import Flaw, Whole, error, meant, one_of, repeats
 from chalicelib.policy.runbooks import Choice, ChoiceKind, Runbook, RunbookStep
 
-_LISTS = (ChoiceKind.SERVICES, ChoiceKind.NAMESPACES, ChoiceKind.PREFIX)
+_LISTS = (
+    *(ChoiceKind.SERVICES, ChoiceKind.NAMESPACES, ChoiceKind.PREFIX),
+    *(ChoiceKind.INSTANCES, ChoiceKind.SUBNETS),
+)
+_TIMED = (ChoiceKind.TIME, ChoiceKind.WHEN)
+_SEEN = (ChoiceKind.TIME, ChoiceKind.NAMESPACES, ChoiceKind.INSTANCES, ChoiceKind.SUBNETS)
 
 
 def taken_choice_is_declared(whole: Whole) -> Iterator[Flaw]:
@@ -60,18 +65,25 @@ def choice_is_taken(whole: Whole) -> Iterator[Flaw]:
 
 
 def choice_bounds_fit_its_kind(whole: Whole) -> Iterator[Flaw]:
-    """Only a time reaches back and is seen, only lists and a prefix may be nothing; who bounds it does not take it."""
+    """Only a time reaches back, only what is found is seen, only lists and a prefix may be nothing; who bounds a choice
+    does not take it.
+    """
     for i, runbook, n, choice in _choices(whole):
         path = ("runbooks", "runbooks", i, "choices", n)
-        timed = choice.kind is ChoiceKind.TIME
-        for field, value in (("reach", choice.reach), ("seen_by", choice.seen_by)):
-            if value is not None and not timed:
-                yield error(
-                    *(*path, field),
-                    allowed="only where kind is time",
-                    found=value,
-                    because=f"{choice.name!r} is of the kind {choice.kind}, which lies at no time",
-                )
+        if choice.reach is not None and choice.kind not in _TIMED:
+            yield error(
+                *(*path, "reach"),
+                allowed=f"only where kind is {one_of([str(k) for k in _TIMED])}",
+                found=choice.reach,
+                because=f"{choice.name!r} is of the kind {choice.kind}, which lies at no time",
+            )
+        if choice.seen_by is not None and choice.kind not in _SEEN:
+            yield error(
+                *(*path, "seen_by"),
+                allowed=f"only where kind is {one_of([str(k) for k in _SEEN])}",
+                found=choice.seen_by,
+                because=f"{choice.name!r} is of the kind {choice.kind}, of which no step sees anything",
+            )
         if choice.none and choice.kind not in _LISTS:
             yield error(
                 *(*path, "none"),

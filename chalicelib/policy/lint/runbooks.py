@@ -8,7 +8,7 @@ from datetime import timedelta
 from chalicelib.core.plan import Plan, PlanError, Step, plan
 from chalicelib.policy.base import show_duration
 from chalicelib.policy.lint.finding import Flaw, Whole, error, meant, one_of, repeats
-from chalicelib.policy.lint.times import PROOF, SWITCH
+from chalicelib.policy.lint.times import PROOFS, SWITCH
 from chalicelib.policy.runbooks import Runbook, RunbookStep
 from chalicelib.policy.scenarios import Automation
 from chalicelib.policy.where import Path
@@ -164,10 +164,10 @@ def switch_wants_fresh_proof(whole: Whole) -> Iterator[Flaw]:
             continue
         for step, steps in made[:1]:
             direct = [steps.step(n) for n in step.needs]
-            if not any(s.action == PROOF for s in direct):
+            if not any(s.action in PROOFS for s in direct):
                 yield error(
                     *("runbooks", "runbooks", i, "steps", j, "needs"),
-                    allowed=f"a step of the action {PROOF} among them",
+                    allowed=f"a step of the action {one_of(sorted(PROOFS))} among them",
                     found=", ".join(step.needs) or "nothing",
                     because=f"step {row.id!r} would send users to a database that nobody has proven with a write",
                 )

@@ -16,6 +16,8 @@ SWITCH = "switch-traffic"
 """The action after which users reach the other region."""
 PROOF = "verify-write"
 """The action that proves the database."""
+PROOFS = frozenset({PROOF, "verify-home-write"})
+"""And the one that proves the primary's, before people are sent back there."""
 
 
 def rto_can_be_kept(whole: Whole) -> Iterator[Flaw]:

@@ -46,6 +46,9 @@ class Engine(Protocol):
     def promote(self, database: str) -> None:
         """Ends recovery: from here it takes writes and follows nobody. Cannot be undone."""
 
+    def rename(self, database: str) -> Address:
+        """Gives it another address; nothing answers at the former one. Whoever follows it goes on following."""
+
     def set_reachable(self, database: str, reachable: bool) -> None:
         """Whether connections to its address come through. Behind it the database goes on, and so does
         whoever is connected to it from inside its region: unreachable is not fenced.
@@ -106,6 +109,12 @@ class InMemoryEngine:
     def promote(self, database: str) -> None:
         self._databases[database].follows = None
 
+    def rename(self, database: str) -> Address:
+        kept = self._databases[database]
+        kept.address = Address(self._host, self._next_port)
+        self._next_port += 1
+        return kept.address
+
     def spoil(self, database: str, check: str, count: int) -> None:
         """From now on an integrity check counts so many rows that must not be there; 0 mends it."""
         self._databases[database].spoiled.append((check, count, self.clock()))
@@ -132,7 +141,8 @@ class InMemoryEngine:
         `role` → [[in recovery]], `proof` (source) → [[seconds since its newest row]] or [], `prepare-heartbeat`,
         `write-heartbeat` (source); `beat` (source) → [[its newest row's number, when it was written in ms since 1970]]
         or [], `prepare-beat`, `write-beat` (source), which answers as `beat` does; `check` (name) → [[what the
-        integrity check of that name counts]]; `clock` → [[ms since 1970]]; and `heartbeats` → every proof.
+        integrity check of that name counts]]; `clock` → [[ms since 1970]]; `proofs` and `beats` → [[source, rows, when
+        its newest was written]] of either table; and `heartbeats` → every proof.
         ConnectionRefusedError when nothing answers there, `SqlError` when the database refuses.
         """
         name = next((n for n, d in self._databases.items() if d.address == (host, port)), None)
@@ -155,6 +165,13 @@ class InMemoryEngine:
             case "proof":
                 at = [beat.written_at for beat in _table(kept) if beat.source == arguments[0]]
                 return [[(self.clock() - at[-1]).total_seconds()]] if at else []
+            case "proofs":
+                times: dict[str, list[datetime]] = {}
+                for beat in _table(kept):
+                    times.setdefault(beat.source, []).append(beat.written_at)
+                return [[name, len(at), int(max(at).timestamp() * 1000)] for name, at in sorted(times.items())]
+            case "beats":
+                return [[name, n, int(at.timestamp() * 1000)] for name, (n, at) in sorted(_counts(kept).items())]
             case "prepare-heartbeat":
                 _refuse_in_recovery(kept, "CREATE TABLE")
                 kept.beats = kept.beats if kept.beats is not None else []

@@ -110,6 +110,11 @@ class Forwards:
         forward = self._forwards[port]
         self._run(forward.open() if is_open else forward.close())
 
+    def turn(self, port: int, former: int, target: int) -> None:
+        """A port that leads to `former` leads new connections to `target` from now on."""
+        if self._forwards[port].target == former:
+            self._forwards[port].target = target
+
     def remove(self, port: int) -> None:
         """The port is free for others."""
         self._run(self._forwards.pop(port).close(for_good=True))

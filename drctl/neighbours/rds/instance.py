@@ -102,6 +102,7 @@ class Instance:
     stages: list[Stage] = field(default_factory=list)
     resting: str = "available"
     promoted_at: datetime | None = None
+    kms_key: str = ""
     zone: str = ""
     secondary: str = ""
 
@@ -113,6 +114,11 @@ class Instance:
     @property
     def arn(self) -> str:
         return f"arn:aws:rds:{self.region}:{self.account}:db:{self.identifier}"
+
+    @property
+    def key(self) -> str:
+        """The KMS key that its storage is encrypted with; without one of its own, the account's in its region."""
+        return self.kms_key or f"arn:aws:kms:{self.region}:{self.account}:key/aws-rds"
 
     @property
     def status(self) -> str:
@@ -166,6 +172,7 @@ class Instance:
             "ReadReplicaDBInstanceIdentifiers": list(self.replicas),
             "PubliclyAccessible": False,
             "StorageEncrypted": True,
+            "KmsKeyId": self.key,
             "DbiResourceId": self.resource_id,
             "DBInstanceArn": self.arn,
             "DeletionProtection": self.deletion_protection,

@@ -15,6 +15,7 @@ import importlib.util
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -153,6 +154,16 @@ class PostgresEngine:
             cluster.link = None
             self._back_up(cluster)
 
+    def rename(self, database: str) -> Address:
+        cluster = self._clusters[database]
+        former, cluster.outer = cluster.outer, self._forwards.add(cluster.port)
+        # Whoever follows it comes by a way of its own, which leads to the former port.
+        for other in self._clusters.values():
+            if other.link is not None:
+                self._forwards.turn(other.link, former, cluster.outer)
+        self._forwards.remove(former)
+        return Address(HOST, cluster.outer)
+
     def set_reachable(self, database: str, reachable: bool) -> None:
         cluster = self._clusters.get(database)
         if cluster is not None:
@@ -254,18 +265,15 @@ class PostgresEngine:
         raise RuntimeError(f"database in {cluster.home} did not come to {question!r}; its log ends:\n{tail}")
 
     def _sql(self, cluster: _Cluster, statement: str, db_name: str = "", **values: str) -> Any:
-        connection = pg8000.native.Connection(
-            self.username,
-            host=HOST,
-            port=cluster.port,
-            database=db_name or self.db_name,
-            password=self.password,
-            timeout=10,
-        )
-        try:
-            return connection.run(statement, **values)
-        finally:
-            connection.close()
+        # The driver leaves a socket of its own open where the server, starting, accepts it and says nothing.
+        with socket.create_connection((HOST, cluster.port), 10) as made:
+            connection = pg8000.native.Connection(
+                self.username, sock=made, database=db_name or self.db_name, password=self.password, timeout=10
+            )
+            try:
+                return connection.run(statement, **values)
+            finally:
+                connection.close()
 
     def _conninfo(self, port: int) -> str:
         who = f"user={_quoted(self.username)} password={_quoted(self.password)}"

@@ -55,6 +55,21 @@ def refuse_malformed(identifier: str) -> None:
         raise AwsError("InvalidParameterValue", f"The parameter DBInstanceIdentifier is not valid: {identifier!r}.")
 
 
+def refuse_key(params: Mapping[str, Any], region: str, account: str, source: Instance) -> None:
+    """An encrypted replica in another region needs a key of that region: "you can't use KMS keys from one Amazon Web
+    Services Region in another" (CreateDBInstanceReadReplica, KmsKeyId).
+    """
+    if region == source.region:
+        return
+    key = params.get("KmsKeyId")
+    if not key:
+        # The text of a real answer, quoted in hashicorp/terraform#11538.
+        message = "Cannot create a cross region unencrypted read replica from encrypted source."
+        raise AwsError("InvalidParameterCombination", message)
+    if str(key).startswith("arn:") and str(key).split(":")[3:5] != [region, account]:
+        raise AwsError("KMSKeyNotAccessibleFault", f"The KMS key {key} is not accessible from {region}.")
+
+
 def required(params: Mapping[str, Any], name: str) -> str:
     """A parameter that the description leaves optional and the operation needs."""
     if not params.get(name):
@@ -137,6 +152,8 @@ def settings(params: Mapping[str, Any]) -> dict[str, Any]:
         found["subnet_group"] = params["DBSubnetGroupName"]
     if "security_groups" in found:
         found["security_groups"] = tuple(found["security_groups"])
+    if "KmsKeyId" in params:
+        found["kms_key"] = params["KmsKeyId"]
     if "Tags" in params:
         found["tags"] = tags(params["Tags"])
     return found

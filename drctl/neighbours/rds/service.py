@@ -143,7 +143,10 @@ class Rds:
                 self.engine.promote(instance.resource_id)
                 instance.promoted_at = self.clock()
             case "apply":
+                renamed = "NewDBInstanceIdentifier" in instance.applying
                 rules.apply(instance, self._instances)
+                if renamed:
+                    instance.address = self.engine.rename(instance.resource_id)
             case "delete":
                 self._instances.remove(instance)
                 self.engine.delete(instance.resource_id)
@@ -238,6 +241,7 @@ class Rds:
         rules.refuse_unless_available(source)
         if source.backup_retention == 0:
             raise AwsError("InvalidDBInstanceState", "Automated backups are not enabled for this database instance.")
+        rules.refuse_key(params, region, account, source)
         made = self._make(region, account, identifier, CREATION, source=source, **rules.settings(params))
         return {"DBInstance": self._shown(made)}
 
