@@ -21,6 +21,14 @@ from chalicelib.policy.platform import Cluster
 
 LOCATIONS: Final = "velero.io/v1 backupstoragelocations"
 AGAIN: Final = timedelta(seconds=10)
+READS: Final = (
+    KubeOp(verb="get", group="velero.io", resource="backupstoragelocations"),
+    KubeOp(verb="get", group="velero.io", resource="backupstoragelocations", where="primary"),
+)
+CALLS: Final = (
+    KubeOp(verb="patch", group="velero.io", resource="backupstoragelocations"),
+    KubeOp(verb="patch", group="velero.io", resource="backupstoragelocations", where="primary"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +58,8 @@ class LocationReadOnly:
     """One merge patch; the location's `accessMode` says whether it was done."""
 
     name: ClassVar[str] = "velero-location-read-only"
-    reads: ClassVar[tuple[Op, ...]] = (
-        KubeOp(verb="get", group="velero.io", resource="backupstoragelocations"),
-        KubeOp(verb="get", group="velero.io", resource="backupstoragelocations", where="primary"),
-    )
-    calls: ClassVar[tuple[Op, ...]] = (
-        KubeOp(verb="patch", group="velero.io", resource="backupstoragelocations"),
-        KubeOp(verb="patch", group="velero.io", resource="backupstoragelocations", where="primary"),
-    )
+    reads: ClassVar[tuple[Op, ...]] = READS
+    calls: ClassVar[tuple[Op, ...]] = CALLS
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Location | Refused | NoData | None:
         return location(cluster_of(target, policy), reader)

@@ -11,7 +11,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
-from chalicelib.actions.contract import KubeOp, Op, Reader, Target
+from chalicelib.actions import velero_location, velero_schedules
+from chalicelib.actions.contract import Op, Reader, Target
 from chalicelib.actions.places import cluster_of
 from chalicelib.actions.velero_location import LOCATIONS, Location, location
 from chalicelib.actions.velero_schedules import SCHEDULES, Schedules, schedules
@@ -27,14 +28,8 @@ class SchedulesResumed:
     """One merge patch a schedule, of those named in `names`, or noted."""
 
     name: ClassVar[str] = "velero-schedules-resumed"
-    reads: ClassVar[tuple[Op, ...]] = (
-        KubeOp(verb="list", group="velero.io", resource="schedules"),
-        KubeOp(verb="list", group="velero.io", resource="schedules", where="primary"),
-    )
-    calls: ClassVar[tuple[Op, ...]] = (
-        KubeOp(verb="patch", group="velero.io", resource="schedules"),
-        KubeOp(verb="patch", group="velero.io", resource="schedules", where="primary"),
-    )
+    reads: ClassVar[tuple[Op, ...]] = velero_schedules.READS
+    calls: ClassVar[tuple[Op, ...]] = velero_schedules.CALLS
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Schedules | Refused | NoData:
         return schedules(cluster_of(target, policy), reader)
@@ -71,14 +66,8 @@ class LocationOpened:
     """One merge patch to the access mode named in `mode`, or noted."""
 
     name: ClassVar[str] = "velero-location-opened"
-    reads: ClassVar[tuple[Op, ...]] = (
-        KubeOp(verb="get", group="velero.io", resource="backupstoragelocations"),
-        KubeOp(verb="get", group="velero.io", resource="backupstoragelocations", where="primary"),
-    )
-    calls: ClassVar[tuple[Op, ...]] = (
-        KubeOp(verb="patch", group="velero.io", resource="backupstoragelocations"),
-        KubeOp(verb="patch", group="velero.io", resource="backupstoragelocations", where="primary"),
-    )
+    reads: ClassVar[tuple[Op, ...]] = velero_location.READS
+    calls: ClassVar[tuple[Op, ...]] = velero_location.CALLS
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Location | Refused | NoData | None:
         return location(cluster_of(target, policy), reader)

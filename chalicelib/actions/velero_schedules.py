@@ -20,6 +20,14 @@ from chalicelib.policy.platform import Cluster
 
 SCHEDULES: Final = "velero.io/v1 schedules"
 AGAIN: Final = timedelta(seconds=10)
+READS: Final = (
+    KubeOp(verb="list", group="velero.io", resource="schedules"),
+    KubeOp(verb="list", group="velero.io", resource="schedules", where="primary"),
+)
+CALLS: Final = (
+    KubeOp(verb="patch", group="velero.io", resource="schedules"),
+    KubeOp(verb="patch", group="velero.io", resource="schedules", where="primary"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +55,8 @@ class SchedulesPaused:
     """One merge patch a schedule; its own `paused` says whether it was done."""
 
     name: ClassVar[str] = "velero-schedules-paused"
-    reads: ClassVar[tuple[Op, ...]] = (
-        KubeOp(verb="list", group="velero.io", resource="schedules"),
-        KubeOp(verb="list", group="velero.io", resource="schedules", where="primary"),
-    )
-    calls: ClassVar[tuple[Op, ...]] = (
-        KubeOp(verb="patch", group="velero.io", resource="schedules"),
-        KubeOp(verb="patch", group="velero.io", resource="schedules", where="primary"),
-    )
+    reads: ClassVar[tuple[Op, ...]] = READS
+    calls: ClassVar[tuple[Op, ...]] = CALLS
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Schedules | Refused | NoData:
         cluster = cluster_of(target, policy)
