@@ -19,11 +19,11 @@ from chalicelib.actions.vault_copied import LOOKS, newest_copy
 from chalicelib.channels.contract import Channel
 from chalicelib.clients import aws, evidence, kubernetes, s3_versions, vault_copies
 from chalicelib.core.airgap_calls import COPY_SPAN, WRITE_MANIFEST
-from chalicelib.core.book import Incident
 from chalicelib.core.copies import Seen
 from chalicelib.core.elsewhere import Absent, Heeded, read_marker
 from chalicelib.core.evidence_calls import KEEP_LOGS, KEEP_OBJECTS
 from chalicelib.core.happened import Signal
+from chalicelib.core.incident import Incident
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Call, Doubtful, Next, NoData, Outcome, Refused
 from chalicelib.core.plan import Step

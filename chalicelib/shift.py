@@ -16,7 +16,7 @@ from typing import Final, Literal, TypeVar
 from chalicelib.aside import Aside
 from chalicelib.core import copies
 from chalicelib.core.answers import AlarmsAsked, Answer, Archived, Called, Decided, Looked, Telling, Told, Withdrawn
-from chalicelib.core.book import Book, Incident, case_of
+from chalicelib.core.book import Book, case_of
 from chalicelib.core.commands import IllegalCommandError, replied
 from chalicelib.core.copies import CopiesSeen, LookAtCopies
 from chalicelib.core.due import Archive, AskAlarms, Do, Held, Look, Tell, Work, due, wake_at
@@ -24,6 +24,7 @@ from chalicelib.core.elsewhere import Heeded, MarkerSeen
 from chalicelib.core.findings import waiting
 from chalicelib.core.fold import Happened, fold
 from chalicelib.core.happened import Incoming, ReadinessJudged, Signal, Tick, Unreadable
+from chalicelib.core.incident import Incident
 from chalicelib.core.incidents import PLATFORM, note
 from chalicelib.core.outcome import Doubtful, NoData, Stuck
 from chalicelib.core.plan import Plan, Rules

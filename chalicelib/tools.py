@@ -12,11 +12,12 @@ from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
 from chalicelib.aside import Start, at_once
-from chalicelib.core.book import Book, Incident, NoticeState
+from chalicelib.core.book import Book
 from chalicelib.core.copies import Seen
 from chalicelib.core.due import Tell
 from chalicelib.core.elsewhere import Heeded
 from chalicelib.core.happened import Signal, Unreadable
+from chalicelib.core.incident import Incident, NoticeState
 from chalicelib.core.incidents import PLATFORM, note
 from chalicelib.core.measured import measured
 from chalicelib.core.message import Message, StatusPage

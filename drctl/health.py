@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from chalicelib import names, vitals
 from chalicelib.core import channel_test
-from chalicelib.core.book import Book, NoticeRecord, NoticeState
+from chalicelib.core.book import Book
+from chalicelib.core.incident import NoticeRecord, NoticeState
 from chalicelib.core.plan import Rules
 from chalicelib.policy import Policy
 

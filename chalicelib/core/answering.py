@@ -11,9 +11,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.core.approvals import counted, is_another, so_far, together
-from chalicelib.core.book import Approval, Book, Debt, Incident, StepRecord, StepState
+from chalicelib.core.book import Book, Debt
 from chalicelib.core.bounds import wanting
 from chalicelib.core.happened import Approve, BreakGlass, Reject, Review, Said
+from chalicelib.core.incident import Approval, Incident, StepRecord, StepState
 from chalicelib.core.incidents import PLATFORM, alarmed, note, put_step
 from chalicelib.core.plan import Plan, Rules
 from chalicelib.core.states import IncidentState

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from chalicelib.core.approvals import acted_on, asked_for
-from chalicelib.core.book import Book, Incident, StepRecord, StepState, case_of
+from chalicelib.core.book import Book, case_of
+from chalicelib.core.incident import Incident, StepRecord, StepState
 from chalicelib.core.incidents import note, put, put_step
 from chalicelib.core.outcome import Act, Done, Doubtful, Made, Next, Outcome, Refused, Stuck, Wait
 from chalicelib.core.plan import Rules, Step

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.core.book import Approval, StepRecord
+from chalicelib.core.incident import Approval, StepRecord
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Step
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from chalicelib.core.book import Book, StepState
+from chalicelib.core.book import Book
+from chalicelib.core.incident import StepState
 from chalicelib.core.incidents import paged, put
 from chalicelib.core.plan import Rules
 

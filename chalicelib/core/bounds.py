@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Final, assert_never
 
-from chalicelib.core.book import Incident, StepState
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.plan import Rules, Step
 from chalicelib.policy import Policy
 from chalicelib.policy.runbooks import Choice, ChoiceKind

@@ -15,8 +15,9 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Final, assert_never
 
 from chalicelib.core.answers import Telling, Told, Withdrawn
-from chalicelib.core.book import Book, ChannelTest, NoticeRecord, NoticeState
+from chalicelib.core.book import Book, ChannelTest
 from chalicelib.core.findings import raised, settled
+from chalicelib.core.incident import NoticeRecord, NoticeState
 from chalicelib.core.incidents import PLATFORM, note
 from chalicelib.core.message import Message
 from chalicelib.core.notices import Owed, unsettled

@@ -13,9 +13,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.core.answering import IllegalCommandError, open_incident, with_note
-from chalicelib.core.book import Book, Chosen, Incident, StepRecord, StepState
+from chalicelib.core.book import Book
 from chalicelib.core.bounds import WrongChoiceError, read
 from chalicelib.core.happened import Choose, Said
+from chalicelib.core.incident import Chosen, Incident, StepRecord, StepState
 from chalicelib.core.incidents import note, put
 from chalicelib.core.plan import Plan, Rules, plan
 from chalicelib.policy import Policy

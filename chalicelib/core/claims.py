@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
-from chalicelib.core.book import Book, Incident, StepRecord, StepState
+from chalicelib.core.book import Book
+from chalicelib.core.incident import Incident, StepRecord, StepState
 from chalicelib.core.plan import Plan, Rules, Step
 from chalicelib.core.states import IncidentState
 from chalicelib.core.things import Thing, UnknownThingError, moved_by

@@ -14,8 +14,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.core.book import Book, Debt, Incident, StepRecord, StepState
+from chalicelib.core.book import Book, Debt
 from chalicelib.core.failback import remembered
+from chalicelib.core.incident import Incident, StepRecord, StepState
 from chalicelib.core.incidents import PLATFORM, note, put_step
 from chalicelib.core.plan import Plan, Rules, Step
 from chalicelib.core.states import IncidentState

@@ -12,10 +12,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.core.answering import IllegalCommandError, open_incident, with_note
-from chalicelib.core.book import Book, Incident, covers
+from chalicelib.core.book import Book
 from chalicelib.core.choices import chosen
 from chalicelib.core.failback import filled, objection
 from chalicelib.core.happened import Declare, Raise
+from chalicelib.core.incident import Incident, covers
 from chalicelib.core.incidents import confirmed, opened, put
 from chalicelib.core.plan import Rules
 from chalicelib.core.states import IncidentState

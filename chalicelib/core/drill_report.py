@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chalicelib.core.book import Incident, StepState
 from chalicelib.core.drilling import of
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.plan import Rules, Step
 from chalicelib.core.report import ServiceClock, clocks
 

@@ -16,9 +16,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from chalicelib.core.book import Answered, Book, Drill, Drilled, DrillResult, Incident, StepRecord, StepState
+from chalicelib.core.book import Book
 from chalicelib.core.failback import BEFORE, LOWERS_NODES, handed_over
 from chalicelib.core.findings import raised, settled
+from chalicelib.core.incident import Answered, Drill, Drilled, DrillResult, Incident, StepRecord, StepState
 from chalicelib.core.incidents import note, put
 from chalicelib.core.plan import Plan, PlanError, Rules, Step, plan
 from chalicelib.core.rehearsal import rehearsal

@@ -13,9 +13,10 @@ from typing import Final
 
 from chalicelib.core import drilling
 from chalicelib.core.answering import IllegalCommandError, with_note
-from chalicelib.core.book import Book, Drill
+from chalicelib.core.book import Book
 from chalicelib.core.declaring import declare
 from chalicelib.core.happened import CLOCK_ARN, Abort, Acknowledge, Declare, Rehearse
+from chalicelib.core.incident import Drill
 from chalicelib.core.incidents import put
 from chalicelib.core.plan import Rules, plan
 from chalicelib.policy.platform import Mode

@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 
 from chalicelib.core import channel_test, copies, drilling, findings, synthetic
 from chalicelib.core.answers import Asked, HeldBack
-from chalicelib.core.book import Book, Finding, Incident, NoticeRecord, StepRecord, StepState
+from chalicelib.core.book import Book, Finding
 from chalicelib.core.bounds import wanting
 from chalicelib.core.claims import on_their_way
 from chalicelib.core.copies import LookAtCopies
 from chalicelib.core.evidence import rule_of
 from chalicelib.core.gates import Ask, Pass, Refuse, Wanted, judge
+from chalicelib.core.incident import Incident, NoticeRecord, StepRecord, StepState
 from chalicelib.core.message import Message
 from chalicelib.core.notices import Owed, outstanding
 from chalicelib.core.outcome import Call

@@ -15,8 +15,9 @@ from enum import StrEnum
 from typing import Final
 
 from chalicelib.core import service_events
-from chalicelib.core.book import Book, Watermark, covers
+from chalicelib.core.book import Book, Watermark
 from chalicelib.core.happened import AlarmState, Signal
+from chalicelib.core.incident import covers
 from chalicelib.policy import Policy
 from chalicelib.policy.signals import Observer, Rule
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from chalicelib.core.book import Book, Chosen, Failover, Incident, Setting, StepRecord
+from chalicelib.core.book import Book, Failover, Setting
+from chalicelib.core.incident import Chosen, Incident, StepRecord
 from chalicelib.core.incidents import PLATFORM, note, put
 from chalicelib.core.plan import Plan, Rules, Step, plan
 from chalicelib.core.states import IncidentState

@@ -40,7 +40,7 @@ from chalicelib.core.answers import (
     fold_answer,
 )
 from chalicelib.core.backup_age import warned
-from chalicelib.core.book import Book, Incident, StepState, Watermark
+from chalicelib.core.book import Book, Watermark
 from chalicelib.core.commands import fold_command
 from chalicelib.core.copies import CopiesSeen
 from chalicelib.core.debts import left_at_the_end, overdue, paid
@@ -72,6 +72,7 @@ from chalicelib.core.happened import (
     Status,
     Tick,
 )
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.incidents import confirmed, moved, note, opened, paged, put, put_step, settle
 from chalicelib.core.notices import owed
 from chalicelib.core.plan import Rules

@@ -16,8 +16,8 @@ from datetime import datetime, timedelta
 from math import inf
 from typing import Final
 
-from chalicelib.core.book import Incident, StepRecord
 from chalicelib.core.forecast import Aim, Chance, Draw, Goal, Node, foretell
+from chalicelib.core.incident import Incident, StepRecord
 from chalicelib.core.measured import answer_of, could_begin
 from chalicelib.core.plan import Plan, Rules, Step
 from chalicelib.core.report import ends_of

@@ -14,10 +14,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from chalicelib.core.book import Book, Forewarning, Incident
+from chalicelib.core.book import Book
 from chalicelib.core.draws import drawn_for
 from chalicelib.core.forecast import Chance, Goal, bounds, foretell
 from chalicelib.core.foreseen import Basis, Foreseen, foresee, service_aims, under_way
+from chalicelib.core.incident import Forewarning, Incident
 from chalicelib.core.incidents import note, put
 from chalicelib.core.plan import Plan, Rules
 from chalicelib.core.report import ServiceClock, clocks

@@ -14,8 +14,9 @@ from typing import Final, Literal
 
 from chalicelib.core import claims, drilling, evidence, loss
 from chalicelib.core.approvals import asked_for, stands
-from chalicelib.core.book import Book, Incident, StepRecord, StepState, covers
+from chalicelib.core.book import Book
 from chalicelib.core.failback import RAISES_NODES
+from chalicelib.core.incident import Incident, StepRecord, StepState, covers
 from chalicelib.core.loss import FENCES, PROMOTES
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules, Step, plan

@@ -10,8 +10,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
-from chalicelib.core.book import Block, Book, Entry, Incident, Paging, StepRecord, StepState, case_of
+from chalicelib.core.book import Block, Book, Entry, case_of
 from chalicelib.core.claims import on_their_way
+from chalicelib.core.incident import Incident, Paging, StepRecord, StepState
 from chalicelib.core.plan import Rules, plan
 from chalicelib.core.states import Event, IncidentState, move
 

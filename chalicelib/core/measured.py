@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from chalicelib.core.book import Incident, StepRecord
+from chalicelib.core.incident import Incident, StepRecord
 from chalicelib.core.plan import Plan, Rules, Step
 from chalicelib.core.plan import plan as real_plan
 from chalicelib.core.report import clocks

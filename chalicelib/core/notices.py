@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from chalicelib.core.book import Book, Incident, NoticeRecord, NoticeState, StepState
+from chalicelib.core.book import Book
+from chalicelib.core.incident import Incident, NoticeRecord, NoticeState, StepState
 from chalicelib.core.plan import Rules
 from chalicelib.core.report import clocks
 from chalicelib.core.states import IncidentState

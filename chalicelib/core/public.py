@@ -13,8 +13,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
-from chalicelib.core.book import Book, Incident
+from chalicelib.core.book import Book
 from chalicelib.core.forewarning import promised_by
+from chalicelib.core.incident import Incident
 from chalicelib.core.message import Component, ComponentStatus, IncidentStatus, PublicIncident, StatusPage, Update
 from chalicelib.core.plan import Rules
 from chalicelib.core.report import clocks

@@ -14,9 +14,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from chalicelib.core.book import Book, Incident, Judgement
+from chalicelib.core.book import Book, Judgement
 from chalicelib.core.findings import raised, settled
 from chalicelib.core.happened import Readiness, ReadinessJudged, RunbookJudged
+from chalicelib.core.incident import Incident
 from chalicelib.core.plan import Rules
 from chalicelib.core.states import IncidentState
 from chalicelib.policy.scenarios import Severity

@@ -13,9 +13,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.core.answering import IllegalCommandError, open_case, with_note
-from chalicelib.core.book import Book, Incident, StepRecord, StepState, case_of
+from chalicelib.core.book import Book, case_of
 from chalicelib.core.choices import kept
 from chalicelib.core.happened import Repin
+from chalicelib.core.incident import Incident, StepRecord, StepState
 from chalicelib.core.incidents import note, put
 from chalicelib.core.plan import Plan, PlanError, Rules, Step, plan
 

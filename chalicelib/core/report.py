@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chalicelib.core.book import Incident, StepState
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.loss import FENCES, PROMOTES, Loss, Unknown
 from chalicelib.core.loss import read as read_loss
 from chalicelib.core.plan import Plan, Rules

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from chalicelib.core.book import NoticeRecord, NoticeState
+from chalicelib.core.incident import NoticeRecord, NoticeState
 from chalicelib.core.outcome import Doubtful, Made, Outcome, Refused
 from chalicelib.core.plan import Rules
 

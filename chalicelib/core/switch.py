@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from chalicelib.core.book import Book, Incident, Sight, StepState
+from chalicelib.core.book import Book, Sight
 from chalicelib.core.findings import raised, settled, standing
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.incidents import PLATFORM, note
 from chalicelib.core.outcome import NoData, Refused
 from chalicelib.core.plan import Rules

@@ -15,8 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.core.book import Book, Incident, covers
+from chalicelib.core.book import Book
 from chalicelib.core.evidence import Verdict, bad, observations
+from chalicelib.core.incident import Incident, covers
 from chalicelib.core.states import IncidentState
 from chalicelib.policy import Policy
 from chalicelib.policy.signals import Rule

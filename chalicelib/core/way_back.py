@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from chalicelib.core.book import Book, Failover, Incident, StepRecord, StepState
+from chalicelib.core.book import Book, Failover
 from chalicelib.core.failback import OPPOSITES, RAISES_NODES, filled_choices, objection, still_owed
+from chalicelib.core.incident import Incident, StepRecord, StepState
 from chalicelib.core.loss import PROMOTES
 from chalicelib.core.plan import Plan, Rules, Step, plan
 from chalicelib.core.report import data_loss

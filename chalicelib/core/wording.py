@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from chalicelib.core.book import Book, Incident, NoticeState, StepState
+from chalicelib.core.book import Book
 from chalicelib.core.bounds import wanting
 from chalicelib.core.forewarning import sentences
+from chalicelib.core.incident import Incident, NoticeState, StepState
 from chalicelib.core.message import Message
 from chalicelib.core.notices import Owed
 from chalicelib.core.plan import Rules, Step

@@ -13,9 +13,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.core.answering import IllegalCommandError, open_incident, with_note
-from chalicelib.core.book import Book, Incident, case_of
+from chalicelib.core.book import Book, case_of
 from chalicelib.core.claims import Grip, in_common, taken_over
 from chalicelib.core.happened import GiveWay
+from chalicelib.core.incident import Incident
 from chalicelib.core.incidents import note, put
 from chalicelib.core.plan import Rules, Step
 from chalicelib.core.things import UnknownThingError, moved_by

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from chalicelib.core.book import FORMAT, Book, Entry, Finding, Incident
+from chalicelib.core.book import FORMAT, Book, Entry, Finding
+from chalicelib.core.incident import Incident
 from chalicelib.core.plan import Plan
 from chalicelib.core.times import Times
 from chalicelib.policy import Policy

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib.core.book import Book, Finding, Incident, StepRecord, StepState
+from chalicelib.core.book import Book, Finding
 from chalicelib.core.bounds import proposed
+from chalicelib.core.incident import Incident, StepRecord, StepState
 from chalicelib.core.loss import Loss, Unknown
 from chalicelib.core.plan import Rules
 from chalicelib.core.report import clocks, data_loss

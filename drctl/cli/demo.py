@@ -14,7 +14,8 @@ from uuid import uuid4
 import httpx2
 
 from chalicelib import names
-from chalicelib.core.book import Book, Incident, StepState
+from chalicelib.core.book import Book
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.report import clocks
 from chalicelib.policy import Policy
 from chalicelib.policy.people import Saying

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from chalicelib.core.book import Book, Incident
+from chalicelib.core.book import Book
 from chalicelib.core.drill_report import Report, report, trend
 from chalicelib.core.drilling import hashes, next_due, stale
+from chalicelib.core.incident import Incident
 from chalicelib.core.plan import Rules
 from chalicelib.policy import Policy
 from chalicelib.policy.drills import DrillRow

@@ -9,7 +9,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from chalicelib.core.book import Book, Incident
+from chalicelib.core.book import Book
+from chalicelib.core.incident import Incident
 from chalicelib.core.way_back import StepLine, WayBack, way_back
 from chalicelib.policy import Policy
 from chalicelib.policy.base import show_duration

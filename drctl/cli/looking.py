@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from chalicelib.core.book import Book, Incident, StepState
+from chalicelib.core.book import Book
 from chalicelib.core.bounds import proposed
 from chalicelib.core.findings import told
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.plan import Plan, Rules
 from chalicelib.core.report import clocks, data_loss
 from chalicelib.core.times import NONE, Times

@@ -13,7 +13,8 @@ from typing import Final
 
 from rich.markup import escape
 
-from chalicelib.core.book import Book, Incident, StepRecord, StepState
+from chalicelib.core.book import Book
+from chalicelib.core.incident import Incident, StepRecord, StepState
 from chalicelib.core.plan import plan
 from chalicelib.policy import Policy
 from chalicelib.store.codec import read_book, read_incident

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chalicelib.core.book import Book, Incident
+from chalicelib.core.book import Book
 from chalicelib.core.foreseen import Foreseen
 from chalicelib.core.forewarning import foreseen, sentences
+from chalicelib.core.incident import Incident
 from chalicelib.core.plan import Rules
 from drctl.cli.places import out
 

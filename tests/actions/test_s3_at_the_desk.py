@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from chalicelib.bootstrap import WallClock
-from chalicelib.core.book import Incident, StepState
 from chalicelib.core.elsewhere import Absent
 from chalicelib.core.happened import Approve, Command, Declare, Said
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.outcome import Made
 from chalicelib.desk import Desk
 from chalicelib.policy import Policy

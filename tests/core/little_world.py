@@ -14,11 +14,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from chalicelib.core.answers import AlarmsAsked, Archived, Called, Decided, Looked, Telling, Told
-from chalicelib.core.book import Book, Entry, Incident, case_of
+from chalicelib.core.book import Book, Entry, case_of
 from chalicelib.core.copies import CopiesSeen, LookAtCopies, Seen
 from chalicelib.core.due import Archive, AskAlarms, Do, Held, Look, Tell, due
 from chalicelib.core.fold import Happened, fold
 from chalicelib.core.happened import Tick
+from chalicelib.core.incident import Incident
 from chalicelib.core.message import Message
 from chalicelib.core.outcome import Act, Call, Done, Doubtful, Made, Next, Outcome, Refused, Stuck, Wait
 from chalicelib.core.plan import Rules, Step

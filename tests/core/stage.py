@@ -12,9 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from chalicelib.core.book import Book, Incident, NoticeState, StepRecord, StepState, Watermark
+from chalicelib.core.book import Book, Watermark
 from chalicelib.core.fold import Happened, fold
 from chalicelib.core.happened import AlarmState, Approve, Declare, Said, Signal, SignalKind, Tick
+from chalicelib.core.incident import Incident, NoticeState, StepRecord, StepState
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Plan, Rules, plan
 from chalicelib.core.states import IncidentState

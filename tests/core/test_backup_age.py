@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from chalicelib.core.backup_age import NEWEST, mark_of, warned
-from chalicelib.core.book import Book, Incident, StepRecord, StepState
+from chalicelib.core.book import Book
+from chalicelib.core.incident import Incident, StepRecord, StepState
 from chalicelib.core.incidents import opened
 from chalicelib.core.plan import Rules
 from chalicelib.policy.platform import Mode

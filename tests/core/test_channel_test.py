@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from chalicelib.core.answers import Telling, Told
-from chalicelib.core.book import Book, NoticeState
+from chalicelib.core.book import Book
 from chalicelib.core.due import Tell, due
 from chalicelib.core.findings import standing
 from chalicelib.core.fold import fold
 from chalicelib.core.happened import AlarmState, Signal, SignalKind, Tick
+from chalicelib.core.incident import NoticeState
 from chalicelib.core.outcome import Doubtful, Made, Outcome, Refused
 from chalicelib.core.plan import Rules
 from chalicelib.policy.load import load

@@ -10,11 +10,12 @@ from typing import Any, Final
 import pytest
 
 from chalicelib.core.answers import Asked, Called, Decided, Looked
-from chalicelib.core.book import Book, StepState
+from chalicelib.core.book import Book
 from chalicelib.core.bounds import spelled
 from chalicelib.core.commands import IllegalCommandError
 from chalicelib.core.due import Do, Held, Look, due
 from chalicelib.core.happened import Approve, BreakGlass, Choose, Declare, Reject, Repin, Tick
+from chalicelib.core.incident import StepState
 from chalicelib.core.notices import outstanding
 from chalicelib.core.outcome import Act, Call, Done, Made, Refused, Wait
 from chalicelib.core.plan import Rules, plan

@@ -9,13 +9,14 @@ import pytest
 
 from chalicelib.core import gates
 from chalicelib.core.answers import Called, Decided, HeldBack, Looked
-from chalicelib.core.book import Approval, Book, Debt, Incident, StepRecord, StepState
+from chalicelib.core.book import Book, Debt
 from chalicelib.core.claims import Grip, sentence
 from chalicelib.core.commands import IllegalCommandError
 from chalicelib.core.due import Archive, Do, Held, Look, due
 from chalicelib.core.gates import Pass, Refuse, Wanted
 from chalicelib.core.gates import held_for as waits_for
 from chalicelib.core.happened import Abort, Approve, Declare, GiveWay, Raise
+from chalicelib.core.incident import Approval, Incident, StepRecord, StepState
 from chalicelib.core.incidents import put
 from chalicelib.core.outcome import Act, Done, Doubtful, Made, Stuck, Wait
 from chalicelib.core.plan import Step

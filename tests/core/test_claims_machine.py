@@ -14,12 +14,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from chalicelib.core.book import Book, Incident, StepState
+from chalicelib.core.book import Book
 from chalicelib.core.claims import Grip, Hold
 from chalicelib.core.commands import IllegalCommandError
 from chalicelib.core.due import Held, due
 from chalicelib.core.gates import held_for
 from chalicelib.core.happened import Abort, Acknowledge, Approve, Command, GiveWay, Said
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.incidents import opened
 from chalicelib.core.plan import Step
 from chalicelib.core.states import IncidentState

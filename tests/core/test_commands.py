@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.core.book import Book, StepState
+from chalicelib.core.book import Book
 from chalicelib.core.commands import REPLIES_KEPT, IllegalCommandError
 from chalicelib.core.happened import (
     Abort,
@@ -24,6 +24,7 @@ from chalicelib.core.happened import (
     Status,
     Tick,
 )
+from chalicelib.core.incident import StepState
 from chalicelib.core.states import IncidentState
 from tests.core.stage import (
     PRIMARY,

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.book import Book, Pause, StepState, case_of
+from chalicelib.core.book import Book, Pause, case_of
 from chalicelib.core.commands import IllegalCommandError
 from chalicelib.core.due import Do, Held, Look, due
 from chalicelib.core.happened import Approve, BreakGlass, Reject, Tick
+from chalicelib.core.incident import StepState
 from chalicelib.core.plan import PlanError, plan
 from chalicelib.policy.platform import Mode
 from tests.core.little_world import LittleWorld, Worker

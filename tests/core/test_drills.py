@@ -10,13 +10,14 @@ import pytest
 
 from chalicelib.actions.registry import ACTIONS, DRILLS
 from chalicelib.core.answers import Archived, Asked, Called, Decided, Looked
-from chalicelib.core.book import Book, Drilled, Incident, StepRecord, StepState
+from chalicelib.core.book import Book
 from chalicelib.core.commands import IllegalCommandError
 from chalicelib.core.drill_clock import due_now
 from chalicelib.core.drilling import FAILED, TABLETOP, of, owed, stale
 from chalicelib.core.due import Archive, Do, Held, Look, due, wake_at
 from chalicelib.core.gates import Ask, Pass, Wanted, drill_freshness
 from chalicelib.core.happened import CLOCK_ARN, Abort, Acknowledge, AlarmState, Pause, Rehearse, Said, Tick
+from chalicelib.core.incident import Drilled, Incident, StepRecord, StepState
 from chalicelib.core.outcome import Done, Doubtful, Stuck
 from chalicelib.core.plan import PlanError, Rules, plan
 from chalicelib.core.public import page

@@ -22,7 +22,7 @@ from chalicelib.core.answers import (
     Told,
     Withdrawn,
 )
-from chalicelib.core.book import Book, NoticeRecord, NoticeState, StepState
+from chalicelib.core.book import Book
 from chalicelib.core.commands import IllegalCommandError
 from chalicelib.core.due import due
 from chalicelib.core.fold import Happened, fold
@@ -54,6 +54,7 @@ from chalicelib.core.happened import (
     Status,
     Tick,
 )
+from chalicelib.core.incident import NoticeRecord, NoticeState, StepState
 from chalicelib.core.outcome import Act, Done, Doubtful, Made, NoData, Refused, Stuck, Wait
 from chalicelib.core.states import IncidentState
 from chalicelib.core.switch import Found, Stands, SwitchSeen, Unset

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from chalicelib.core.answers import Archived
-from chalicelib.core.book import Book, Debt, Failover, Incident, Setting, StepRecord
+from chalicelib.core.book import Book, Debt, Failover, Setting
 from chalicelib.core.commands import IllegalCommandError
 from chalicelib.core.failback import OPPOSITES, leads_away, still_owed
 from chalicelib.core.happened import Choose, Declare, Raise, Repin, Resolve
+from chalicelib.core.incident import Incident, StepRecord
 from chalicelib.core.incidents import Ending
 from chalicelib.core.plan import Plan, plan
 from chalicelib.core.states import IncidentState

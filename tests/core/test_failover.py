@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from chalicelib.core.book import Book, Incident, NoticeState, StepState
+from chalicelib.core.book import Book
 from chalicelib.core.due import Do, Look, due
 from chalicelib.core.happened import Approve, Pause, Resume, SetMode
+from chalicelib.core.incident import Incident, NoticeState, StepState
 from chalicelib.core.outcome import Outcome
 from chalicelib.core.plan import Step
 from chalicelib.policy.platform import Mode

@@ -8,11 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.core.book import Approval, Block, Book, Incident, StepRecord, StepState
+from chalicelib.core.book import Block, Book
 from chalicelib.core.book import Pause as Paused
 from chalicelib.core.due import Tell, due
 from chalicelib.core.forewarning import foreseen, forewarned, sentences
 from chalicelib.core.happened import Approve, Pause, Tick
+from chalicelib.core.incident import Approval, Incident, StepRecord, StepState
 from chalicelib.core.measured import measured
 from chalicelib.core.plan import Rules
 from chalicelib.core.public import page

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from chalicelib.core import gates
-from chalicelib.core.book import Approval, Block, Book, Failover, Pause, StepRecord, StepState
+from chalicelib.core.book import Block, Book, Failover, Pause
 from chalicelib.core.due import Do, Held, Look, due
 from chalicelib.core.gates import GATES, Ask, Pass, Refuse, Verdict, Wanted, judge
 from chalicelib.core.happened import AlarmState
+from chalicelib.core.incident import Approval, StepRecord, StepState
 from chalicelib.policy.platform import Mode
 from tests.core.stage import (
     PRIMARY,

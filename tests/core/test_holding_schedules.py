@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.core.book import Book, StepRecord
+from chalicelib.core.book import Book
 from chalicelib.core.gates import Pass, Refuse, Verdict, Wanted, schedules_held
+from chalicelib.core.incident import StepRecord
 from chalicelib.core.incidents import opened
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules

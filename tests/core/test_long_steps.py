@@ -9,9 +9,10 @@ from typing import Final
 import pytest
 
 from chalicelib.core.answers import Called, Decided, Looked, Withdrawn
-from chalicelib.core.book import Book, StepRecord
+from chalicelib.core.book import Book
 from chalicelib.core.due import Do, Held, Look, due
 from chalicelib.core.happened import Declare
+from chalicelib.core.incident import StepRecord
 from chalicelib.core.outcome import Act, Call, Done, Doubtful, Made, Outcome, Refused, Wait
 from chalicelib.store.codec import dump_book, read_book
 from tests.core.stage import PRIMARY, RULES, approve, at, done, empty, only, reread, said, take, with_step

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.core.book import Book, StepRecord, StepState
+from chalicelib.core.book import Book
+from chalicelib.core.incident import StepRecord, StepState
 from chalicelib.core.loss import Loss, Unknown, read
 from chalicelib.core.notices import Audience, Owed
 from chalicelib.core.report import DataLoss, data_loss

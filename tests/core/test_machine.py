@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from chalicelib.core.book import Book, Incident, StepState, covers
+from chalicelib.core.book import Book
 from chalicelib.core.commands import IllegalCommandError
 from chalicelib.core.due import Do, due
 from chalicelib.core.happened import (
@@ -34,6 +34,7 @@ from chalicelib.core.happened import (
     Signal,
     Tick,
 )
+from chalicelib.core.incident import Incident, StepState, covers
 from chalicelib.core.message import Message
 from chalicelib.core.outcome import NoData, Refused
 from chalicelib.core.plan import Step

@@ -10,7 +10,7 @@ import pytest
 from chalicelib.core.answers import Looked
 from chalicelib.core.approvals import is_another, together
 from chalicelib.core.authority import objection, saying
-from chalicelib.core.book import Approval, Book, StepState
+from chalicelib.core.book import Book
 from chalicelib.core.commands import IllegalCommandError
 from chalicelib.core.due import Do, Held, Tell, due
 from chalicelib.core.happened import (
@@ -37,6 +37,7 @@ from chalicelib.core.happened import (
     Status,
     Tick,
 )
+from chalicelib.core.incident import Approval, StepState
 from chalicelib.core.outcome import Act, Done, Wait
 from chalicelib.core.plan import Rules
 from chalicelib.core.wording import asks

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from chalicelib.core.answers import Asked, Looked
-from chalicelib.core.book import Book, StepState
+from chalicelib.core.book import Book
 from chalicelib.core.commands import IllegalCommandError
 from chalicelib.core.due import Held, Look, due
 from chalicelib.core.happened import AlarmState, Approve, Reject, Repin
+from chalicelib.core.incident import StepState
 from chalicelib.core.notices import owed
 from chalicelib.core.outcome import Act, Call, Done
 from chalicelib.core.plan import Rules, plan

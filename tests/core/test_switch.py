@@ -9,10 +9,11 @@ from typing import Final
 
 import pytest
 
-from chalicelib.core.book import Book, Finding, Incident, NoticeState, StepState
+from chalicelib.core.book import Book, Finding
 from chalicelib.core.due import due, wake_at
 from chalicelib.core.findings import standing
 from chalicelib.core.happened import Abort, AlarmState, Pause, SetMode
+from chalicelib.core.incident import Incident, NoticeState, StepState
 from chalicelib.core.message import Message
 from chalicelib.core.outcome import NoData, Refused
 from chalicelib.core.plan import Step

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.core.answers import Decided, Looked
-from chalicelib.core.book import StepRecord, StepState
 from chalicelib.core.commands import IllegalCommandError
 from chalicelib.core.happened import KeepSwitch
+from chalicelib.core.incident import StepRecord, StepState
 from chalicelib.core.incidents import put_step
 from chalicelib.core.outcome import Done
 from chalicelib.core.switch import Stands

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from chalicelib.core.answers import Looked
-from chalicelib.core.book import Book, StepRecord, StepState
+from chalicelib.core.book import Book
 from chalicelib.core.due import Do, Held, due
 from chalicelib.core.happened import Abort, Declare, Resolve
+from chalicelib.core.incident import StepRecord, StepState
 from chalicelib.core.incidents import put
 from chalicelib.core.outcome import Act, Call
 from chalicelib.core.plan import PlanError, Rules, plan

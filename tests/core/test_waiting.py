@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.core.answers import AlarmsAsked
-from chalicelib.core.book import Book, Incident
+from chalicelib.core.book import Book
 from chalicelib.core.due import AskAlarms, due, wake_at
 from chalicelib.core.happened import AlarmState, Declare, Raise, Tick
+from chalicelib.core.incident import Incident
 from chalicelib.core.states import IncidentState
 from tests.core.stage import (
     PRIMARY,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from chalicelib.core import gates
-from chalicelib.core.book import Book, Incident, StepRecord
+from chalicelib.core.book import Book
 from chalicelib.core.gates import Ask, Pass, Wanted
 from chalicelib.core.happened import AlarmState, Tick
+from chalicelib.core.incident import Incident, StepRecord
 from chalicelib.core.outcome import Call
 from chalicelib.core.states import IncidentState
 from tests.core.stage import POLICY, PRIMARY, ROUTE53, RULES, alarm, at, empty, heartbeat, probe, take

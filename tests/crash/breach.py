@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-from chalicelib.core.book import Book, StepState
+from chalicelib.core.book import Book
 from chalicelib.core.bounds import spelled
+from chalicelib.core.incident import StepState
 from chalicelib.intake.service_events import finding
 from chalicelib.policy.people import Person
 from drctl.neighbours.kubernetes.api import seed

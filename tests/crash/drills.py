@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, Final, cast
 
 from chalicelib.bootstrap import Responder
-from chalicelib.core.book import Incident
+from chalicelib.core.incident import Incident
 from chalicelib.core.outcome import Call, Outcome
 from chalicelib.desk import Desk
 from chalicelib.executor import Executor

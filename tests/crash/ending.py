@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
-from chalicelib.core.book import Incident, NoticeState
+from chalicelib.core.incident import Incident, NoticeState
 from chalicelib.store.codec import read_incident
 from tests.crash.platform_in_process import SIDE_BY_SIDE, Platform
 

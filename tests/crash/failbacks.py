@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final
 
-from chalicelib.core.book import StepState
+from chalicelib.core.incident import StepState
 from chalicelib.policy.people import Person
 from chalicelib.store.codec import read_incident
 from drctl.neighbours.ec2 import Acl

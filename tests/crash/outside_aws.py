@@ -22,7 +22,8 @@ from chalicelib.clients.cloudflare import Cloudflare
 from chalicelib.clients.database import DatabaseClients
 from chalicelib.clients.dns import Dns
 from chalicelib.clients.web import Web
-from chalicelib.core.book import Book, Incident, StepState
+from chalicelib.core.book import Book
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.outcome import NoData, Outcome, Refused
 from chalicelib.store.codec import read_book, read_incident
 from chalicelib.store.contract import Store, StoreUnavailableError

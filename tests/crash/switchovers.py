@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from chalicelib.core.book import StepState
+from chalicelib.core.incident import StepState
 from tests.crash.outside import Stop
 from tests.crash.platform_in_process import POLICY, START, Platform
 from tests.crash.story import Story

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.core.book import StepState
+from chalicelib.core.incident import StepState
 from chalicelib.policy import Policy
 from tests.crash.ending import archive, untrue
 from tests.crash.platform_in_process import SPEED, START, Platform

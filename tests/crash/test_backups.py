@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from chalicelib.core.book import Incident, StepState
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.schedules import drifts
 from tests.crash.backups import FAILED_AT, BackupStory, DriftStory, no_location, ours, pause, schedules
 from tests.crash.ending import archive, effects, ending, untrue

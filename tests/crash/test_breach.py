@@ -17,7 +17,7 @@ import pytest
 from chalicelib.actions.contract import Target
 from chalicelib.actions.copies_whole import CopiesWhole
 from chalicelib.actions.reader import LiveReader
-from chalicelib.core.book import StepState
+from chalicelib.core.incident import StepState
 from chalicelib.core.outcome import Done, Next, Stuck, Wait
 from tests.crash.breach import (
     CONTAINED,

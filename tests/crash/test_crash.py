@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from chalicelib.core.book import StepState
+from chalicelib.core.incident import StepState
 from tests.crash.ending import WRITES, archive, effects, ending, untrue
 from tests.crash.outside import When
 from tests.crash.platform_in_process import Platform

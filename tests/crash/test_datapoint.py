@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from chalicelib.core.book import Incident, StepState
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.plan import plan
 from tests.crash.datapoint import BESIDE, CHECK, CHOICES, SPACE, CorruptionStory, DeletionStory, database
 from tests.crash.ending import archive, effects, ending, untrue

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from chalicelib.actions.applications import HELD
-from chalicelib.core.book import StepState
+from chalicelib.core.incident import StepState
 from chalicelib.store.codec import read_incident
 from tests.crash.deployments import BothStory, CanaryStory, ConfigurationStory, DeploymentStory, application
 from tests.crash.ending import archive, effects, ending, untrue

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import pytest
 
-from chalicelib.core.book import Incident, StepState
 from chalicelib.core.drill_report import report
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules
 from chalicelib.core.rehearsal import CLEAN

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import pytest
 
-from chalicelib.core.book import Incident, StepState
 from chalicelib.core.happened import AlarmState
+from chalicelib.core.incident import Incident, StepState
 from tests.crash.ending import archive, effects, ending, untrue
 from tests.crash.failures import APP, SPACE, NodeStory, PodStory, crash, cut_the_node_off, primary, says
 from tests.crash.platform_in_process import SPEED, START, Platform

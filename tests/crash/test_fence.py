@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from chalicelib.core.book import Debt, Incident, StepState
+from chalicelib.core.book import Debt
+from chalicelib.core.incident import Incident, StepState
 from drctl.neighbours.ec2 import Acl
 from tests.crash.ending import archive, effects
 from tests.crash.platform_in_process import Platform

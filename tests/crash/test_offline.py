@@ -11,7 +11,8 @@ from typing import Any, cast
 
 import pytest
 
-from chalicelib.core.book import Book, Pause, StepState
+from chalicelib.core.book import Book, Pause
+from chalicelib.core.incident import StepState
 from chalicelib.policy.platform import Mode
 from chalicelib.store.codec import dump_book
 from chalicelib.store.memory import MemoryStore

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from chalicelib.aside import at_once
-from chalicelib.core.book import Book, NoticeState
+from chalicelib.core.book import Book
 from chalicelib.core.copies import Seen
 from chalicelib.core.elsewhere import Absent
 from chalicelib.core.happened import AlarmState, Signal, SignalKind
+from chalicelib.core.incident import NoticeState
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Call, Made
 from chalicelib.core.switch import Found, Unset

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-from chalicelib.core.book import Incident, StepState
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.policy import Policy
 from chalicelib.policy.load import read_raw
 from chalicelib.store.codec import read_policy

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.book import Incident
+from chalicelib.core.incident import Incident
 from tests.crash.ending import archives, effects, ending, untrue
 from tests.crash.platform_in_process import Platform
 from tests.crash.several import ApplicationsStory, BreachStory, RaisedStory

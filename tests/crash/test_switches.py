@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.book import StepState
+from chalicelib.core.incident import StepState
 from drctl.neighbours.arc import REGIONS
 from tests.crash.ending import archive, effects, untrue
 from tests.crash.platform_in_process import SPEED

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from chalicelib.core.book import Incident, StepState
+from chalicelib.core.incident import Incident, StepState
 from tests.crash.ending import archive, effects, ending, untrue
 from tests.crash.platform_in_process import Platform
 from tests.crash.story import Story

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from chalicelib.core.book import Incident, StepState
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.states import IncidentState
 from chalicelib.store.codec import read_incident
 from tests.crash.ending import archive, effects, ending, untrue

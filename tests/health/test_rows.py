@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.book import Book, ChannelTest, NoticeRecord, NoticeState, Ring
+from chalicelib.core.book import Book, ChannelTest, Ring
+from chalicelib.core.incident import NoticeRecord, NoticeState
 from chalicelib.policy.load import load
 from drctl.health import Seen, alarms, listeners, rows
 

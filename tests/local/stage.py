@@ -22,7 +22,8 @@ import httpx2
 import pytest
 
 from chalicelib import names
-from chalicelib.core.book import Book, Incident, StepState
+from chalicelib.core.book import Book
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.store.beat import Who
 from chalicelib.store.beats import Beats
 from chalicelib.store.codec import read_book, read_incident

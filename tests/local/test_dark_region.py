@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.book import Incident, StepState
+from chalicelib.core.incident import Incident, StepState
 from drctl.world.ledger import Call
 from tests.local.stage import Stage, up
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.book import Incident, StepState
 from chalicelib.core.bounds import spelled
+from chalicelib.core.incident import Incident, StepState
 from tests.local.stage import Stage, eventually, up
 
 # Two whole cases of one to two minutes each: `make test-long` runs them, `make test` does not.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.book import StepState
+from chalicelib.core.incident import StepState
 from tests.local.stage import Stage, eventually, up
 
 # Whole cases of one to two minutes each: `make test-long` runs them, `make test` does not.

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.book import Incident, StepState
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.store.codec import read_incident
 from tests.local.stage import Stage, eventually, up
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.book import Incident, StepState
+from chalicelib.core.incident import Incident, StepState
 from tests.crash.as_was import differences, standing
 from tests.local.stage import Stage, eventually, up
 

@@ -14,7 +14,7 @@ import pytest
 from chalicelib import names
 from chalicelib.actions.contract import AwsOp
 from chalicelib.actions.registry import ACTIONS
-from chalicelib.core.book import Incident, StepState
+from chalicelib.core.incident import Incident, StepState
 from drctl.deployment.compare import DEPLOYED, compare, document_of
 from drctl.deployment.permissions import iam_action
 from drctl.world.ledger import Call

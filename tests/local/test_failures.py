@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.book import StepState
+from chalicelib.core.incident import StepState
 from chalicelib.core.states import IncidentState
 from tests.local.stage import Stage, eventually, up
 

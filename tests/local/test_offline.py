@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.book import Incident, StepState
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.store.codec import read_book, read_incident
 from drctl.offline.store import SqliteStore
 from tests.local.stage import DRCTL, Stage, environment, eventually, never, up

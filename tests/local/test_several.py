@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.book import Incident, StepState
 from chalicelib.core.happened import Approve, Said
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.intake import codec
 from tests.local.stage import Stage, eventually, up
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from dnslib import DNSRecord  # type: ignore[import-untyped]  # it ships no types
 
-from chalicelib.core.book import Incident, StepState
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.policy.platform import ArcSwitch, MetricSwitch, ObjectSwitch
 from tests.local.stage import Stage, eventually, never, up
 from tests.policy.broken import Broken

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.book import StepState
+from chalicelib.core.incident import StepState
 from chalicelib.policy.platform import MetricSwitch
 from drctl.signing import signed
 from drctl.world.inside.pump import Change, detail, direct_event, sns_message

@@ -10,7 +10,7 @@ from typing import cast
 import httpx2
 import pytest
 
-from chalicelib.core.book import Incident, StepState
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.states import IncidentState
 from tests.local.stage import Stage, eventually, up, utc
 

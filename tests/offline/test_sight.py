@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from chalicelib.core.book import StepState
 from chalicelib.core.elsewhere import marker_text
+from chalicelib.core.incident import StepState
 from drctl.cli import night
 from drctl.cli.main import app
 from drctl.offline.book import Copy, NoCopy, path_of

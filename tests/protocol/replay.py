@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple, cast
 
-from chalicelib.core.book import Incident
 from chalicelib.core.elsewhere import Absent
 from chalicelib.core.happened import Signal
+from chalicelib.core.incident import Incident
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Call, Made, Next, Outcome
 from chalicelib.core.plan import Step

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from chalicelib.core.book import Incident
 from chalicelib.core.elsewhere import Absent, Heeded
 from chalicelib.core.happened import Abort, AlarmState, Command, Declare, Pause, Said, Signal, SignalKind
+from chalicelib.core.incident import Incident
 from chalicelib.core.message import Message, StatusPage
 from chalicelib.core.outcome import Act, Call, Done, Made, Next, Outcome
 from chalicelib.core.plan import Step

@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from chalicelib.core.book import Book, Failover, StepState
+from chalicelib.core.book import Book, Failover
 from chalicelib.core.fold import fold
 from chalicelib.core.happened import Declare, Said
+from chalicelib.core.incident import StepState
 from chalicelib.core.incidents import moved, put_step
 from chalicelib.core.message import Component, ComponentStatus, PublicIncident, StatusPage, Update
 from chalicelib.core.plan import Rules, plan

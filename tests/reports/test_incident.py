@@ -14,8 +14,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from typer.testing import CliRunner
 
-from chalicelib.core.book import Forewarning, Incident, StepState
 from chalicelib.core.happened import Approve
+from chalicelib.core.incident import Forewarning, Incident, StepState
 from chalicelib.core.measured import measured
 from chalicelib.core.times import NONE
 from chalicelib.policy import Policy

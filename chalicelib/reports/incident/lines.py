@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from chalicelib.core.book import Incident, StepRecord, StepState
+from chalicelib.core.incident import Incident, StepRecord, StepState
 from chalicelib.core.measured import answer_of, could_begin
 from chalicelib.core.plan import Plan, Rules, Step
 from chalicelib.core.report import clocks

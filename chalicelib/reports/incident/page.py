@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from chalicelib.core.book import Incident, StepState
+from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.plan import Rules
 from chalicelib.core.report import data_loss
 from chalicelib.core.times import Times

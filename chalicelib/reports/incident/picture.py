@@ -10,7 +10,7 @@ from html import escape
 from itertools import pairwise
 from typing import Final
 
-from chalicelib.core.book import StepState
+from chalicelib.core.incident import StepState
 from chalicelib.reports.incident.lines import Bar, Lines, ServiceLine, described, took
 
 WIDTH: Final = 1080
