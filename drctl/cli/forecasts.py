@@ -25,7 +25,7 @@ from drctl.cli.looking import rules_of, times_of
 from drctl.cli.outlook import basis_json
 from drctl.cli.places import POLICIES, ROOT, JsonOption, Place, PoliciesOption, StageName, fail, out, place, show_json
 from drctl.cli.places import read_policies as read
-from drctl.cli.policies import why_it_asks
+from drctl.cli.plans import why_it_asks
 from drctl.world.supervisor import running
 
 RUNS: Final = 5000

@@ -17,6 +17,7 @@ from drctl.cli import (
     looking,
     offline,
     people,
+    plans,
     policies,
     readiness,
     ready,
@@ -33,7 +34,22 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 for part in (
-    *(policies, another, looking, backups, rights, ready, readiness, people, offline, replay, worlds, account, airgap),
+    *(
+        policies,
+        plans,
+        another,
+        looking,
+        backups,
+        rights,
+        ready,
+        readiness,
+        people,
+        offline,
+        replay,
+        worlds,
+        account,
+        airgap,
+    ),
 ):
     part.register(app)
 for part in (forecasts, reports, drills, failback, intrusions, health):
