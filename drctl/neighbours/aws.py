@@ -5,8 +5,8 @@ botocore's parameters and output as plain dicts, and refuses with `AwsError`. A 
 takes `(region, account, params)`, one of a global service takes `(params)`.
 
 Requests are read, routed and answers written by moto.core, the server side of botocore's own clients; parameters
-are checked by botocore's validator. What is added here is the scope, the refusals, and the two ways in: an aiohttp
-app, and a client whose HTTP never leaves the process.
+are checked by botocore's validator. What is added here is the scope, the refusals, and an aiohttp app; clients whose
+HTTP never leaves the process are made in aws_clients.py.
 
 Region and account are those of the signature's scope: an access key of twelve digits is the account, as in MiniStack,
 any other is of the account that the model was given. The signature itself is not verified. Sources:
@@ -19,12 +19,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import io
 import json
 import re
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,11 +31,8 @@ from email.utils import format_datetime
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-import boto3
 from aiohttp import web
 from botocore import xform_name
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.config import Config
 from botocore.loaders import Loader
 from botocore.utils import parse_timestamp
 from botocore.validate import ParamValidator
@@ -358,47 +354,3 @@ def make_app(services: Mapping[str, object] | Aws) -> web.Application:
     app.router.add_post("/_fail", fail)
     app.router.add_route("*", "/{rest:.*}", operation)
     return app
-
-
-class _Raw(io.BytesIO):
-    """A body as urllib3 hands it to botocore."""
-
-    def stream(self) -> Iterator[bytes]:
-        yield self.read()
-
-
-def attach(client: Any, aws: Aws) -> Any:
-    """Makes a boto3 client ask `aws` in this process instead of the network; gives the client back.
-
-    Everything of the real client stays: serialising, signing, retries, parsing. Only the sending is replaced, through
-    botocore's event `before-send`.
-    """
-
-    def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
-        headers = {k: v.decode() if isinstance(v, bytes) else v for k, v in request.headers.items()}
-        body = request.body or b""
-        read = getattr(body, "read", None)
-        sent = read() if read is not None else body
-        answer = aws.request(request.method, request.url, headers, sent.encode() if isinstance(sent, str) else sent)
-        return AWSResponse(request.url, answer.status, CIMultiDict(answer.headers), _Raw(answer.body))
-
-    client.meta.events.register("before-send", send)
-    return client
-
-
-def make_client(aws: Aws, service: str, region: str, *, account: str = DEFAULT_ACCOUNT, retries: int = 1) -> Any:
-    """A boto3 client of `service` in `region` that never leaves the process. `retries` counts the first attempt."""
-    client = _session().client(
-        service,
-        region_name=region,
-        aws_access_key_id=account,
-        aws_secret_access_key="local",  # noqa: S106 (no signature is verified)
-        config=Config(retries={"total_max_attempts": retries}),
-    )
-    return attach(client, aws)
-
-
-@cache
-def _session() -> boto3.Session:
-    """One for all: a session keeps the descriptions it has read, and reading one is what takes long."""
-    return boto3.Session()

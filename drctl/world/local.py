@@ -28,6 +28,7 @@ from drctl.deployment.project import package_of
 from drctl.deployment.switch import object_host
 from drctl.neighbours.dns import AuthoritativeDns, answer
 from drctl.neighbours.healthchecks import CHECKERS, METRICS_NAMESPACE, METRICS_REGION, http_fetch, run_checkers
+from drctl.neighbours.kubernetes.shared import SharedKubeApi
 from drctl.world import lifecycles, replicated, rights, seeds, sight
 from drctl.world.agents import publish_health
 from drctl.world.authority import Authority
@@ -35,7 +36,7 @@ from drctl.world.breaks import Breaks
 from drctl.world.deploy import client, deploy
 from drctl.world.ministack import WorldError, install
 from drctl.world.outside import Outside
-from drctl.world.platform import ROUTES, LocalPlatform, SharedKubeApi, now
+from drctl.world.platform import ROUTES, LocalPlatform, now
 from drctl.world.supervisor import LOOPBACK, World, hold
 
 Told = Callable[[str], None]

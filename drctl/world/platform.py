@@ -6,24 +6,18 @@ cluster holds which workloads, which region's services ask which database, what 
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import logging
 import ssl
-import threading
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import pg8000.dbapi
 import trustme
-from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Middleware
 
 from chalicelib.clients import any_endpoint
 from chalicelib.clients.postgres import connected
@@ -36,12 +30,11 @@ from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.eks import Eks
 from drctl.neighbours.guardduty import GuardDuty
 from drctl.neighbours.healthchecks import Evaluation, HealthCheckers
-from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
+from drctl.neighbours.kubernetes.api import KubeApi, seed
 from drctl.neighbours.kubernetes.app import make_app as kubernetes_app
-from drctl.neighbours.kubernetes.objects import Obj
-from drctl.neighbours.kubernetes.rbac import User
-from drctl.neighbours.kubernetes.status import Answer
+from drctl.neighbours.kubernetes.shared import SharedKubeApi
 from drctl.neighbours.kubernetes.velero.store import BackupStore
+from drctl.neighbours.kubernetes.velero.taken import take_backup
 from drctl.neighbours.pagerduty import PagerDuty
 from drctl.neighbours.pagerduty_cloudwatch import CloudWatchIntegration
 from drctl.neighbours.quotas import ServiceQuotas
@@ -51,10 +44,10 @@ from drctl.neighbours.rds.service import Rds
 from drctl.neighbours.s3_replication import ReplicatedRule
 from drctl.neighbours.services import RegionServices
 from drctl.neighbours.slack import Channel, Slack
-from drctl.neighbours.sts_token import Identity, Unauthorized, Verifier
 from drctl.neighbours.zonal_shift import ZonalShifts
 from drctl.world import deployments, nodes, people, replicated, seeds, states, workloads, zones
 from drctl.world.ailing import KUBERNETES, SERVICES, Ails, felt
+from drctl.world.callers import Callers
 from drctl.world.deploy import client, make_bucket
 from drctl.world.faults import Fault
 from drctl.world.folders import Folders
@@ -103,31 +96,6 @@ BACKUPS_THERE: Final = (
 log = logging.getLogger(__name__)
 
 
-class SharedKubeApi(KubeApi):
-    """A cluster that is asked from several threads: its own server, EKS, and the services that run in it."""
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        self._turn = threading.RLock()
-        super().__init__(*arguments, **named)
-        self.trouble.turn = self._turn
-
-    def request(self, *arguments: Any) -> Answer:
-        with self._turn:
-            return super().request(*arguments)
-
-    def set_nodes(self, count: int) -> None:
-        with self._turn:
-            super().set_nodes(count)
-
-    def ready_deployment(self, namespace: str, name: str) -> bool:
-        with self._turn:
-            return super().ready_deployment(namespace, name)
-
-    def objects(self, key: str, namespace: str | None = None) -> list[Obj]:
-        with self._turn:
-            return super().objects(key, namespace)
-
-
 class LocalPlatform:
     """All models, put together. `gate_url` and the ports are known once the world is up (`connect`)."""
 
@@ -174,7 +142,7 @@ class LocalPlatform:
         self.slack = Slack(now, speed, tokens={BOT_TOKEN: "U00000001"}, channels=channels, burst=5)
         self.vaults = Vaults(policy, now)
         self.replicated: list[ReplicatedRule] = []
-        self._identities: dict[str, dict[str, Identity]] = {}
+        self._callers = Callers(policy, self.eks, gate_url=lambda: self.gate_url, clock=now)
         self.sts = sts.Sts(people.keys(policy), clock=now)
         self.store = BackupStore(*(bucket for r in policy.backups.replication for bucket in (r.source, r.destination)))
         self.clusters = {c.name: self._cluster(c) for c in (platform.clusters.primary, platform.clusters.standby)}
@@ -189,7 +157,7 @@ class LocalPlatform:
             name=row.name,
             location=self.store,
             bucket=replication.source if is_primary else replication.destination,
-            authenticate=partial(self._user, row.name),
+            authenticate=partial(self._callers.user, row.name),
         )
 
     def _services(self, region: str) -> RegionServices:
@@ -226,7 +194,7 @@ class LocalPlatform:
             app = kubernetes_app(api)
             region = next(row.region for row in self._rows() if row.name == name)
             app.middlewares.append(self._feels(region, KUBERNETES))
-            app.middlewares.append(self._knows_callers(name))
+            app.middlewares.append(self._callers.knows(name))
             found.append(Neighbour(f"kubernetes-{name}", app, tls=tls))
         return found
 
@@ -333,45 +301,6 @@ class LocalPlatform:
             return self.ails(name)
 
         return felt(region, ails, error)
-
-    def _knows_callers(self, cluster: str) -> Middleware:
-        """Asks STS who a new token is, beside the event loop: the question goes through the gate, which is on it."""
-        row = next(c for c in self._rows() if c.name == cluster)
-        identities = self._identities.setdefault(cluster, {})
-        verifier = Verifier(cluster, clock=now, fetch=self._fetch, hosts=[f"sts.{row.region}.amazonaws.com"])
-
-        @web.middleware
-        async def known(request: web.Request, handler: Handler) -> web.StreamResponse:
-            token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-            if token and token not in identities:
-                try:
-                    identities[token] = await asyncio.to_thread(verifier.verify, token)
-                except Unauthorized as refused:
-                    log.warning("cluster %s refuses a token: %s", cluster, refused)
-            return await handler(request)
-
-        return known
-
-    def _user(self, cluster: str, token: str) -> User | None:
-        """Whom the cluster's access entries take a token's owner for; whoever has none is answered 401. The account's
-        own keys made the cluster, so they administer it (`bootstrapClusterCreatorAdminPermissions`:
-        https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateAccessConfigRequest.html).
-        """
-        identity = self._identities.get(cluster, {}).get(token)
-        if identity and identity.arn == f"arn:aws:iam::{self.policy.platform.account}:root":
-            return User(identity.arn, groups=("system:masters",))
-        return self.eks.user(cluster, identity) if identity else None
-
-    def _fetch(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        parts = urlsplit(url)
-        sent = {**headers, "Host": parts.netloc}  # it is signed
-        request = urllib.request.Request(f"{self.gate_url}{parts.path}?{parts.query}", headers=sent)  # noqa: S310
-        try:
-            with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  # it is the gate, on loopback
-                return int(answer.status), answer.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read()
 
     def _ready(self, region: str, service: str) -> bool:
         row = self.policy.service(service)

@@ -21,13 +21,15 @@ from chalicelib.clients.kubernetes import KubeClients
 from chalicelib.clients.web import Web
 from chalicelib.core.outcome import Act, Call, Done, Made, NoData, Refused, Stuck, Wait
 from chalicelib.executor import Executor
-from drctl.neighbours.aws import Aws, attach
+from drctl.neighbours.aws import Aws
+from drctl.neighbours.aws_clients import attach
 from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.eks import Eks
-from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
+from drctl.neighbours.kubernetes.api import KubeApi, seed
 from drctl.neighbours.kubernetes.rbac import User
 from drctl.neighbours.kubernetes.transport import ModelTransport
 from drctl.neighbours.kubernetes.velero.store import BackupStore
+from drctl.neighbours.kubernetes.velero.taken import take_backup
 from drctl.neighbours.rds.engine import InMemoryEngine
 from drctl.neighbours.rds.service import Rds
 from drctl.world import workloads

@@ -14,7 +14,8 @@ from chalicelib.actions.restored import TAG, name_of
 from chalicelib.clients.database import DatabaseClients, checks
 from chalicelib.core.bounds import spelled
 from chalicelib.core.outcome import Act, Call, Done, NoData, Refused, Stuck, Wait
-from drctl.neighbours.aws import Aws, make_client
+from drctl.neighbours.aws import Aws
+from drctl.neighbours.aws_clients import make_client
 from drctl.neighbours.rds.client import InMemoryClients
 from drctl.neighbours.rds.engine import InMemoryEngine
 from drctl.neighbours.rds.postgres import PostgresEngine

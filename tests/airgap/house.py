@@ -34,11 +34,12 @@ from chalicelib.executor import Executor
 from chalicelib.keeper import Keeper
 from chalicelib.policy.airgap import AzureVault, S3Vault
 from drctl.neighbours.azure_blob import BlobStorage, Transport
-from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
+from drctl.neighbours.kubernetes.api import KubeApi, seed
 from drctl.neighbours.kubernetes.jobs import Ended
 from drctl.neighbours.kubernetes.rbac import User
 from drctl.neighbours.kubernetes.transport import ModelTransport
 from drctl.neighbours.kubernetes.velero.store import BackupStore
+from drctl.neighbours.kubernetes.velero.taken import take_backup
 from tests.actions.buckets import Crash, Wire, new_session
 from tests.actions.stage import POLICY
 

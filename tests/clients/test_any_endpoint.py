@@ -16,7 +16,8 @@ from chalicelib.clients.aws import AwsClients, write
 from chalicelib.core.outcome import Doubtful, Made, NoData, Refused
 from chalicelib.policy.platform import ArcSwitch
 from drctl.neighbours.arc import REGIONS, Arc
-from drctl.neighbours.aws import Answer, Aws, attach
+from drctl.neighbours.aws import Answer, Aws
+from drctl.neighbours.aws_clients import attach
 from drctl.world.seeds import controls
 from tests.policy.switches import platform_with
 

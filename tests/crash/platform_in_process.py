@@ -51,14 +51,16 @@ from chalicelib.store.contract import Store
 from chalicelib.store.memory import MemoryStore
 from chalicelib.tools import Tools
 from drctl.deployment.rbac import group
-from drctl.neighbours.aws import Aws, make_client
+from drctl.neighbours.aws import Aws
+from drctl.neighbours.aws_clients import make_client
 from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.eks import Eks
 from drctl.neighbours.guardduty import GuardDuty
-from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
+from drctl.neighbours.kubernetes.api import KubeApi, seed
 from drctl.neighbours.kubernetes.rbac import User
 from drctl.neighbours.kubernetes.transport import ModelTransport
 from drctl.neighbours.kubernetes.velero.store import BackupStore
+from drctl.neighbours.kubernetes.velero.taken import take_backup
 from drctl.neighbours.pagerduty import PagerDuty
 from drctl.neighbours.quotas import ServiceQuotas
 from drctl.neighbours.rds.client import InMemoryClients

@@ -27,7 +27,8 @@ from chalicelib.channels.slack import SlackChannel
 from chalicelib.core.outcome import Doubtful, NoData, Outcome, Refused
 from chalicelib.store.contract import StoreUnavailableError
 from chalicelib.store.memory import MemoryStore
-from drctl.neighbours.aws import Answer, Aws, attach, read_scope
+from drctl.neighbours.aws import Answer, Aws, read_scope
+from drctl.neighbours.aws_clients import attach
 from drctl.neighbours.rds.client import InMemoryClients
 from drctl.neighbours.slack import Slack
 from tests.crash.outside import Outside

@@ -7,7 +7,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from drctl.neighbours.arc import REGIONS, Arc
-from drctl.neighbours.aws import Aws, make_client
+from drctl.neighbours.aws import Aws
+from drctl.neighbours.aws_clients import make_client
 
 ACCOUNT = "111122223333"
 PANEL = f"arn:aws:route53-recovery-control::{ACCOUNT}:controlpanel/0123456789abcdef0123456789abcdef"

@@ -13,7 +13,8 @@ from aiohttp.test_utils import TestServer
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from drctl.neighbours.aws import Aws, AwsError, attach, make_app, make_client, read_scope
+from drctl.neighbours.aws import Aws, AwsError, make_app, read_scope
+from drctl.neighbours.aws_clients import attach, make_client
 
 AT = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from drctl.neighbours.aws import Aws, make_client
+from drctl.neighbours.aws import Aws
+from drctl.neighbours.aws_clients import make_client
 from drctl.neighbours.ec2 import Acl, Ec2
 
 REGION, ACCOUNT, ACL = "us-east-1", "111122223333", "acl-0123456789abcdef0"

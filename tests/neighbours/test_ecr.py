@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from drctl.neighbours.aws import Aws, make_client
+from drctl.neighbours.aws import Aws
+from drctl.neighbours.aws_clients import make_client
 from drctl.neighbours.ecr import Ecr
 
 ACCOUNT = "111122223333"

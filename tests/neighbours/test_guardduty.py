@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from drctl.neighbours.aws import Aws, make_client
+from drctl.neighbours.aws import Aws
+from drctl.neighbours.aws_clients import make_client
 from drctl.neighbours.guardduty import PAGE, GuardDuty
 from drctl.world.said import Finding
 

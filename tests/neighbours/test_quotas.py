@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from botocore.exceptions import ClientError
 
-from drctl.neighbours.aws import Aws, make_client
+from drctl.neighbours.aws import Aws
+from drctl.neighbours.aws_clients import make_client
 from drctl.neighbours.quotas import STANDARD, VALUE, ServiceQuotas
 
 ACCOUNT = "111122223333"

@@ -8,7 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from chalicelib.core.outcome import Made, NoData, Refused
-from drctl.neighbours.aws import Aws, make_client
+from drctl.neighbours.aws import Aws
+from drctl.neighbours.aws_clients import make_client
 from drctl.neighbours.rds.client import InMemoryClients
 from drctl.neighbours.rds.engine import READ_ONLY, UNDEFINED_TABLE, InMemoryEngine, SqlError
 from drctl.neighbours.rds.instance import Instance

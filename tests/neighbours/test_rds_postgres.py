@@ -10,7 +10,8 @@ from typing import Any
 import pg8000.native
 import pytest
 
-from drctl.neighbours.aws import Aws, make_client
+from drctl.neighbours.aws import Aws
+from drctl.neighbours.aws_clients import make_client
 from drctl.neighbours.rds.engine import READ_ONLY, Address
 from drctl.neighbours.rds.postgres import PostgresEngine
 from drctl.neighbours.rds.service import Rds

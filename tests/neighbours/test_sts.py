@@ -14,7 +14,8 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from drctl.neighbours.aws import Answer, attach
+from drctl.neighbours.aws import Answer
+from drctl.neighbours.aws_clients import attach
 from drctl.neighbours.sts import MISMATCH, Key, Sts
 from drctl.signing import presigned
 

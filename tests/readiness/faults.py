@@ -10,9 +10,9 @@ from typing import Any
 
 from chalicelib.policy import Policy
 from chalicelib.policy.platform import NodeGroup
-from drctl.neighbours.kubernetes.api import take_backup
 from drctl.neighbours.kubernetes.kinds import by_key
 from drctl.neighbours.kubernetes.velero.store import StoredBackup
+from drctl.neighbours.kubernetes.velero.taken import take_backup
 from drctl.neighbours.quotas import STANDARD
 from drctl.world import workloads
 from tests.crash.platform_in_process import POLICY

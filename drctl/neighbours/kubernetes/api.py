@@ -42,15 +42,14 @@ from drctl.neighbours.kubernetes.rollouts import Rollouts
 from drctl.neighbours.kubernetes.status import Answer, RefusedError, no_such_path, not_acceptable, unauthorized
 from drctl.neighbours.kubernetes.subresources import Subresources
 from drctl.neighbours.kubernetes.trouble import Trouble
-from drctl.neighbours.kubernetes.velero.backups import Backups, write_files
+from drctl.neighbours.kubernetes.velero.backups import Backups
 from drctl.neighbours.kubernetes.velero.collecting import Collecting
-from drctl.neighbours.kubernetes.velero.filters import capture
 from drctl.neighbours.kubernetes.velero.locations import Locations, at_first
 from drctl.neighbours.kubernetes.velero.requests import VALID, Deletions, Downloads, signature
 from drctl.neighbours.kubernetes.velero.restores import Restores
 from drctl.neighbours.kubernetes.velero.schedules import Schedules
-from drctl.neighbours.kubernetes.velero.shared import Partial, Velero, duration
-from drctl.neighbours.kubernetes.velero.store import BackupStore, StoredBackup
+from drctl.neighbours.kubernetes.velero.shared import Partial, Velero
+from drctl.neighbours.kubernetes.velero.store import BackupStore
 from drctl.neighbours.kubernetes.volumes import Volumes
 from drctl.neighbours.kubernetes.workloads import Workloads
 from drctl.neighbours.kubernetes.writes import Writes
@@ -349,54 +348,3 @@ def seed(api: KubeApi, objects: Iterable[Mapping[str, Any]]) -> list[Obj]:
                 f"{obj['kind']} {obj['metadata'].get('name')!r} cannot be seeded: {refusal.message}"
             ) from refusal
     return made
-
-
-def take_backup(
-    api: KubeApi,
-    name: str,
-    *,
-    at: datetime,
-    schedule: str = "",
-    phase: str = "Completed",
-    ttl: str = "720h0m0s",
-    spec: Mapping[str, Any] | None = None,
-) -> StoredBackup:
-    """Puts a finished backup of the cluster as it is now into the store, as if it had been taken at `at`.
-
-    `phase` is Completed, PartiallyFailed or Failed. The Backup object appears in every cluster on the store with its
-    next sync, this one included.
-    """
-    whole: Obj = {
-        "csiSnapshotTimeout": "10m0s",
-        "defaultVolumesToFsBackup": False,
-        "itemOperationTimeout": "4h0m0s",
-        "snapshotMoveData": False,
-        "ttl": ttl,
-        "storageLocation": "default",
-        **(spec or {}),
-    }
-    objects, _ = capture(api.cluster, whole)
-    labels = {"velero.io/storage-location": "default"} | ({"velero.io/schedule-name": schedule} if schedule else {})
-    errors = 0 if phase == "Completed" else 1
-    status: Obj = {
-        "phase": phase,
-        "version": 1,
-        "formatVersion": "1.1.0",
-        "startTimestamp": stamp(at),
-        "completionTimestamp": stamp(at),
-        "expiration": stamp(at + duration(ttl)),
-        "progress": {"itemsBackedUp": len(objects), "totalItems": len(objects)},
-        **({"errors": errors} if errors else {}),
-    }
-    backup: Obj = {
-        "apiVersion": "velero.io/v1",
-        "kind": "Backup",
-        "metadata": {"name": name, "namespace": "velero", "labels": labels},
-        "spec": whole,
-        "status": status,
-    }
-    location = api.velero.location("default")
-    prefix = api.velero.prefix(location) if location else ""
-    kept = api.location.keep(prefix, backup, objects)
-    write_files(api.velero, prefix, backup)
-    return kept

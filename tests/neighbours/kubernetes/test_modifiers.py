@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
-from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
+from drctl.neighbours.kubernetes.api import KubeApi, seed
 from drctl.neighbours.kubernetes.kinds import by_key
 from drctl.neighbours.kubernetes.velero import modifiers
 from drctl.neighbours.kubernetes.velero.images import replaced
 from drctl.neighbours.kubernetes.velero.store import BackupStore
+from drctl.neighbours.kubernetes.velero.taken import take_backup
 from tests.neighbours.kubernetes.test_velero import results
 from tests.neighbours.kubernetes.world import Clock, cluster, config, make, shop, status_of
 

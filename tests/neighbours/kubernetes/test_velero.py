@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from drctl.neighbours.kubernetes.api import KubeApi, seed, take_backup
+from drctl.neighbours.kubernetes.api import KubeApi, seed
 from drctl.neighbours.kubernetes.velero.shared import duration
 from drctl.neighbours.kubernetes.velero.store import BackupStore
+from drctl.neighbours.kubernetes.velero.taken import take_backup
 from tests.neighbours.kubernetes.world import MERGE, VELERO, Clock, call, cluster, config, make, shop, status_of
 
 NONE: dict[str, Any] = {}
