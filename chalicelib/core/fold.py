@@ -15,6 +15,7 @@ from typing import assert_never
 from chalicelib.core import (
     channel_test,
     copies,
+    debt_asks,
     drilling,
     evidence,
     findings,
@@ -274,7 +275,8 @@ def _follows(book: Book, rules: Rules, now: datetime) -> Book:
         if book.incidents[incident_id].ending == "recovered":
             book = left_at_the_end(book, incident_id, its, now)
     book = drilling.follows(forgotten(book, rules, now), rules, now)
-    return findings.without_told(paid(book, rules, now), rules)
+    book = debt_asks.follows(paid(book, rules, now), now)
+    return findings.without_told(book, rules)
 
 
 def _lapse(book: Book, rules: Rules, now: datetime) -> Book:

@@ -5,7 +5,8 @@ whose answer never arrived, or whose sender was killed, is sent once more, and t
 a fence is proven in one of two ways, whichever comes first;
 a crash delays, so that people may be told that a step is late, or that an RTO is half over or will be missed, or a page
 that was not answered may climb the ladder;
-and a question may be answered before it is known whether all its channels took it.
+a question may be answered before it is known whether all its channels took it;
+and what is owed may be answered before it was told that it asks.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
+from chalicelib.core.debt_asks import PREFIX
 from chalicelib.core.incident import Incident, NoticeState
+from chalicelib.core.incidents import PLATFORM
 from chalicelib.store.codec import read_incident
 from tests.crash.platform_in_process import SIDE_BY_SIDE, Platform
 
@@ -29,7 +32,8 @@ LATENESS: Final = ("step-late/", "escalated/", "budget-spent/", "forecast-miss/"
 ASKS: Final = "approval-needed/"
 """It lapses when the question is answered before anybody knows that this channel took it too."""
 _BY_TIME: Final = re.compile(
-    r".*: (.* is late|paging .*|a person must answer|.* of the RTO of .* over|the RTO of .* to be missed)"
+    r"(?:Settled: )?Owed since .*"
+    r"|.*: (.* is late|paging .*|a person must answer|.* of the RTO of .* over|the RTO of .* to be missed)"
 )
 WRITES: Final = re.compile(
     r"rds\.(Promote|Restore|Modify|Reboot|Delete|Create)|eks\.Update|PutMetricData|PutObject|PutSecretValue"
@@ -74,7 +78,7 @@ def ending(platform: Platform) -> dict[str, Any]:
         "alerts": {
             _unnamed(alert.dedup_key): alert.status
             for alert in platform.pagerduty.alerts
-            if not alert.dedup_key.partition("/")[2].startswith(LATENESS)
+            if not alert.dedup_key.partition("/")[2].startswith(LATENESS) and f"/{PREFIX}" not in f"/{alert.dedup_key}"
         },
         "Slack": sorted(
             {line for m in platform.slack.messages if not _BY_TIME.fullmatch(line := _first_line(m.text))},
@@ -97,13 +101,23 @@ def untrue(platform: Platform, *, faults: int) -> list[str]:
         found.append(f"unreadable: {dead}")
     every = [(key.rpartition("/")[2].split("-")[0], n) for notices in notices_of for key, n in notices.items()]
     tried = Counter(by for by, n in every for _ in range(n.tries))
+    # A finding leaves the book when it was told. Its tries are on the timeline, but those that nobody came back from.
+    ends = [e["text"].partition(": ")[0] for e in entries(platform, PLATFORM) if e["kind"].startswith("notice-")]
+    of_findings = [key.rpartition("/")[2].split("-")[0] for key in set(ends)]
+    tried += Counter(key.rpartition("/")[2].split("-")[0] for key in ends)
+    tried += Counter(dict.fromkeys(set(of_findings), faults * SIDE_BY_SIDE))
     sent = {"slack": len(platform.slack.messages), "email": len(platform.ses.mails)}
     found += [f"{n} messages by {by}, tried {tried[by]} times" for by, n in sent.items() if n > tried[by]]
-    notices = Counter(by for by, _ in every)
+    notices = Counter(by for by, _ in every) + Counter(of_findings)
     # What a worker does side by side is in doubt together when it is stopped.
     allowed = faults * SIDE_BY_SIDE
     found += [f"{n} messages by {by} for {notices[by]} notices" for by, n in sent.items() if n > notices[by] + allowed]
     return found
+
+
+def entries(platform: Platform, name: str) -> list[dict[str, Any]]:
+    """A timeline's entries, oldest first."""
+    return [json.loads(e) for _, e in sorted(platform.store.timelines.get(name, {}).items())]
 
 
 def _incident(incident: Incident) -> dict[str, Any]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from chalicelib.core.book import Debt
 from chalicelib.core.incident import Incident, StepState
 from drctl.neighbours.ec2 import Acl
-from tests.crash.ending import archive, effects
+from tests.crash.ending import archive, effects, entries
 from tests.crash.platform_in_process import Platform
 from tests.crash.story import DARK_AT, Story
 
@@ -34,10 +32,6 @@ def acls(platform: Platform) -> list[Acl]:
 
 def promote(incident: Incident) -> str:
     return incident.step("promote").because
-
-
-def timeline(platform: Platform, name: str) -> list[dict[str, str]]:
-    return [json.loads(e) for _, e in sorted(platform.store.timelines.get(name, {}).items())]
 
 
 def write_at(platform: Platform, *, from_inside: bool = False) -> None:
@@ -114,7 +108,7 @@ def test_when_the_region_comes_back_it_is_fenced_before_it_takes_a_write_and_the
         story.tick()
     assert _debts(platform) == []
     closed = archive(platform)
-    texts = [e["text"] for e in timeline(platform, f"{closed.id}/fence")]
+    texts = [e["text"] for e in entries(platform, f"{closed.id}/fence")]
     assert any("is Fenced" in t or "SelfFenced" in t for t in texts)
     assert platform.serving() == platform.policy.platform.regions.standby
 
