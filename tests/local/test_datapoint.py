@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from chalicelib.core.bounds import spelled
-from chalicelib.core.incident import Incident, StepState
+from chalicelib.core.incident import Incident
+from tests.local.people import approve, at, by_hand, explained
 from tests.local.stage import Stage, eventually, up
 
 # Two whole cases of one to two minutes each: `make test-long` runs them, `make test` does not.
 pytestmark = pytest.mark.long
 DATABASE, DELETIONS = "us-east-1/database", "us-east-1/deletions"
+ASKED = ("rds", "secretsmanager", "s3")
 FOLDER = "neurectomy-mlflow-us-east-1/artifacts/0/"
 
 
@@ -28,54 +29,13 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield made
 
 
-@contextmanager
-def explained(stage: Stage, scope: str) -> Iterator[None]:
-    """What fails inside says where every step of the scope's incident stands, why, and what was asked of RDS and S3."""
-    try:
-        yield
-    except BaseException as error:
-        for incident in (*stage.open(), *stage.closed(scope)):
-            error.add_note(f"{incident.id} is {incident.state}, plan {incident.plan}: {incident.because}")
-            for name, record in incident.steps.items():
-                given = f", approved by {record.approval.by} for {record.approval.plan}" if record.approval else ""
-                error.add_note(f"  {name} is {record.state}, {record.calls} calls{given}: {record.because}")
-            for entry in stage.timeline(incident.id)[-40:]:
-                error.add_note(f"    {entry}")
-        for call in stage.ours():
-            told = call.status >= 400 or not call.operation.startswith("Describe")
-            if told and call.service in ("rds", "secretsmanager", "s3"):
-                error.add_note(f"  {call}")
-        raise
-
-
-def at(stage: Stage, scope: str) -> Incident | None:
-    return next((i for i in stage.open() if i.scope == scope), None)
-
-
-def by_hand(stage: Stage, scope: str, step: str) -> Incident | None:
-    found = at(stage, scope)
-    return found if found and found.step(step).state is StepState.ASKING else None
-
-
-def asking(stage: Stage, scope: str, step: str) -> Incident | None:
-    found = by_hand(stage, scope, step)
-    return found if found and found.step(step).call else None
-
-
-def approve(stage: Stage, scope: str, step: str, *by: str, within: float = 120) -> None:
-    for n, who in enumerate(by):
-        found = eventually(lambda: asking(stage, scope, step), within=within, what=f"{step} asking")
-        said = stage.say("approve", by=who, incident=found.id, step=step, plan=found.plan, id=f"{scope}-{step}-{n}")
-        assert said["ok"], said
-
-
 def waits_for(stage: Stage, scope: str, words: str) -> Incident | None:
     found = at(stage, scope)
     return found if found and any(words in r.because for r in found.steps.values()) else None
 
 
 def test_corrupted_data_is_restored_beside_the_old_database_and_the_applications_move(stage: Stage) -> None:
-    with explained(stage, DATABASE):
+    with explained(stage, DATABASE, *ASKED):
         stage.told("break", "data")
         eventually(lambda: at(stage, DATABASE), within=120, what="an incident in doubt")
         assert stage.told("declare", "data-corruption", DATABASE, "--by", "ana")["ok"]
@@ -104,7 +64,7 @@ def test_corrupted_data_is_restored_beside_the_old_database_and_the_applications
 
 
 def test_what_was_deleted_is_put_back_from_versions_and_from_a_backup(stage: Stage) -> None:
-    with explained(stage, DELETIONS):
+    with explained(stage, DELETIONS, *ASKED):
         eventually(lambda: not stage.open(), within=60, what="a quiet platform")
         stage.say("acknowledge", id="window")
         folders = stage.world.platform.folders

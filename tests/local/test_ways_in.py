@@ -95,6 +95,17 @@ def test_aws_s_own_word_comes_by_two_regions_is_heard_once_and_opens_nothing(sta
     assert eventually(lambda: marks("OK"), within=30, what="the issue's end") == [source]
 
 
+def test_a_finding_of_the_primary_region_is_handed_on_to_the_responder_s_and_opens_a_suspicion(stage: Stage) -> None:
+    """GuardDuty says it in its own region only."""
+    kind = "UnauthorizedAccess:EC2/MaliciousIPCaller.Custom"
+    made = stage.told("break", "finding", kind, "--region", stage.primary)
+    found = eventually(stage.open, within=30, what="an incident")
+    assert [(i.scenario, i.state) for i in found] == [("security-breach", "suspecting")]
+    stage.told("mend", str(made["id"]))
+    assert stage.told("resolve", found[0].id, "--by", "ana", "--note", "a scanner of ours")["ok"]
+    eventually(lambda: not stage.open(), within=60, what="a quiet platform")
+
+
 def test_an_alarm_set_by_an_ordinary_client_reaches_the_desk_by_its_topic(stage: Stage) -> None:
     stage.raise_alarm("NodeReadiness")
     found = eventually(stage.open, within=20, what="an incident")

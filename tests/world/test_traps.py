@@ -490,6 +490,25 @@ def test_a_rule_reaches_a_bus_in_another_region(cloud: Cloud) -> None:
     assert handed_on(cloud) == [("far", {"n": 1})]
 
 
+def handed_to_a_region_that_nobody_has_asked(cloud: Cloud, region: str) -> list[Any]:
+    """The same where a stack has made the rule of that region: nobody has called EventBridge there."""
+    url, arn = cloud.queue("handed-on", region)
+    seen = {"Type": "AWS::Events::Rule", "Properties": {"Name": "seen", "EventPattern": {"source": ["quiet"]}}}
+    seen["Properties"] |= {"Targets": [{"Id": "1", "Arn": arn}]}  # type: ignore[operator]
+    template = json.dumps({"Resources": {"Seen": seen}})
+    cloud.client("cloudformation", region).create_stack(StackName="quiet", TemplateBody=template)
+    far = cloud.client("events", "us-east-1")
+    far.put_rule(Name="to-quiet", EventPattern=json.dumps({"source": ["quiet"]}))
+    bus = f"arn:aws:events:{region}:{ACCOUNT}:event-bus/default"
+    far.put_targets(Rule="to-quiet", Targets=[{"Id": "1", "Arn": bus, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/on"}])
+    far.put_events(Entries=[{"Source": "quiet", "DetailType": "d", "Detail": '{"n": 2}'}])
+    return [e["detail"] for e in eventually(lambda: cloud.received(url, region))]
+
+
+def test_a_rule_reaches_the_default_bus_of_a_region_in_which_nobody_has_called(cloud: Cloud) -> None:
+    assert handed_to_a_region_that_nobody_has_asked(cloud, "eu-west-1") == [{"n": 2}]
+
+
 def test_nobody_may_say_what_only_an_aws_service_says(cloud: Cloud) -> None:
     said = {"Source": "aws.health", "DetailType": "AWS Health Event", "Detail": "{}"}
     (entry,) = cloud.client("events").put_events(Entries=[said])["Entries"]

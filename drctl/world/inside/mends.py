@@ -134,7 +134,7 @@ def rules_queue_for_functions(setting: Setting) -> None:
 
 def rules_reach_buses_of_other_regions(setting: Setting) -> None:
     eventbridge = Service("services.eventbridge")
-    hand_on = HandOn(setting.queue.scope, setting.darkness)
+    hand_on = HandOn(setting.queue.scope, setting.darkness, eventbridge.module._ensure_default_bus)
     hand_on.within = eventbridge.replace("_dispatch_to_event_bus", hand_on)
 
 

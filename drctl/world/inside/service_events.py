@@ -43,10 +43,14 @@ class ServiceEvents:
 
 @dataclass
 class HandOn:
-    """A rule's target that is a bus, in whichever region. `within` is MiniStack's own, which knows one region."""
+    """A rule's target that is a bus, in whichever region. `within` is MiniStack's own, which knows one region, and
+    `furnish` makes that region's default bus: in AWS every account has one everywhere, before anybody asks for it
+    (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-bus.html).
+    """
 
     scope: Callable[[str, str], Any]
     darkness: Darkness
+    furnish: Callable[[], None]
     within: Callable[..., None] = lambda *_: None
 
     def __call__(self, target: Any, event: Any, *rest: Any) -> None:
@@ -54,4 +58,5 @@ class HandOn:
             log.warning("an event for %s is lost: %s is dark", target, target.region)
             return
         with self.scope(target.account_id, target.region):
+            self.furnish()
             self.within(target, event, *rest)
