@@ -601,15 +601,22 @@ def test_a_signature_by_a_key_that_has_another_secret_is_refused(cloud: Cloud) -
     assert refusal(lambda: forged.send_message(QueueUrl=queue, MessageBody="{}")).endswith("SignatureDoesNotMatch")
 
 
-def lock_of_an_upload(cloud: Cloud, bucket: str) -> str:
-    """How an object is locked that went up in parts under Object Lock."""
-    s3 = cloud.client("s3")
+def locking(s3: Any, bucket: str) -> str:
     region = s3.meta.region_name
     where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     s3.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True, **where)
-    lock = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": datetime.now(UTC) + timedelta(days=1)}
-    told = {"Bucket": bucket, "Key": "a"}
-    upload = s3.create_multipart_upload(**told, **lock)["UploadId"]
+    return bucket
+
+
+def a_day() -> dict[str, Any]:
+    return {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": datetime.now(UTC) + timedelta(days=1)}
+
+
+def lock_of_an_upload(cloud: Cloud, bucket: str) -> str:
+    """How an object is locked that went up in parts under Object Lock."""
+    s3 = cloud.client("s3")
+    told = {"Bucket": locking(s3, bucket), "Key": "a"}
+    upload = s3.create_multipart_upload(**told, **a_day())["UploadId"]
     tag = s3.upload_part(**told, UploadId=upload, PartNumber=1, Body=b"whole")["ETag"]
     s3.complete_multipart_upload(**told, UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": tag}]})
     return str(s3.head_object(**told).get("ObjectLockMode", ""))
@@ -621,3 +628,19 @@ def test_uploads_lose_their_lock_unmended(unmended: Cloud) -> None:
 
 def test_uploads_keep_their_lock(cloud: Cloud) -> None:
     assert lock_of_an_upload(cloud, "lock-of-parts") == "COMPLIANCE"
+
+
+def lock_of_a_copy(cloud: Cloud, bucket: str) -> str:
+    """How an object is locked that was copied with a lock of its own; the source has none."""
+    s3 = cloud.client("s3")
+    s3.put_object(Bucket=locking(s3, bucket), Key="a", Body=b"whole")
+    s3.copy_object(Bucket=bucket, Key="b", CopySource={"Bucket": bucket, "Key": "a"}, **a_day())
+    return str(s3.head_object(Bucket=bucket, Key="b").get("ObjectLockMode", ""))
+
+
+def test_copies_lose_their_lock_unmended(unmended: Cloud) -> None:
+    assert lock_of_a_copy(unmended, "lock-of-copies") == ""
+
+
+def test_copies_keep_their_lock(cloud: Cloud) -> None:
+    assert lock_of_a_copy(cloud, "lock-of-copies") == "COMPLIANCE"

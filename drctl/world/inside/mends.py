@@ -12,7 +12,6 @@ import contextvars
 import importlib
 import json
 import logging
-import re
 import tempfile
 import threading
 import time
@@ -27,6 +26,7 @@ from drctl.world.inside import alarms, deliveries, emf, pump
 from drctl.world.inside.darkness import Darkness
 from drctl.world.inside.described import in_full
 from drctl.world.inside.environments import Environments, SharedCode
+from drctl.world.inside.locks import copies_keep_their_lock, uploads_keep_their_lock
 from drctl.world.inside.service import Service
 from drctl.world.inside.service_events import HandOn
 from drctl.world.inside.subscriptions import confirming, in_its_region
@@ -35,7 +35,6 @@ log = logging.getLogger("drctl.mends")
 
 EVALUATE_EVERY = 0.5
 """Seconds between looks at which alarms are due; an alarm is judged once a period."""
-UPLOAD_ID = re.compile(rb"<UploadId>([^<]*)</UploadId>")
 
 
 @dataclass(frozen=True)
@@ -280,28 +279,6 @@ def _joined(condition: Any, params: dict[str, Any]) -> Any:
             return condition
 
 
-def uploads_keep_their_lock(_: Setting) -> None:
-    """docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html: the lock is said when it begins."""
-    s3, asked = Service("services.s3"), dict[str, dict[str, str]]()
-
-    def created(bucket: str, key: str, headers: dict[str, str]) -> Any:
-        answer = create(bucket, key, headers)
-        if found := UPLOAD_ID.search(answer[2]):
-            asked[found[1].decode()] = {k: v for k, v in headers.items() if k.startswith("x-amz-object-lock")}
-        return answer
-
-    def completed(bucket: str, key: str, body: bytes, query: dict[str, Any], headers: Any = None) -> Any:
-        upload = s3.module._qp(query, "uploadId")
-        answer = complete(bucket, key, body, query, headers)
-        if answer[0] == 200 and upload in asked:
-            version = answer[1].get("x-amz-version-id")
-            s3.module._apply_object_lock_from_headers(bucket, key, asked.pop(upload), version)
-        return answer
-
-    create = s3.replace("_create_multipart_upload", created)
-    complete = s3.replace("_complete_multipart_upload", completed)
-
-
 MENDS = (
     Mend(
         "environments end alone",
@@ -394,6 +371,11 @@ MENDS = (
     Mend(
         "uploads keep their lock",
         "MiniStack forgets the Object Lock that a multipart upload began with, so a large object is not locked",
-        uploads_keep_their_lock,
+        lambda _: uploads_keep_their_lock(),
+    ),
+    Mend(
+        "copies keep their lock",
+        "MiniStack forgets the Object Lock that a copy is asked for with, so what is copied as evidence is not locked",
+        lambda _: copies_keep_their_lock(),
     ),
 )
