@@ -335,10 +335,10 @@ class Breaks:
         return Break(number, "deletion", folder, because), undelete
 
     def seen(self) -> dict[str, float]:
-        """DeletedObjects, as the audit trail's agent counts them, and S3's own request metrics."""
+        """DeletedObjects, as the audit trail's agent counts them, and S3's own request metrics since the last time."""
         since = datetime.now(UTC) - TOLD_FOR / self._policy.speed
         deleted = float(sum(count for at, count in self._deleted if at >= since))
-        return {"DeletedObjects": deleted, **self._intruders.seen()}
+        return {"DeletedObjects": deleted, **self._intruders.told()}
 
     def _names(self) -> list[str]:
         return [c["status"]["nodeName"] for c in self._api.objects(CLAIMS) if c["status"].get("nodeName")]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from chalicelib.policy import Policy
@@ -24,10 +24,8 @@ RANSOMWARE: Final = "Impact:S3/AnomalousBehavior.Write"
 SEVERITY: Final = 8.0
 KINDS: Final = ("breach", "ransomware")
 FIELDS: Final = frozenset({"instance"})
-TOLD_FOR: Final = timedelta(minutes=1)
-"""S3's request metrics are of a minute."""
-DELETED: Final = 4
-"""Every so manieth object is deleted, the others are overwritten."""
+DELETED: Final = 8
+"""Every so manieth object is deleted, the others are overwritten: more than a busy minute of the bucket has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ class Intrusions:
     def __init__(self, policy: Policy, ec2: Ec2, guardduty: GuardDuty, folders: Folders | None) -> None:
         self._policy, self._ec2, self._guardduty, self._folders = policy, ec2, guardduty, folders
         self.say: Callable[[said.Event], None] = lambda _: None
-        self._requests: list[tuple[datetime, str, str, int]] = []
+        self._requests: dict[str, int] = {}
 
     def breach(self, number: int, wanted: dict[str, Any]) -> Intrusion:
         """Somebody is in an instance: GuardDuty says so. ValueError with what is allowed."""
@@ -60,8 +58,10 @@ class Intrusions:
         instance, folder = self._instance(wanted), str(wanted.get("folder") or self._folders.default)
         key = hashlib.sha256(f"{number} {instance}".encode()).digest()
         overwritten, deleted, undo = self._folders.encrypt(folder, key, every=DELETED)
-        bucket, at = folder.partition("/")[0], datetime.now(UTC)
-        self._requests += [(at, bucket, "PutRequests", overwritten), (at, bucket, "DeleteRequests", deleted)]
+        bucket = folder.partition("/")[0]
+        for metric, count in (("PutRequests", overwritten), ("DeleteRequests", deleted)):
+            name = f"{metric}/{bucket}/EntireBucket"
+            self._requests[name] = self._requests.get(name, 0) + count
         end = self._found(number, RANSOMWARE, bucket=bucket)
         also = self._found(number, BREACH, instance=instance)
 
@@ -73,13 +73,12 @@ class Intrusions:
         because = f"{overwritten} objects below it are overwritten with what nobody can read, {deleted} are deleted"
         return Intrusion(folder, f"{because}, from {instance}", mend)
 
-    def seen(self) -> dict[str, float]:
-        """S3's request metrics, by name, bucket and filter, of every bucket that was ever written to here."""
-        since = datetime.now(UTC) - TOLD_FOR / self._policy.speed
-        found: dict[str, float] = {}
-        for at, bucket, metric, count in self._requests:
-            name = f"{metric}/{bucket}/EntireBucket"
-            found[name] = found.get(name, 0.0) + (count if at >= since else 0)
+    def told(self) -> dict[str, float]:
+        """S3's request metrics, by name, bucket and filter, of every bucket that was ever written to here: each request
+        is told once, since the alarms add them up.
+        """
+        found = {name: float(count) for name, count in self._requests.items()}
+        self._requests = dict.fromkeys(self._requests, 0)
         return found
 
     def _instance(self, wanted: dict[str, Any]) -> str:

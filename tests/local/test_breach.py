@@ -20,7 +20,7 @@ from tests.local.stage import Stage, eventually, up, utc
 # Whole cases of minutes each: `make test-long` runs them, `make test` does not.
 pytestmark = pytest.mark.long
 BREACH, RANSOMWARE = "neurectomy/security", "neurectomy/ransomware"
-FOLDER: Final = "neurectomy-mlflow-us-east-1/artifacts/0/"
+FOLDER: Final = "neurectomy-mlflow-us-east-1/artifacts/"
 SPACE: Final = "ml"
 ASKED: Final = ("rds", "secretsmanager", "s3", "ec2", "guardduty")
 CONTAINED: Final = (
