@@ -269,14 +269,17 @@ class S3:
         self.buckets[bucket] = Bucket()
 
     def list_objects_v2(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
-        """*list*: the keys that begin with the prefix, in the order of their bytes."""
+        """*list*: the keys that begin with the prefix, in the order of their bytes, a page at a time; a token says
+        where the next one begins.
+        """
         _up(down=self.down)
         prefix, most = params.get("Prefix", ""), params.get("MaxKeys", 1000)
-        bucket, after = self._bucket(params), params.get("StartAfter", "")
+        bucket, after = self._bucket(params), params.get("ContinuationToken", params.get("StartAfter", ""))
         keys = sorted(key for key in bucket.objects if key.startswith(prefix) and key > after)
-        rows = [{"Key": key, "LastModified": bucket.written} for key in keys[:most]]
+        rows = [{"Key": key, "LastModified": bucket.written, "Size": len(bucket.objects[key])} for key in keys[:most]]
         told = {"Name": params["Bucket"], "Prefix": prefix, "MaxKeys": most, "KeyCount": len(rows), "Contents": rows}
-        return {**told, "IsTruncated": len(keys) > most}
+        more = len(keys) > most
+        return {**told, "IsTruncated": more, **({"NextContinuationToken": rows[-1]["Key"]} if more else {})}
 
     def head_bucket(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
         """*head object*: as there."""

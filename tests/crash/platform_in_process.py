@@ -125,11 +125,11 @@ def _authority() -> str:
 class Platform:
     """Everything outside the responder. `outside` counts who asks it what."""
 
-    def __init__(self, stops: tuple[Stop, ...] = (), policy: Policy = POLICY) -> None:
+    def __init__(self, stops: tuple[Stop, ...] = (), policy: Policy = POLICY, clock: Clock | None = None) -> None:
         self.policy = policy
         self.deployed = policy
         """What workers go by; `policy` is what the platform really is like."""
-        self.clock = Clock(START)
+        self.clock = clock or Clock(START)
         self.untaken = 0  # of how many requests, from now on, no cluster takes the token
         self._tokens: dict[str, tuple[datetime, datetime]] = {}
         self.outside = Outside(self.clock, stops)
