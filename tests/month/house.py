@@ -152,11 +152,15 @@ class Month:
     def pass_days(self, days: float) -> None:
         """So much of the month."""
         until = self.clock.now() + timedelta(days=days)
-        while self.clock.now() < until:
+        while True:
             # While nothing is open, to the next full hour.
-            self._minute += 1 if self.awake() else 60 - self._minute % 60
-            self.clock.sleep(max(0.0, (START + self._minute * MINUTE - self.clock.now()).total_seconds()))
+            minute = self._minute + (1 if self.awake() else 60 - self._minute % 60)
+            if START + minute * MINUTE > until:
+                break
+            self._minute = minute
+            self.clock.sleep(max(0.0, (START + minute * MINUTE - self.clock.now()).total_seconds()))
             self._fire()
+        self.clock.pass_to(until)
 
     def awake(self) -> bool:
         """Whether anything is open or under way."""
