@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from chalicelib.core.outcome import Call
 from chalicelib.core.states import IncidentState
@@ -234,12 +234,16 @@ class Incident:
 
     def step(self, step_id: str) -> StepRecord:
         """The record of a step; a fresh one when nothing is known of it yet."""
-        return self.steps.get(step_id) or StepRecord()
+        return self.steps.get(step_id) or _FRESH
 
     @property
     def moved(self) -> bool:
         """Whether any call was made or may have been."""
         return any(s.calls or s.state is StepState.ACTING for s in self.steps.values())
+
+
+_FRESH: Final = StepRecord()
+"""One for all: records are never changed, and this is asked for more often than anything else."""
 
 
 def covers(ancestor: str, scope: str) -> bool:

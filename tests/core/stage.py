@@ -125,12 +125,23 @@ def only(book: Book) -> Incident:
 
 def suspected(book: Book | None = None) -> Book:
     """One observer is bad."""
-    return take(book or empty(), alarm(ROUTE53))
+    return take(book, alarm(ROUTE53)) if book else _suspected()
+
+
+@cache
+def _suspected() -> Book:
+    return take(empty(), alarm(ROUTE53))
 
 
 def confirmed(book: Book | None = None) -> Book:
     """Three of five observers have been bad for the hold: the region failure is confirmed, at 10 s."""
-    return take(take(suspected(book), probe(), heartbeat()), Tick(), seconds=10)
+    return take(take(suspected(book), probe(), heartbeat()), Tick(), seconds=10) if book else _confirmed()
+
+
+@cache
+def _confirmed() -> Book:
+    """Made once: a book is never changed."""
+    return take(take(suspected(), probe(), heartbeat()), Tick(), seconds=10)
 
 
 def declared(scenario: str, scope: str, *, seconds: float = 0, book: Book | None = None, rules: Rules = RULES) -> Book:
@@ -208,6 +219,7 @@ def marks(book: Book) -> dict[str, Watermark]:
     return dict(book.watermarks)
 
 
+@cache
 def in_state(state: IncidentState) -> Book:
     """A book whose only incident is a region failure in that state, some way into it."""
     book = confirmed()
