@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +26,8 @@ from chalicelib.core.book import Book
 from chalicelib.core.incident import Incident, StepState
 from chalicelib.store.beat import Who
 from chalicelib.store.beats import Beats
-from chalicelib.store.codec import read_book, read_incident
+from chalicelib.store.codec import dump_book, read_book, read_incident
+from chalicelib.store.contract import Claimed, StoredBook
 from chalicelib.store.dynamodb import DynamoStore
 from drctl.deployment.permissions import AUDITS
 from drctl.signing import signed
@@ -170,6 +171,19 @@ class Stage:
     def book(self) -> Book | None:
         body = self.store.read_book().body
         return read_book(body)[0] if body else None
+
+    def change_book(self, change: Callable[[Book], Book]) -> bool:
+        """Saves another book, as a worker that holds the desk; False while another one does."""
+        claimed = self.store.claim("a test", now=utc(), until=utc() + timedelta(seconds=10))
+        if not isinstance(claimed, Claimed):
+            return False
+        stamped = self.store.stamp(claimed.epoch)
+        assert isinstance(stamped, StoredBook), stamped
+        book = change(read_book(stamped.body)[0]) if stamped.body else None
+        if book is not None:
+            self.store.save(claimed.epoch, stamped.rev, dump_book(book))
+        self.store.release("a test", claimed.epoch)
+        return book is not None
 
     def open(self) -> list[Incident]:
         book = self.book()

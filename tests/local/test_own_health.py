@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,9 @@ import httpx2
 import pytest
 
 from chalicelib import names
+from chalicelib.core.book import Book, ChannelTest
+from chalicelib.core.incident import NoticeState
+from chalicelib.policy.notifications import EmailChannel
 from chalicelib.vitals import TOLD_WITHIN
 from tests.local.stage import Stage, eventually, up, utc
 
@@ -75,6 +79,59 @@ def test_the_responder_s_health_is_shown_and_says_who_hears(stage: Stage) -> Non
     assert rows["tick"]["state"] == rows["witness"]["state"] == rows["inbox"]["state"] == "well", rows
     assert rows[f"listeners in {stage.standby}"]["state"] == "well", rows
     assert stage.drctl("health").stdout.count("✓") >= 5
+
+
+def test_the_clock_itself_sends_both_and_every_channel_s_readers_get_it(stage: Stage) -> None:
+    """Nobody asks for it. The desk's book is made eight days older, so that a nine o'clock and a Monday have gone by
+    since it first heard of them, and the next tick of the deployed schedule finds both due.
+    """
+    eventually(lambda: not stage.open(), within=60, what="a day without an incident")
+    mails = len(stage.mails())
+    eventually(lambda: stage.change_book(_eight_days_older), within=60, what="the desk")
+
+    def arrived() -> bool:
+        book = stage.book()
+        return bool(book and book.rings and {r.state for r in book.rings.values()} == {"arrived"})
+
+    eventually(arrived, within=WITHIN + SLACK, what="the day's synthetic alarm")
+
+    def tried() -> ChannelTest | None:
+        book = stage.book()
+        test = book.tested if book else None
+        return test if test and not _outstanding(test, stage) else None
+
+    test = eventually(tried, within=60, what="the test of every channel")
+    assert {n.state for n in test.notices.values()} == {NoticeState.SENT}, test.notices
+    words = "Test, nothing is wrong"
+    (alert,) = [a for a in stage.seen("pagerduty")["alerts"] if words in a["payload"]["summary"]]
+    assert (alert["status"], alert["payload"]["severity"]) == ("resolved", "info")
+    assert any(words in json.dumps(m) for m in stage.seen("slack")["messages"])
+    told = stage.policy.notifications
+    mail = [c for c in told.channels if isinstance(c, EmailChannel)]
+    sent = [m for m in stage.mails()[mails:] if words in json.dumps(m)]
+    assert len(sent) == len(mail)
+    readers = {r for c in mail for r in c.recipients}
+    assert all(set(told.test_mail) == set(m["To"]) and not readers & set(m["To"]) for m in sent)
+    shown = json.loads(stage.page()["api/v2/summary.json"])
+    assert {c["status"] for c in shown["components"]} == {"operational"}, "customers saw something of it"
+    rows = {row["what"]: row for row in json.loads(stage.drctl("health", "--json").stdout)}
+    for name in (f"synthetic alarm of {stage.primary}", *(f"channel {c.name}" for c in told.channels)):
+        assert rows[name]["state"] == "well", rows[name]
+    assert not stage.open()
+
+
+def _eight_days_older(book: Book) -> Book:
+    return replace(book, rings_since=utc() - timedelta(days=8), tested=None, rings={})
+
+
+def _outstanding(test: ChannelTest, stage: Stage) -> set[str]:
+    """The channels that have no end of their notice yet."""
+    ended = {
+        key.rpartition("/")[2] for key, n in test.notices.items() if n.state in (NoticeState.SENT, NoticeState.FAILED)
+    }
+    rung = {key for key in test.notices if "/over/" in key and test.notices[key].state is NoticeState.SENT}
+    pagers = {c.name for c in stage.policy.notifications.channels if c.kind == "pagerduty"}
+    return ({c.name for c in stage.policy.notifications.channels} - ended) | (set() if rung else pagers)
 
 
 def test_a_dead_letter_rings(stage: Stage) -> None:
