@@ -331,10 +331,8 @@ class S3:
     def put_object(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
         """*put object*: the body comes in signed chunks when its checksum travels behind it."""
         bucket = self._bucket(params)
-        body = bytes(params.get("Body", b""))
-        chunked = "aws-chunked" in params.get("ContentEncoding", "")
         _lock(bucket, params)
-        bucket.objects[params["Key"]] = _unchunked(body) if chunked else body
+        bucket.objects[params["Key"]] = body_of(params)
         bucket.puts += 1
         return {"ETag": f'"{bucket.puts}"'}
 
@@ -356,6 +354,12 @@ class S3:
         if bucket is None:
             raise AwsError("NoSuchBucket", "The specified bucket does not exist", 404)
         return bucket
+
+
+def body_of(params: Params) -> bytes:
+    """*put object*: what is put, without its chunks' signatures."""
+    body = bytes(params.get("Body", b""))
+    return _unchunked(body) if "aws-chunked" in params.get("ContentEncoding", "") else body
 
 
 def _lock(bucket: Bucket, params: Params) -> None:

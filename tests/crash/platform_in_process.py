@@ -79,10 +79,11 @@ from drctl.world.platform import BACKUPS_THERE, PRIMARY_SETTINGS, STANDBY_NODES
 from drctl.world.rights import grant
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
 from tests.crash.assume import AssumeRole
-from tests.crash.cloud import S3, Bucket, CloudWatch, Items, SecretsManager, Ses
+from tests.crash.cloud import Bucket, CloudWatch, Items, SecretsManager, Ses
 from tests.crash.outside import Clock, Outside, Stop
 from tests.crash.traffic import Traffic
 from tests.crash.vaults import vaults
+from tests.crash.versioned import VersionedS3
 from tests.crash.wires import (
     InProcessSession,
     InProcessSlackChannel,
@@ -145,7 +146,7 @@ class Platform:
         self.secrets = SecretsManager()
         rows = self.policy.notifications.channels
         self.ses = Ses({c.sender for c in rows if isinstance(c, EmailChannel)})
-        self.s3 = S3(platform.responder.status_bucket)
+        self.s3 = VersionedS3(platform.responder.status_bucket, clock=now)
         self.traffic = Traffic(policy, now, cloudwatch=self.cloudwatch, s3=self.s3, dark=lambda: self.dark)
         self.pagerduty = PagerDuty(now, speed, routing_keys=[ROUTING_KEY])
         rooms_ = dict.fromkeys(c.channel.removeprefix("#") for c in rows if isinstance(c, SlackChannel))
@@ -185,6 +186,8 @@ class Platform:
         self.backups = BackupStore(*(b for r in self.policy.backups.replication for b in (r.source, r.destination)))
         for bucket in self.backups.buckets:
             self.s3.add(bucket)
+        for row in self.policy.backups.restorable[:1]:
+            self.s3.versioned(row.bucket, row.kms_key or "")
         self.backups.upload = self._uploaded
         for bucket, _ in platform_buckets(policy):
             self.s3.buckets.setdefault(bucket, Bucket()).rules = lifecycle(bucket)

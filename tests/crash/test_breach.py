@@ -30,7 +30,7 @@ from tests.crash.breach import (
     RansomwareStory,
     standing,
 )
-from tests.crash.datapoint import BESIDE
+from tests.crash.datapoint import BESIDE, artifacts
 from tests.crash.ending import archive, effects, ending, untrue
 from tests.crash.failures import says
 from tests.crash.platform_in_process import POLICY, START
@@ -221,6 +221,7 @@ def test_a_burst_of_writes_and_a_finding_together_are_ransomware_and_a_burst_alo
     assert (incident.scenario, incident.ending, incident.declared_by) == ("ransomware", "recovered", None)
     assert {r.state for r in incident.steps.values()} == {StepState.DONE}
     assert effects(platform)["rds.RestoreDBInstanceToPointInTime"] == 1
+    assert artifacts(platform) == story.artifacts
     assert not untrue(platform, faults=0)
 
     class Burst(RansomwareStory):

@@ -14,7 +14,18 @@ import pytest
 
 from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.plan import plan
-from tests.crash.datapoint import BESIDE, CHECK, CHOICES, SPACE, CorruptionStory, DeletionStory, database
+from tests.crash.datapoint import (
+    BESIDE,
+    BUCKET,
+    CHECK,
+    CHOICES,
+    PREFIX,
+    SPACE,
+    CorruptionStory,
+    DeletionStory,
+    artifacts,
+    database,
+)
 from tests.crash.ending import archive, effects, ending, untrue
 from tests.crash.failures import primary
 from tests.crash.platform_in_process import POLICY, Platform
@@ -139,10 +150,12 @@ def test_one_person_alone_moves_no_application() -> None:
 
 
 def test_what_was_deleted_comes_back_and_nothing_else_changes() -> None:
-    platform = DeletionStory().tell()
+    story = DeletionStory()
+    platform = story.tell()
     incident = archive(platform)
+    assert artifacts(platform) == story.before
     assert (incident.scenario, incident.ending) == ("accidental-deletion", "recovered")
-    assert incident.chosen == CHOICES
+    assert incident.chosen == {**CHOICES, "folder": f"{BUCKET}/{PREFIX}"}
     assert effects(platform) == {"kubernetes POST restores": 1}
     assert primary(platform).ready_deployment(SPACE, "redis")
     (restore,) = primary(platform).objects("restores.velero.io")
