@@ -34,9 +34,9 @@ from tests.crash.datapoint import BESIDE, artifacts
 from tests.crash.ending import archive, effects, ending, untrue
 from tests.crash.failures import says
 from tests.crash.platform_in_process import POLICY, START
+from tests.crash.stops import all_of_them, assert_alike, assert_every_call, some_of_each
 from tests.crash.story import PERSON, Story
 from tests.crash.sweep import sweep
-from tests.crash.test_crash import all_of_them, assert_alike, some_of_each
 from tests.crash.test_failures import only
 from tests.crash.vaults import vaults
 
@@ -309,9 +309,19 @@ def test_some_calls_of_every_kind(case: str, tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("case", CASES)
+def test_every_call_of_its_own(case: str, tmp_path: Path) -> None:
+    platform = CASES[case]().tell()
+    expected: Any = ending(platform)
+    told = sweep(lambda n, kind: all_of_them(n, kind) if kind.startswith(OWN) else (), expected, tmp_path, CASES[case])
+    assert told
+    assert_alike(told)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("case", CASES)
 def test_every_call(case: str, tmp_path: Path) -> None:
     platform = CASES[case]().tell()
     expected: Any = ending(platform)
     told = sweep(all_of_them, expected, tmp_path, CASES[case])
-    assert {t.stop.call for t in told} == set(range(len(platform.outside.calls)))
+    assert_every_call(told, platform.outside.calls)
     assert_alike(told)
