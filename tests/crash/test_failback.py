@@ -138,7 +138,7 @@ def judged(story: FailbackStory) -> tuple[list[str], Any]:
 
 
 def ended(story: FailbackStory) -> Any:
-    """A promotion asks where the answer that says what would be lost did not come: nobody knows then that it is none."""
+    """A promotion asks where the answer that says what would be lost did not come: nobody knows then that it is nil."""
     asks, found = f"{ASKS}promote/", ending(story.platform)
     for incident in found["incidents"].values():
         incident["notices"] = {k: sent for k, sent in incident["notices"].items() if not k.startswith(asks)}
