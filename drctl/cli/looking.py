@@ -12,12 +12,13 @@ from rich.table import Table
 
 from chalicelib.core.book import Book
 from chalicelib.core.bounds import proposed
+from chalicelib.core.debt_asks import PREFIX
 from chalicelib.core.findings import told
 from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.plan import Plan, Rules
 from chalicelib.core.report import clocks, data_loss
 from chalicelib.core.times import NONE, Times
-from chalicelib.core.wording import held, progress
+from chalicelib.core.wording import asks, held, progress
 from chalicelib.intake import codec
 from chalicelib.policy import Policy
 from chalicelib.policy.base import show_duration
@@ -137,20 +138,10 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
     if book.meant:
         word = f"[bold]{book.meant.by}[/bold] means it to be there since {book.meant.at:%Y-%m-%d %H:%M:%S} UTC"
         out.print(f"  {word}: {book.meant.because}")
-    for finding in book.findings.values():
-        out.print(
-            f"[{'green' if finding.settled_at else 'red'}]{finding.headline}[/]"
-            f"  [dim]{finding.id}, {finding.severity}[/dim]"
-        )
-        out.print(f"  {finding.settled_because or finding.because}")
-        out.print(f"  [dim]told: {told(finding)}[/dim]")
+    _print_findings(book)
     for block in book.blocks:
         out.print(f"[yellow]blocked[/yellow] {block.because}  [dim](drctl acknowledge --block)[/dim]")
-    for debt in book.debts:
-        settled = f"  [dim](drctl review {debt.what})[/dim]" if debt.kind == "review" else ""
-        if debt.case and any(r.state is StepState.ASKING for r in debt.case.steps.values()):
-            settled = f"  [yellow]asks[/yellow] [dim](drctl approve {debt.case.id})[/dim]"
-        out.print(f"[yellow]owed[/yellow] {debt.because}{settled}")
+    _print_debts(book)
     if dead:
         out.print(f"[yellow]{dead} events could not be read[/yellow]  [dim](drctl dead list)[/dim]")
     if not book.incidents:
@@ -162,21 +153,49 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
         return
     rules = rules_of(where, list(book.incidents.values()))
     for incident in book.incidents.values():
-        out.print(f"\n[bold]{incident.id}[/bold]  {incident.severity}, [bold]{incident.state}[/bold]")
-        out.print(f"  {incident.because}")
-        out.print(f"  {progress(incident, rules)}")
-        print_forecast(book, incident, rules)
-        print_choices(incident, rules)
-        for step_id, record in incident.steps.items():
-            if record.state in (StepState.ASKING, StepState.STUCK):
-                out.print(f"  [yellow]{record.state}[/yellow] {step_id}: {record.because}")
-        for step_id, because in held(incident, rules.of(incident.policy)):
-            out.print(f"  [yellow]held[/yellow] {step_id}: {because}")
+        _print_open(book, incident, rules)
 
 
 def _print_drills(book: Book) -> None:
     for drill in book.drills.values():
         out.print(f"drill [bold]{drill.id}[/bold]  [dim]{drill.because} (drctl drills {drill.id})[/dim]")
+
+
+def _print_findings(book: Book) -> None:
+    for finding in book.findings.values():
+        if finding.kind.startswith(PREFIX) and finding.settled_at is None:
+            continue  # what is owed is shown as such, below
+        out.print(
+            f"[{'green' if finding.settled_at else 'red'}]{finding.headline}[/]"
+            f"  [dim]{finding.id}, {finding.severity}[/dim]"
+        )
+        out.print(f"  {finding.settled_because or finding.because}")
+        out.print(f"  [dim]told: {told(finding)}[/dim]")
+
+
+def _print_debts(book: Book) -> None:
+    for debt in book.debts:
+        settled = f"  [dim](drctl review {debt.what})[/dim]" if debt.kind == "review" else ""
+        if debt.case and any(r.state is StepState.ASKING for r in debt.case.steps.values()):
+            settled = f"  [yellow]asks[/yellow] [dim](drctl approve {debt.case.id})[/dim]"
+        out.print(f"[yellow]owed[/yellow] {debt.because}{settled}")
+
+
+def _print_open(book: Book, incident: Incident, rules: Rules) -> None:
+    out.print(f"\n[bold]{incident.id}[/bold]  {incident.severity}, [bold]{incident.state}[/bold]")
+    out.print(f"  {incident.because}")
+    out.print(f"  {progress(incident, rules)}")
+    print_forecast(book, incident, rules)
+    print_choices(incident, rules)
+    would = {step_id: call for step_id, call, _ in asks(incident, rules)}
+    for step_id, record in incident.steps.items():
+        if record.state in (StepState.ASKING, StepState.STUCK):
+            out.print(f"  [yellow]{record.state}[/yellow] {step_id}: {record.because}")
+        if step_id in would:
+            typed = f"drctl approve {incident.id} --step {step_id}"
+            out.print(f"    [dim]it is: {would[step_id]}[/dim]  ({typed})", soft_wrap=True)
+    for step_id, because in held(incident, rules.of(incident.policy)):
+        out.print(f"  [yellow]held[/yellow] {step_id}: {because}")
 
 
 def show(
