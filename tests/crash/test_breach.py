@@ -49,6 +49,33 @@ CASES: Final[dict[str, Callable[[], Story]]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def whole() -> BreachStory:
+    """One told to its end; nobody changes it."""
+    story = BreachStory()
+    story.tell()
+    return story
+
+
+class NotRebuiltStory(BreachStory):
+    """Nobody says yet that what the intruder held is rebuilt."""
+
+    def _say(self, name: str, payload: Any, person: Any = PERSON) -> None:
+        if payload.get("step") != "rebuild":
+            super()._say(name, payload, person)
+
+    def until(self, *steps: str) -> None:
+        """Until these are done."""
+        self.begin()
+        for _ in range(40):
+            self.tick()
+            book = self.platform.book()
+            for incident in book.incidents.values() if book else ():
+                if all(incident.step(name).state is StepState.DONE for name in steps):
+                    return
+        raise AssertionError(f"not done in 40 ticks: {only(self.platform).steps}")
+
+
 def test_a_finding_alone_moves_nothing_and_a_person_says_that_it_is_a_breach() -> None:
     class Undeclared(BreachStory):
         def _deliver(self, when: Any, function: str, payload: Any, name: str, person: Any = None) -> None:
@@ -85,9 +112,8 @@ def test_what_guardduty_has_found_is_proposed_and_everything_asks() -> None:
     assert standing(story.platform) == story.before
 
 
-def test_a_breach_is_contained_step_by_step_and_deletion_goes_on_after_the_rebuild() -> None:
-    story = BreachStory()
-    platform = story.tell()
+def test_a_breach_is_contained_step_by_step_and_deletion_goes_on_after_the_rebuild(whole: BreachStory) -> None:
+    story, platform = whole, whole.platform
     incident = archive(platform)
     assert (incident.scenario, incident.ending) == ("security-breach", "recovered")
     assert {r.state for r in incident.steps.values()} == {StepState.DONE}
@@ -107,8 +133,8 @@ def test_a_breach_is_contained_step_by_step_and_deletion_goes_on_after_the_rebui
         assert now[part] == story.before[part]
 
 
-def test_two_people_let_a_database_of_before_be_restored_and_used_and_the_old_one_stays() -> None:
-    platform = BreachStory().tell()
+def test_two_people_let_a_database_of_before_be_restored_and_used_and_the_old_one_stays(whole: BreachStory) -> None:
+    platform = whole.platform
     incident = archive(platform)
     for step in ("restore-database", "switch-database", "rebuild"):
         approval = incident.step(step).approval
@@ -121,16 +147,11 @@ def test_two_people_let_a_database_of_before_be_restored_and_used_and_the_old_on
     assert platform.rds.instance(side.region, side.instance, POLICY.platform.account).status == "available"
 
 
-def test_what_is_restored_into_the_clean_room_is_shut_in_before_it_is_there_and_is_gone_in_the_end() -> None:
-    class Looked(BreachStory):
-        def _say(self, name: str, payload: Any, person: Any = PERSON) -> None:
-            if payload.get("step") != "rebuild":
-                super()._say(name, payload, person)
-
-    story = Looked()
-    story.begin()
-    for _ in range(20):
-        story.tick()
+def test_what_is_restored_into_the_clean_room_is_shut_in_before_it_is_there_and_is_gone_in_the_end(
+    whole: BreachStory,
+) -> None:
+    story = NotRebuiltStory()
+    story.until("room-runs")
     standby = story.platform.clusters[POLICY.platform.clusters.standby.name]
     assert only(story.platform).step("room-runs").state is StepState.DONE
     (wall,) = standby.objects("networkpolicies.networking.k8s.io", f"clean-{SPACE}")
@@ -143,13 +164,11 @@ def test_what_is_restored_into_the_clean_room_is_shut_in_before_it_is_there_and_
     approval = only(story.platform).step("room-restore").approval
     assert approval is not None
     assert len(set(approval.arns)) == 2
-    whole = BreachStory()
-    assert standing(whole.tell())["rooms"] == []
+    assert standing(whole.platform)["rooms"] == []
 
 
-def test_evidence_is_kept_under_a_lock_and_copies_of_before_are_looked_at() -> None:
-    story = BreachStory()
-    platform = story.tell()
+def test_evidence_is_kept_under_a_lock_and_copies_of_before_are_looked_at(whole: BreachStory) -> None:
+    story, platform = whole, whole.platform
     incident = archive(platform)
     assert CONTAINMENT is not None
     held = platform.s3.buckets[CONTAINMENT.evidence.bucket]
@@ -237,16 +256,8 @@ def test_a_burst_of_writes_and_a_finding_together_are_ransomware_and_a_burst_alo
 
 
 def test_while_it_is_contained_nothing_deletes_anything() -> None:
-    class NotRebuilt(BreachStory):
-        def _say(self, name: str, payload: Any, person: Any = PERSON) -> None:
-            if payload.get("step") != "rebuild":
-                super()._say(name, payload, person)
-
-    story = NotRebuilt()
-    story.begin()
-    for _ in range(40):
-        story.tick()
-    assert {only(story.platform).step(name).state for name in CONTAINED} == {StepState.DONE}
+    story = NotRebuiltStory()
+    story.until(*CONTAINED)
     now = standing(story.platform)
     assert {rule["Status"] for rules in now["rules"].values() for rule in rules} == {"Disabled"}
     assert set(now["locations"].values()) == {"ReadOnly"}
@@ -270,7 +281,7 @@ def test_nothing_is_let_out_of_quarantine_without_a_persons_word() -> None:
 
     story = Silent()
     story.begin()
-    for _ in range(80):
+    for _ in range(20):
         story.tick()
     book = story.platform.book()
     assert book is not None
