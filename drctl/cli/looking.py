@@ -22,6 +22,7 @@ from chalicelib.core.wording import asks, held, progress
 from chalicelib.intake import codec
 from chalicelib.policy import Policy
 from chalicelib.policy.base import show_duration
+from chalicelib.policy.runbooks import Choice
 from chalicelib.store.codec import read_book, read_incident, read_plan, read_policy, read_times
 from drctl.cli.as_json import finding_json, held_json, incident_json, switch_json
 from drctl.cli.copies import keep
@@ -188,12 +189,21 @@ def _print_open(book: Book, incident: Incident, rules: Rules) -> None:
     print_forecast(book, incident, rules)
     print_choices(incident, rules)
     would = {step_id: call for step_id, call, _ in asks(incident, rules)}
+    steps = rules.plan_of(incident.plan, incident.scenario, incident.chosen).steps
+    unchosen = [s.id for s in steps if s.missing and incident.step(s.id).state is StepState.ASKING]
     for step_id, record in incident.steps.items():
-        if record.state in (StepState.ASKING, StepState.STUCK):
+        if record.state in (StepState.ASKING, StepState.STUCK) and step_id not in unchosen:
             out.print(f"  [yellow]{record.state}[/yellow] {step_id}: {record.because}")
         if step_id in would:
-            typed = f"drctl approve {incident.id} --step {step_id}"
-            out.print(f"    [dim]it is: {would[step_id]}[/dim]  ({typed})", soft_wrap=True)
+            out.print(f"    [dim]it is: {would[step_id]}[/dim]", soft_wrap=True)
+    if unchosen:
+        typed = " ".join(f"{c.name}={proposed(c, incident) or '…'}" for c in to_choose(incident, rules))
+        out.print(f"  [yellow]not chosen yet[/yellow], what these need: {', '.join(unchosen)}")
+        out.print(f"    drctl choose {incident.id} {typed}", soft_wrap=True)
+    if would:
+        out.print(
+            f"  answer with: drctl approve {incident.id} (--step {next(iter(would))} for one of them)", soft_wrap=True
+        )
     for step_id, because in held(incident, rules.of(incident.policy)):
         out.print(f"  [yellow]held[/yellow] {step_id}: {because}")
 
@@ -241,14 +251,18 @@ def print_choices(incident: Incident, rules: Rules) -> None:
     """What was chosen and by whom, and what may still be; nothing where the runbook asks for nothing."""
     runbook = rules.of(incident.policy).policy.runbook(incident.scenario)
     for choice in runbook.choices if runbook else ():
-        made = incident.choices.get(choice.name)
-        if made:
-            out.print(
-                f"  [green]chosen[/green] {choice.name}={made.value}  [dim]{made.by}, {made.at:%H:%M:%S} UTC[/dim]"
-            )
-        else:
-            seen = f", proposed is {found}" if (found := proposed(choice, incident)) else ""
-            out.print(f"  [yellow]to be chosen[/yellow] {choice.name} ({choice.kind}): {choice.asks}{seen}")
+        if made := incident.choices.get(choice.name):
+            said = f"{made.by}, {made.at:%H:%M:%S} UTC"
+            out.print(f"  [green]chosen[/green] {choice.name}={made.value}  [dim]{said}[/dim]")
+    for choice in to_choose(incident, rules):
+        seen = f", proposed is {found}" if (found := proposed(choice, incident)) else ""
+        out.print(f"  [yellow]to be chosen[/yellow] {choice.name} ({choice.kind}): {choice.asks}{seen}")
+
+
+def to_choose(incident: Incident, rules: Rules) -> tuple[Choice, ...]:
+    """What the runbook lets a person choose, and nobody has chosen yet."""
+    runbook = rules.of(incident.policy).policy.runbook(incident.scenario)
+    return tuple(c for c in (runbook.choices if runbook else ()) if c.name not in incident.choices)
 
 
 def print_steps(incident: Incident, rules: Rules) -> None:
