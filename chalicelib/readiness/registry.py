@@ -10,6 +10,7 @@ from chalicelib.readiness import steps
 from chalicelib.readiness.backups import BackupsJudge
 from chalicelib.readiness.capacity import CapacityJudge, WarmJudge
 from chalicelib.readiness.clocks import ClocksJudge
+from chalicelib.readiness.containment import ContainmentJudge
 from chalicelib.readiness.contents import ContentsJudge
 from chalicelib.readiness.contract import Judge
 from chalicelib.readiness.quotas import QuotaJudge
@@ -29,6 +30,7 @@ JUDGES: Final[Mapping[str, Judge]] = {
         WarmJudge(),
         QuotaJudge(),
         SecretsJudge(),
+        ContainmentJudge(),
         SwitchJudge(),
         StandbyRights(),
         PrimaryRights(),

@@ -32,7 +32,8 @@ ENCRYPTS: Final = "Impact:S3/AnomalousBehavior.Write"
 CHOSEN_AT: Final = START + timedelta(seconds=26)
 CONTAINED: Final = (
     *("quarantine-instances", "quarantine-subnets", "quarantine-namespaces"),
-    *("pause-lifecycles", "keep-backups", "keep-standby-backups", "pause-schedules", "room"),
+    *("pause-lifecycles", "keep-databases", "keep-images"),
+    *("keep-backups", "keep-standby-backups", "pause-schedules", "room"),
 )
 KEPT: Final = ("snapshots", "logs", "objects", "copies", "rewrites")
 RESTORES: Final = ("restore-database", "switch-database", "room-restore", "rebuild")
@@ -100,6 +101,12 @@ def standing(platform: Platform) -> dict[str, Any]:
             if o["metadata"]["name"].startswith("clean-")
         ),
         "rules": {name: bucket.rules for name, bucket in platform.s3.buckets.items()},
+        "databases": {
+            i.identifier: (i.deletion_protection, i.backup_retention)
+            for i in platform.rds.instances
+            if i.identifier in (POLICY.platform.database.primary.instance, POLICY.platform.database.replica.instance)
+        },
+        "images": platform.ecr.lifecycles(),
         "locations": {
             (c.name, o["metadata"]["name"]): o["spec"].get("accessMode", "ReadWrite")
             for c in clusters

@@ -278,6 +278,16 @@ class S3:
         told = {"Name": params["Bucket"], "Prefix": prefix, "MaxKeys": most, "KeyCount": len(rows), "Contents": rows}
         return {**told, "IsTruncated": len(keys) > most}
 
+    def get_object_lock_configuration(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        """*lock*: a bucket that was made without it has none
+        (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectLockConfiguration.html).
+        """
+        _up(down=self.down)
+        if self._bucket(params).locks is None:
+            message = "Object Lock configuration does not exist for this bucket"
+            raise AwsError("ObjectLockConfigurationNotFoundError", message, 404)
+        return {"ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}}
+
     def head_bucket(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
         """*head object*: as there."""
         _up(down=self.down)

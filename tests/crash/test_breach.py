@@ -42,6 +42,7 @@ from tests.crash.vaults import vaults
 
 CONTAINMENT: Final = POLICY.platform.containment
 assert CONTAINMENT is not None
+PRIMARY, REPLICA = POLICY.platform.database.primary, POLICY.platform.database.replica
 CASES: Final[dict[str, Callable[[], Story]]] = {
     "breach": BreachStory,
     "called-off": CalledOffStory,
@@ -129,8 +130,8 @@ def test_a_breach_is_contained_step_by_step_and_deletion_goes_on_after_the_rebui
     theirs = now["policies"][f"{SPACE}/{THEIRS['metadata']['name']}"]
     assert theirs["podSelector"]["matchLabels"]["dr-responder/let-through-again"] == incident.id
     # What may delete does so again, and one rule that was disabled before still is.
-    for part in ("rules", "locations", "schedules"):
-        assert now[part] == story.before[part]
+    for part in ("rules", "databases", "images", "locations", "schedules"):
+        assert now[part] == story.before[part], part
 
 
 def test_two_people_let_a_database_of_before_be_restored_and_used_and_the_old_one_stays(whole: BreachStory) -> None:
@@ -260,6 +261,10 @@ def test_while_it_is_contained_nothing_deletes_anything() -> None:
     story.until(*CONTAINED)
     now = standing(story.platform)
     assert {rule["Status"] for rules in now["rules"].values() for rule in rules} == {"Disabled"}
+    assert now["images"] == {}
+    # The replica keeps no automated backups of its own, and is given none.
+    assert story.before["databases"] == {PRIMARY.instance: (True, 14), REPLICA.instance: (False, 0)}
+    assert now["databases"] == {PRIMARY.instance: (True, 35), REPLICA.instance: (True, 0)}
     assert set(now["locations"].values()) == {"ReadOnly"}
     assert all(now["schedules"].values())
 
@@ -288,6 +293,7 @@ def test_nothing_is_let_out_of_quarantine_without_a_persons_word() -> None:
     owed = {d.case.id.rpartition("/")[2]: d.case for d in book.debts if d.case}
     assert set(owed) == {
         *("release-instances", "release-subnets", "release-namespaces", "undo-pause-lifecycles"),
+        *("undo-keep-databases", "undo-keep-images"),
         *("undo-keep-backups", "undo-keep-standby-backups", "undo-pause-schedules", "undo-room"),
     }
     assert {r.state for case in owed.values() for r in case.steps.values()} == {StepState.ASKING}
@@ -303,7 +309,14 @@ def test_observing_touches_nothing() -> None:
     assert standing(story.platform) == story.before
 
 
-OWN: Final = ("ec2.", "s3.PutBucket", "guardduty.", "kubernetes POST networkpolicies", "kubernetes DELETE network")
+OWN: Final = (
+    "ec2.",
+    "s3.PutBucket",
+    "ecr.",
+    "guardduty.",
+    "kubernetes POST networkpolicies",
+    "kubernetes DELETE network",
+)
 """The other systems' calls are those of other stories, whose sweeps stop at them."""
 
 
