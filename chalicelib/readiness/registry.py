@@ -13,6 +13,13 @@ from chalicelib.readiness.clocks import ClocksJudge
 from chalicelib.readiness.containment import ContainmentJudge
 from chalicelib.readiness.contents import ContentsJudge
 from chalicelib.readiness.contract import Judge
+from chalicelib.readiness.infrastructure import (
+    BucketsJudge,
+    ClaimsJudge,
+    PrimaryLocation,
+    StandbyLocation,
+    StorageJudge,
+)
 from chalicelib.readiness.quotas import QuotaJudge
 from chalicelib.readiness.replica import ReplicaJudge
 from chalicelib.readiness.rights import PrimaryRights, StandbyRights
@@ -26,6 +33,11 @@ JUDGES: Final[Mapping[str, Judge]] = {
         ReplicaJudge(),
         BackupsJudge(),
         ContentsJudge(),
+        BucketsJudge(),
+        StorageJudge(),
+        ClaimsJudge(),
+        PrimaryLocation(),
+        StandbyLocation(),
         CapacityJudge(),
         WarmJudge(),
         QuotaJudge(),

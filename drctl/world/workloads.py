@@ -26,6 +26,7 @@ DEADLINE_S: Final = 120
 TAG: Final = "2026.11.4"
 PUBLIC: Final = "registry.k8s.io/pause:3.10"
 """The image where policy rewrites no registry."""
+EBS_DRIVER: Final = "ebs.csi.aws.com"
 VOLUMES: Final = frozenset({"ebs-volumes", "pvc", "storage"})
 """The infrastructure that stands for a claim."""
 
@@ -77,11 +78,19 @@ def furnish(policy: Policy, row: Cluster, api: KubeApi, ecr: Ecr) -> None:
                 "apiVersion": "storage.k8s.io/v1",
                 "kind": "StorageClass",
                 "metadata": {"name": name},
-                "provisioner": "ebs.csi.aws.com",
+                "provisioner": EBS_DRIVER,
                 "parameters": {"type": "gp3", "encrypted": "true"},
                 "volumeBindingMode": "Immediate",
             }
             for name in classes
+        ]
+        + [
+            {
+                "apiVersion": "storage.k8s.io/v1",
+                "kind": "CSIDriver",
+                "metadata": {"name": EBS_DRIVER},
+                "spec": {"attachRequired": True, "podInfoOnMount": False},
+            }
         ],
     )
 

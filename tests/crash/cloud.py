@@ -14,6 +14,8 @@ Sources, named below by their short names:
 - *head object*, *get object*: docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html, …/API/API_GetObject.html
 - *lifecycle*: docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLifecycleConfiguration.html, …/API/
   API_PutBucketLifecycleConfiguration.html (a rule has a Status and one Filter or Prefix; ids are single)
+- *versioning*: docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketVersioning.html (a bucket where it never was
+  enabled answers without a Status)
 - *copy object*, *lock*: docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html, …/userguide/object-lock.html
 - *put object*: docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, …/API/sigv4-streaming-trailers.html
 """
@@ -253,6 +255,8 @@ class Bucket:
     rules: list[dict[str, Any]] = field(default_factory=list)
     written: datetime = datetime(2026, 11, 23, tzinfo=UTC)
     """When everything in it was written."""
+    versioning: str | None = "Enabled"
+    """None where it never was enabled; objects here have one version."""
     locks: dict[str, tuple[str, datetime]] | None = None
     """Mode and end by key; None where Object Lock is not enabled."""
 
@@ -312,6 +316,12 @@ class S3:
         if found is None:
             raise AwsError("NoSuchKey", "The specified key does not exist.", 404)
         return {"Body": found, "ContentLength": len(found)}
+
+    def get_bucket_versioning(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        """*versioning*."""
+        _up(down=self.down)
+        status = self._bucket(params).versioning
+        return {"Status": status} if status else {}
 
     def get_bucket_lifecycle_configuration(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
         """*lifecycle*."""

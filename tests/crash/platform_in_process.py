@@ -50,7 +50,7 @@ from chalicelib.store.codec import read_book
 from chalicelib.store.contract import Store
 from chalicelib.store.memory import MemoryStore
 from chalicelib.tools import Tools
-from drctl.deployment.rbac import group
+from drctl.deployment.rbac import group, readers
 from drctl.neighbours.aws import Aws
 from drctl.neighbours.aws_clients import make_client
 from drctl.neighbours.ecr import Ecr
@@ -131,6 +131,7 @@ class Platform:
         self.deployed = policy
         """What workers go by; `policy` is what the platform really is like."""
         self.clock = Clock(START)
+        self.caller = "tick"  # the function whose role signs for the clusters
         self.untaken = 0  # of how many requests, from now on, no cluster takes the token
         self._tokens: dict[str, tuple[datetime, datetime]] = {}
         self.outside = Outside(self.clock, stops)
@@ -190,7 +191,7 @@ class Platform:
             self.s3.versioned(row.bucket, row.kms_key or "")
         self.backups.upload = self._uploaded
         for bucket, _ in platform_buckets(policy):
-            self.s3.buckets.setdefault(bucket, Bucket()).rules = lifecycle(bucket)
+            self.s3.buckets.setdefault(bucket, Bucket()).rules = lifecycle(policy, bucket)
         self.clusters = {c.name: self._cluster(c) for c in self._rows()}
         self.services = {e.region: self._services(e.region) for e in platform.endpoints}
         self._furnish()
@@ -380,12 +381,10 @@ class Platform:
             grant(self.clusters[row.name], self.policy, place)
             if not kube_rights(self.policy, place):
                 continue
-            entry = {
-                "clusterName": row.name,
-                "principalArn": _role(self.policy),
-                "kubernetesGroups": [group(self.policy)],
-            }
-            self.eks.create_access_entry(row.region, row.account or self.policy.platform.account, entry)
+            for function, its in (("tick", group(self.policy)), ("readiness", readers(self.policy))):
+                role = _role(self.policy, function)
+                entry = {"clusterName": row.name, "principalArn": role, "kubernetesGroups": [its]}
+                self.eks.create_access_entry(row.region, row.account or self.policy.platform.account, entry)
 
     def _known(self, row: Cluster, token: str) -> User | None:
         """Whom the cluster takes a token for: STS is asked, as EKS does, and its access entries."""
@@ -410,9 +409,9 @@ class Platform:
         self._tokens.clear()
 
     def _sts(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """GetCallerIdentity, asked by a session of the worker's role."""
+        """GetCallerIdentity, asked by a session of the caller's role."""
         del url, headers
-        account, role = self.policy.platform.account, _role(self.policy).rpartition("/")[2]
+        account, role = self.policy.platform.account, _role(self.policy, self.caller).rpartition("/")[2]
         who = {
             "Account": account,
             "UserId": f"AROA:{role}",
@@ -496,8 +495,8 @@ class Platform:
         return str(held[secret.host_key]), int(held[secret.port_key])
 
 
-def _role(policy: Policy) -> str:
-    return f"arn:aws:iam::{policy.platform.account}:role/{names.function(policy, 'tick')}"
+def _role(policy: Policy, function: str) -> str:
+    return f"arn:aws:iam::{policy.platform.account}:role/{names.function(policy, function)}"
 
 
 class _Own:

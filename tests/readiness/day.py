@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from chalicelib.actions.registry import ACTIONS
 from chalicelib.clients.web import HttpAnswer, Web
 from chalicelib.core.judging import Report, Row, RunbookReport
 from chalicelib.core.outcome import NoData
+from chalicelib.policy import Policy
 from chalicelib.readiness.registry import JUDGES
 from chalicelib.readiness.round import Round
 from tests.crash.platform_in_process import POLICY, SETTINGS, Platform
@@ -35,16 +37,18 @@ class Day:
         self.platform.beat()
         self.before: Report | None = None
 
-    def round(self, serving: str = REGIONS.primary) -> Report:
+    def round(self, serving: str = REGIONS.primary, *, only: str = "") -> Report:
+        """One round; of `only` one scenario's runbook where the others do not matter."""
         self.platform.forget_tokens()
         responder = self.platform.responder()
 
         def may() -> Mapping[str, Any]:
-            found = rights.check(POLICY, responder.ports.kube.afresh())
+            with self.called_by("tick"):
+                found = rights.check(POLICY, responder.ports.kube.afresh())
             return {"rights": [one.shown() for one in found]}
 
         made = Round(
-            policy=self.policy,
+            policy=_narrowed(self.policy, only),
             clock=self.platform.clock,
             actions=ACTIONS,
             judges=JUDGES,
@@ -55,9 +59,18 @@ class Day:
             pagerduty_url=SETTINGS.pagerduty_url,
             side_by_side=1,
         )
-        with self.platform.outside.life():
+        with self.platform.outside.life(), self.called_by("readiness"):
             self.before = made.make(serving, self.before)
         return self.before
+
+    @contextmanager
+    def called_by(self, function: str) -> Iterator[None]:
+        """Whose role signs for the clusters: the round's own may look, and no more."""
+        before, self.platform.caller = self.platform.caller, function
+        self.platform.forget_tokens()
+        yield
+        self.platform.caller = before
+        self.platform.forget_tokens()
 
     def get(self, web: Web, url: str, headers: Mapping[str, str]) -> HttpAnswer | NoData:
         if self.unheard and self.unheard in url:
@@ -68,7 +81,8 @@ class Day:
         return web.get(url, timeout_s=4, headers=headers)
 
     def runbook(self, scenario: str = REGION) -> RunbookReport:
-        return next(r for r in self.round().runbooks if r.scenario == scenario)
+        (found,) = self.round(only=scenario).runbooks
+        return found
 
     @property
     def report(self) -> Report:
@@ -87,6 +101,13 @@ class Day:
     def instance(self) -> Any:
         side = POLICY.platform.database.replica
         return self.platform.rds.instance(side.region, side.instance, POLICY.platform.account)
+
+
+def _narrowed(policy: Policy, scenario: str) -> Policy:
+    if not scenario:
+        return policy
+    rows = tuple(row for row in policy.runbooks.runbooks if row.scenario == scenario)
+    return policy.model_copy(update={"runbooks": policy.runbooks.model_copy(update={"runbooks": rows})})
 
 
 def lacking(found: RunbookReport) -> list[Row]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -16,29 +14,14 @@ from drctl.neighbours.kubernetes.velero.taken import take_backup
 from drctl.neighbours.quotas import STANDARD
 from drctl.world import workloads
 from tests.crash.platform_in_process import POLICY
-from tests.readiness.day import CLUSTERS, NODE, REGION, REGIONS, Day
+from tests.readiness.day import CLUSTERS, NODE, REGIONS, Day
+from tests.readiness.fault import Change, Fault
+from tests.readiness.faults_of_infrastructure import INFRASTRUCTURE
 
 PLATFORM = POLICY.platform
 LOCATION = "backupstoragelocations.velero.io"
 BINDINGS = ("rolebindings.rbac.authorization.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io")
 BUDGETS = "poddisruptionbudgets.policy"
-
-Change = Callable[[Day], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """`done` breaks, `mended` mends; `judge` finds it under `subject` in `scenario`'s runbook, and says `said`."""
-
-    kind: str
-    done: Change
-    mended: Change
-    judge: str
-    subject: str
-    said: str
-    lowers: bool = True
-    scenario: str = REGION
-
 
 # The database
 
@@ -786,5 +769,6 @@ FAULTS = (
         said="nobody in people.yaml may break the glass",
         lowers=False,
     ),
+    *INFRASTRUCTURE,
 )
 """Each by a name of its own."""
