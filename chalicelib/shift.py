@@ -73,6 +73,7 @@ class Shift:
             raise LostDeskError(stored.because)
         self._rev = stored.rev
         self._book, self.set_aside = read_stored(tools, stored.body, self._plans, self._policies)
+        self._rings = self._book.rings
         # A book that lost an incident on the way is not what is stored, and must be saved even if nothing else happens.
         self._stored = self._book if stored.body and not self.set_aside else None
 
@@ -102,7 +103,7 @@ class Shift:
         if self._stored is None or not alike(self._stored, self._book):
             # What was put on the timeline need not be put again by the next worker.
             self._put()
-        count_ring(self._tools, self._book)
+        count_ring(self._tools, self._book, self._rings)
 
     def _heed(self) -> None:
         """Before anything is called: whether somebody else acts. A book that knows nothing yet has nothing to call."""

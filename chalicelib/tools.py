@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final, Protocol, TypeVar
 
 from chalicelib.aside import Start, at_once
-from chalicelib.core.book import Book
+from chalicelib.core.book import Book, Ring
 from chalicelib.core.copies import Seen
 from chalicelib.core.due import Tell
 from chalicelib.core.elsewhere import Heeded
@@ -32,7 +32,15 @@ from chalicelib.policy import Policy
 from chalicelib.policy.load import PolicyUnreadableError
 from chalicelib.store.codec import dump_incident, dump_times, read_book, read_plan, read_policy, read_times
 from chalicelib.store.contract import Store, StoreUnavailableError
-from chalicelib.vitals import DEAD_LETTERS, NOTICES_FAILED, NOTICES_SENT, SYNTHETIC_AGE, Meter, unheard
+from chalicelib.vitals import (
+    DEAD_LETTERS,
+    NOTICES_FAILED,
+    NOTICES_SENT,
+    SYNTHETIC_AGE,
+    SYNTHETIC_TRAVEL,
+    Meter,
+    unheard,
+)
 
 log = logging.getLogger("responder")
 T = TypeVar("T")
@@ -125,10 +133,17 @@ def count_told(meter: Meter, book: Book, told: Sequence[Tell]) -> None:
             meter(metric, channel=work.message.channel)
 
 
-def count_ring(tools: Tools, book: Book) -> None:
-    """Publishes how long ago a synthetic alarm last came through, in real seconds; nothing where none is sent."""
+def count_ring(tools: Tools, book: Book, before: Mapping[str, Ring]) -> None:
+    """Publishes how long ago a synthetic alarm last came through, in real seconds, nothing where none is sent; and for
+    each region how long one took that has arrived since `before`. No alarm watches that: policy has one limit for it,
+    and what is not there by then is a finding before it can be a number.
+    """
     if (at := newest(book)) is not None:
         tools.meter(SYNTHETIC_AGE, round(max(0.0, (tools.clock.now() - at).total_seconds())))
+    for region, ring in book.rings.items():
+        known = before.get(region)
+        if ring.took_s is not None and (known is None or known.newest != ring.newest):
+            tools.meter(SYNTHETIC_TRAVEL, ring.took_s, region=region)
 
 
 def sounded(hands: Hands, work: Sound) -> list[Sounded]:

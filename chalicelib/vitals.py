@@ -3,8 +3,10 @@
 Alarms are made from this table (drctl/deployment/trouble.py), and speak to people by a topic that no function of the
 responder stands behind. Two rules keep them honest. What stands or stands still is published as a gauge by somebody
 else than whom it is about: the tick's age by the probe and by the witness, so that a dead tick is a datapoint and not a
-gap; CloudWatch looks further back for what is missing than its periods say, and would be late (with three periods,
-over five: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html). What happens
+gap. For what is missing CloudWatch looks further back than the alarm's periods (its "evaluation range": how far is
+published nowhere, three periods become five in its own example), and while that range still holds as many datapoints as
+the alarm has periods, a gap counts for nothing, whatever TreatMissingData says:
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html. What happens
 once is counted where it happens and published at once: its alarm says that it happened and never that it is over.
 """
 
@@ -36,6 +38,7 @@ NOTICES_FAILED: Final = "NoticesFailed"
 NOTICES_SENT: Final = "NoticesSent"
 UNHEARD: Final = "ResponderUnheard"
 SYNTHETIC_AGE: Final = "SyntheticAge"
+SYNTHETIC_TRAVEL: Final = "SyntheticTravel"
 Unit = Literal["Count", "Seconds"]
 UNITS: Final[dict[str, Unit]] = {
     TICKS: "Count",
@@ -48,6 +51,7 @@ UNITS: Final[dict[str, Unit]] = {
     NOTICES_SENT: "Count",
     UNHEARD: "Count",
     SYNTHETIC_AGE: "Seconds",
+    SYNTHETIC_TRAVEL: "Seconds",
 }
 
 

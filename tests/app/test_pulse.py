@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from chalicelib import pulse, ways_in
+from chalicelib import names, pulse, ways_in
 from chalicelib.bootstrap import Responder
 from chalicelib.core.happened import AlarmState
 from chalicelib.core.message import Message
@@ -21,7 +21,15 @@ from chalicelib.store.beat import Beat, Value, Who, millis
 from chalicelib.store.beats import Beats
 from chalicelib.store.contract import StoreUnavailableError
 from chalicelib.store.memory import MemoryStore
-from chalicelib.vitals import DEAD_LETTERS, INBOX_AGE, LEFT_IN_QUEUES, NOTICES_FAILED, NOTICES_SENT, TICK_AGE
+from chalicelib.vitals import (
+    DEAD_LETTERS,
+    INBOX_AGE,
+    LEFT_IN_QUEUES,
+    NOTICES_FAILED,
+    NOTICES_SENT,
+    SYNTHETIC_TRAVEL,
+    TICK_AGE,
+)
 from tests.app.test_ways_in import AT, POLICY, Hands, responder, signal, unreadable, until
 
 
@@ -180,6 +188,31 @@ def test_a_notice_that_failed_for_good_is_counted_for_its_channel_and_its_fallba
 def test_a_doubt_is_counted_as_failed_when_it_was_tried_to_the_end_and_not_before() -> None:
     failed = [worn for metric, _, worn in worked(Doubtful(because="no answer")).read if metric == NOTICES_FAILED]
     assert failed == [{"channel": "pagerduty"}]
+
+
+class Ringing(Hands):
+    """What sends a synthetic alarm is taken."""
+
+    def make(self, *_: Any) -> Made:
+        return Made(because="taken")
+
+
+def test_how_long_a_synthetic_alarm_took_is_published_once_by_the_shift_in_which_it_arrived() -> None:
+    it, _, clock, meter, _ = metered(Ringing())
+    clock.at = AT.replace(hour=8)
+    it.desk.work("before", until=until(clock, 50))
+    clock.at = AT.replace(hour=9) + timedelta(days=1)
+    it.desk.work("sends", until=until(clock, 50))
+    assert meter.of(SYNTHETIC_TRAVEL) == []
+    sent_at = clock.at
+    clock.at += timedelta(seconds=42)
+    name, region = names.synthetic_alarm(POLICY), "us-east-1"
+    arn = f"arn:aws:cloudwatch:{region}:111122223333:alarm:{name}"
+    it.desk.receive(signal(source=arn, name=name, changed_at=sent_at + timedelta(seconds=30), region=region))
+    for worker in ("hears", "comes after it"):
+        it.desk.work(worker, until=until(clock, 50))
+        clock.at += timedelta(minutes=1)
+    assert [row for row in meter.read if row[0] == SYNTHETIC_TRAVEL] == [(SYNTHETIC_TRAVEL, 42.0, {"region": region})]
 
 
 @dataclass
