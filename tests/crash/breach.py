@@ -103,7 +103,7 @@ def standing(platform: Platform) -> dict[str, Any]:
         "rules": {name: bucket.rules for name, bucket in platform.s3.buckets.items()},
         "databases": {
             i.identifier: (i.deletion_protection, i.backup_retention)
-            for i in platform.rds.instances
+            for i in platform.rds.instances()
             if i.identifier in (POLICY.platform.database.primary.instance, POLICY.platform.database.replica.instance)
         },
         "images": platform.ecr.lifecycles(),
