@@ -22,7 +22,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from drctl.neighbours.aws import AwsError
-from tests.crash.cloud import S3, body_of
+from tests.crash.cloud import S3, Bucket, body_of
 
 Params = Mapping[str, Any]
 NULL: Final = "null"
@@ -56,7 +56,6 @@ class VersionedS3(S3):
     def __init__(self, *buckets: str, clock: Callable[[], datetime]) -> None:
         super().__init__(*buckets)
         self._clock = clock
-        self.versioning: dict[str, str] = {}
         self.versions: dict[str, list[Version]] = {}
         self.kms: dict[str, str] = {}
         self._made = 0
@@ -64,22 +63,16 @@ class VersionedS3(S3):
     def versioned(self, bucket: str, kms: str = "") -> None:
         """A bucket that is there from the start, empty and versioned; `kms` is the key that it encrypts with."""
         self.add(bucket)
-        self.versioning[bucket], self.versions[bucket], self.kms[bucket] = "Enabled", [], kms
+        self.versions[bucket], self.kms[bucket] = [], kms
 
     def create_bucket(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
-        self.add(params["Bucket"])
+        self.buckets[params["Bucket"]] = Bucket(versioning=None)
         return {"Location": f"/{params['Bucket']}"}
 
     def put_bucket_versioning(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
-        self._bucket(params)
-        self.versioning[params["Bucket"]] = params["VersioningConfiguration"]["Status"]
+        self._bucket(params).versioning = params["VersioningConfiguration"]["Status"]
         self.versions.setdefault(params["Bucket"], [])
         return {}
-
-    def get_bucket_versioning(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
-        self._bucket(params)
-        status = self.versioning.get(params["Bucket"])
-        return {"Status": status} if status else {}
 
     def list_object_versions(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
         """*list*: a key marker alone starts after that key."""
@@ -97,7 +90,7 @@ class VersionedS3(S3):
 
     def put_object(self, region: str, account: str, params: Params) -> dict[str, Any]:
         bucket = self._bucket(params)
-        if params["Bucket"] not in self.versioning:
+        if params["Bucket"] not in self.versions:
             return super().put_object(region, account, params)
         storage, metadata = params.get("StorageClass", "STANDARD"), params.get("Metadata", {})
         made = self._keep(params, body=body_of(params), storage=storage, metadata=metadata)
@@ -108,7 +101,7 @@ class VersionedS3(S3):
         """*delete*."""
         self._bucket(params)
         name, key = params["Bucket"], params["Key"]
-        if name not in self.versioning:
+        if name not in self.versions:
             return super().delete_object(region, account, params)
         self._judge(params)
         if wanted := params.get("VersionId"):
@@ -123,7 +116,7 @@ class VersionedS3(S3):
         """*copy*, of a version."""
         path, _, query = params["CopySource"].partition("?")
         source, _, key = unquote(path).partition("/")
-        if source not in self.versioning or params["Bucket"] not in self.versioning:
+        if source not in self.versions or params["Bucket"] not in self.versions:
             return super().copy_object(region, account, params)
         self._judge(params)
         held = self._version(source, key, query.removeprefix("versionId="))
@@ -144,7 +137,7 @@ class VersionedS3(S3):
 
     def head_object(self, region: str, account: str, params: Params) -> dict[str, Any]:
         """*head*."""
-        if params["Bucket"] not in self.versioning:
+        if params["Bucket"] not in self.versions:
             return super().head_object(region, account, params)
         held = self._version(params["Bucket"], params["Key"], params.get("VersionId", ""), bare=True)
         if held.marker:
@@ -161,7 +154,7 @@ class VersionedS3(S3):
     def _keep(self, params: Params, **what: Any) -> Version:
         """A new version; while versioning is suspended it is the null one, in the place of another."""
         name, key = params["Bucket"], params["Key"]
-        if self.versioning[name] == "Enabled":
+        if self.buckets[name].versioning == "Enabled":
             self._made += 1
             identifier = f"{self._made:032x}"
         else:
