@@ -58,9 +58,9 @@ def waiting(responder: Responder) -> None:
 
 
 def left(responder: Responder) -> None:
-    """Publishes how many events lie in the queues of what could not be handled. Asked here because SQS's own metrics of
-    a queue that was long empty come up to fifteen minutes late:
-    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+    """Publishes how many events lie in the queues of what could not be handled. Asked here because SQS
+    publishes nothing of a queue that was inactive for six hours, and comes up to fifteen minutes late after that:
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/monitoring-using-cloudwatch.html
     """
     policy, count = responder.policy, 0
     reader, region = LiveReader(responder.ports, QUEUES), policy.platform.responder.region

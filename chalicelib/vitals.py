@@ -3,8 +3,9 @@
 Alarms are made from this table (drctl/deployment/trouble.py), and speak to people by a topic that no function of the
 responder stands behind. Two rules keep them honest. What stands or stands still is published as a gauge by somebody
 else than whom it is about: the tick's age by the probe and by the witness, so that a dead tick is a datapoint and not a
-gap; CloudWatch looks further back for what is missing than its periods say, and would be late (with three periods,
-over five: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html). What happens
+gap; where datapoints are missing CloudWatch looks further back than its periods say, and would be late (by how much is
+not published; with three periods it is over five, in the example of
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html). What happens
 once is counted where it happens and published at once: its alarm says that it happened and never that it is over.
 """
 
