@@ -1,4 +1,4 @@
-"""`drctl failback` as it is typed, over the book of this machine: what it shows, as text and JSON, and what it refuses."""
+"""`drctl failback` as it is typed, over the book of this machine: what it shows, and what it refuses."""
 
 from __future__ import annotations
 
