@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from chalicelib.core.outcome import Call
 from chalicelib.core.states import IncidentState
@@ -79,6 +79,10 @@ class StepRecord:
     waits_for: str = ""
     waited_at: datetime | None = None
     hindered: bool = False
+
+
+_FRESH: Final = StepRecord()
+"""Of every step of which nothing is known yet; it is asked for more often than anything else."""
 
 
 class NoticeState(StrEnum):
@@ -234,7 +238,7 @@ class Incident:
 
     def step(self, step_id: str) -> StepRecord:
         """The record of a step; a fresh one when nothing is known of it yet."""
-        return self.steps.get(step_id) or StepRecord()
+        return self.steps.get(step_id, _FRESH)
 
     @property
     def moved(self) -> bool:
