@@ -21,6 +21,7 @@ from chalicelib.readiness.infrastructure import (
 )
 from chalicelib.readiness.quotas import QuotaJudge
 from chalicelib.readiness.replica import ReplicaJudge
+from chalicelib.readiness.reserved import ReservedJudge
 from chalicelib.readiness.rights import PrimaryRights, StandbyRights
 from chalicelib.readiness.secrets import SecretsJudge
 from chalicelib.readiness.switch import SwitchJudge
@@ -39,6 +40,7 @@ JUDGES: Final[Mapping[str, Judge]] = {
         StandbyLocation(),
         CapacityJudge(),
         WarmJudge(),
+        ReservedJudge(),
         QuotaJudge(),
         SecretsJudge(),
         SwitchJudge(),
