@@ -26,6 +26,7 @@ from chalicelib.readiness.rights import PrimaryRights, StandbyRights
 from chalicelib.readiness.secrets import SecretsJudge
 from chalicelib.readiness.switch import SwitchJudge
 from chalicelib.readiness.telling import ChannelsJudge, GlassJudge
+from chalicelib.readiness.tested import ChannelTestJudge
 
 JUDGES: Final[Mapping[str, Judge]] = {
     judge.name: judge
@@ -48,6 +49,7 @@ JUDGES: Final[Mapping[str, Judge]] = {
         PrimaryRights(),
         ClocksJudge(),
         ChannelsJudge(),
+        ChannelTestJudge(),
         GlassJudge(),
     )
 }

@@ -97,11 +97,11 @@ def _zone(
     active = [r for r in here if r["State"] == "active"]
     lasting = [r for r in active if r.get("EndDate") is None or r["EndDate"] - now > reserved.margin]
     opened = [r for r in lasting if r["InstanceMatchCriteria"] == "open"]
-    said = f"{_free(opened)} {reserved.instance_type} are reserved and free in {zone.zone}, {zone.count} are needed"
+    said = f"reserved and free in {zone.zone}: {_free(opened)} {reserved.instance_type}, needed: {zone.count}"
     if _free(opened) >= zone.count:
         return Ready(because=said)
     if not here:
-        return Lacking(because=f"no {reserved.instance_type} is reserved in {zone.zone}, {zone.count} are needed")
+        return Lacking(because=f"no {reserved.instance_type} is reserved in {zone.zone}, needed: {zone.count}")
     if _free(lasting) >= zone.count:
         targeted = ", ".join(r["CapacityReservationId"] for r in lasting if r["InstanceMatchCriteria"] != "open")
         told = "nodes use it only where their launch template names it, which cannot be seen from here"

@@ -7,7 +7,8 @@ import pytest
 from chalicelib import names
 from chalicelib.policy import Policy
 from drctl.deployment.permissions import document
-from tests.readiness.faults_of_capacity import POLICY, reserving
+from tests.crash.platform_in_process import POLICY
+from tests.readiness.faults_of_capacity import reserving
 
 RIGHT = "ec2:DescribeCapacityReservations"
 

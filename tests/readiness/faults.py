@@ -16,6 +16,7 @@ from tests.readiness.day import CLUSTERS, NODE, REGIONS, Day
 from tests.readiness.fault import Change, Fault
 from tests.readiness.faults_of_capacity import CAPACITY, with_node_group
 from tests.readiness.faults_of_infrastructure import INFRASTRUCTURE
+from tests.readiness.faults_of_the_test import CHANNEL_TEST
 
 PLATFORM = POLICY.platform
 LOCATION = "backupstoragelocations.velero.io"
@@ -593,6 +594,7 @@ FAULTS = (
         said="nobody in people.yaml may break the glass",
         lowers=False,
     ),
+    *CHANNEL_TEST,
     *INFRASTRUCTURE,
     *CAPACITY,
 )

@@ -72,9 +72,13 @@ def _fault(kind: str, done: Change, said: str, type_: str = TYPE) -> Fault:
 
 
 CAPACITY = (
-    _fault("what policy has reserved was never made", never_made, f"no {TYPE} is reserved in {ZONES[0]}, 1 are needed"),
+    _fault("what policy has reserved was never made", never_made, f"no {TYPE} is reserved in {ZONES[0]}, needed: 1"),
     _fault("a reservation was cancelled", changed(state="cancelled"), "is cancelled, expected active"),
-    _fault("a reservation ends soon", ends_soon, "UTC, in less than 1w"),
-    _fault("somebody else runs in what is reserved", changed(used=1), f"0 {TYPE} are reserved and free in {ZONES[0]}"),
+    _fault("a reservation ends soon", ends_soon, "UTC, in less than 7d"),
+    _fault(
+        "somebody else runs in what is reserved",
+        changed(used=1),
+        f"reserved and free in {ZONES[0]}: 0 {TYPE}, needed: 1",
+    ),
     _fault("nodes are of another type than what is reserved", of_another_type, "would not be used", "m7i.large"),
 )

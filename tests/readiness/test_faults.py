@@ -11,7 +11,8 @@ from chalicelib.core.readiness import judged, kind
 from chalicelib.readiness.registry import JUDGES
 from tests.core.stage import RULES, empty
 from tests.readiness.day import Day, lacking
-from tests.readiness.faults import FAULTS, Fault
+from tests.readiness.fault import Fault
+from tests.readiness.faults import FAULTS
 
 
 def found(report: RunbookReport, fault: Fault) -> list[Row]:
