@@ -22,10 +22,12 @@ from chalicelib.readiness.infrastructure import (
 )
 from chalicelib.readiness.quotas import QuotaJudge
 from chalicelib.readiness.replica import ReplicaJudge
+from chalicelib.readiness.reserved import ReservedJudge
 from chalicelib.readiness.rights import PrimaryRights, StandbyRights
 from chalicelib.readiness.secrets import SecretsJudge
 from chalicelib.readiness.switch import SwitchJudge
 from chalicelib.readiness.telling import ChannelsJudge, GlassJudge
+from chalicelib.readiness.tested import ChannelTestJudge
 
 JUDGES: Final[Mapping[str, Judge]] = {
     judge.name: judge
@@ -40,6 +42,7 @@ JUDGES: Final[Mapping[str, Judge]] = {
         StandbyLocation(),
         CapacityJudge(),
         WarmJudge(),
+        ReservedJudge(),
         QuotaJudge(),
         SecretsJudge(),
         ContainmentJudge(),
@@ -48,6 +51,7 @@ JUDGES: Final[Mapping[str, Judge]] = {
         PrimaryRights(),
         ClocksJudge(),
         ChannelsJudge(),
+        ChannelTestJudge(),
         GlassJudge(),
     )
 }

@@ -128,8 +128,10 @@ def lists(policy: Policy) -> dict[str, tuple[str, ...]]:
     """What a resource of an `AwsOp` may be as a whole, in braces: all of the ARNs of one kind that policy has."""
     rows, states = policy.backups.restorable, policy.backups.terraform_states
     locks = tuple(f"arn:aws:s3:::{row.bucket}/{row.key}.tflock" for row in states if row.lock_file)
-    zones = policy.platform.zones
+    zones, group = policy.platform.zones, policy.platform.clusters.standby.node_group
     return {
+        # EC2 knows no resource to describe reservations by; who has none asks for none.
+        "{capacity_reservations}": ("*",) if group and group.reserved else (),
         "{zonal_shifts}": tuple(row.arn for row in zones.shifts) if zones else (),
         "{restorable_buckets}": tuple(f"arn:aws:s3:::{row.bucket}" for row in rows),
         "{restorable_objects}": tuple(

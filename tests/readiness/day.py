@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -12,11 +13,15 @@ from chalicelib import rights
 from chalicelib.actions.reader import LiveReader
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.clients.web import HttpAnswer, Web
+from chalicelib.core.book import Book, ChannelTest
+from chalicelib.core.channel_test import key_of
+from chalicelib.core.incident import NoticeRecord, NoticeState
 from chalicelib.core.judging import Report, Row, RunbookReport
 from chalicelib.core.outcome import NoData
 from chalicelib.policy import Policy
 from chalicelib.readiness.registry import JUDGES
 from chalicelib.readiness.round import Round
+from tests.core.stage import empty
 from tests.crash.platform_in_process import POLICY, SETTINGS, Platform
 
 REGION, NODE = "region-failure", "node-failure"
@@ -36,6 +41,7 @@ class Day:
         self.platform.clock.pass_to(self.platform.clock.now() + timedelta(seconds=30))
         self.platform.beat()
         self.before: Report | None = None
+        self.book = tested(self.platform.clock.now())
 
     def round(self, serving: str = REGIONS.primary, *, only: str = "") -> Report:
         """One round; of `only` one scenario's runbook where the others do not matter."""
@@ -60,7 +66,7 @@ class Day:
             side_by_side=1,
         )
         with self.platform.outside.life(), self.called_by("readiness"):
-            self.before = made.make(serving, self.before)
+            self.before = made.make(serving, self.before, self.book)
         return self.before
 
     @contextmanager
@@ -101,6 +107,14 @@ class Day:
     def instance(self) -> Any:
         side = POLICY.platform.database.replica
         return self.platform.rds.instance(side.region, side.instance, POLICY.platform.account)
+
+
+def tested(at: datetime) -> Book:
+    """A book with a test that began then, and reached every channel."""
+    rows = POLICY.notifications.channels
+    done = NoticeRecord(state=NoticeState.SENT, due_at=at, at=at, tries=1, message_at=at)
+    test = ChannelTest(id=f"channel-test-{at:%Y%m%d}", at=at, notices={key_of(c.name): done for c in rows})
+    return replace(empty(), tested=test, rings_since=at)
 
 
 def _narrowed(policy: Policy, scenario: str) -> Policy:

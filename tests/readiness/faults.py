@@ -6,8 +6,6 @@ import copy
 from datetime import timedelta
 from typing import Any
 
-from chalicelib.policy import Policy
-from chalicelib.policy.platform import NodeGroup
 from drctl.neighbours.kubernetes.kinds import by_key
 from drctl.neighbours.kubernetes.velero.store import StoredBackup
 from drctl.neighbours.kubernetes.velero.taken import take_backup
@@ -16,8 +14,10 @@ from drctl.world import workloads
 from tests.crash.platform_in_process import POLICY
 from tests.readiness.day import CLUSTERS, NODE, REGIONS, Day
 from tests.readiness.fault import Change, Fault
+from tests.readiness.faults_of_capacity import CAPACITY, with_node_group
 from tests.readiness.faults_of_containment import CONTAINED
 from tests.readiness.faults_of_infrastructure import INFRASTRUCTURE
+from tests.readiness.faults_of_the_test import CHANNEL_TEST
 
 PLATFORM = POLICY.platform
 LOCATION = "backupstoragelocations.velero.io"
@@ -223,12 +223,6 @@ def too_small(day: Day) -> None:
 def large_enough(day: Day) -> None:
     node_group(day).sizes.update(day.kept["sizes"])
     day.policy = POLICY
-
-
-def with_node_group(group: NodeGroup) -> Policy:
-    standby = CLUSTERS.standby.model_copy(update={"node_group": group})
-    clusters = CLUSTERS.model_copy(update={"standby": standby})
-    return POLICY.model_copy(update={"platform": PLATFORM.model_copy(update={"clusters": clusters})})
 
 
 def vcpus(number: float) -> Change:
@@ -601,7 +595,9 @@ FAULTS = (
         said="nobody in people.yaml may break the glass",
         lowers=False,
     ),
+    *CHANNEL_TEST,
     *INFRASTRUCTURE,
     *CONTAINED,
+    *CAPACITY,
 )
 """Each by a name of its own."""

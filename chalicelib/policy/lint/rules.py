@@ -88,6 +88,7 @@ RULES: Final[tuple[Rule, ...]] = (
     regions.region_has_its_own_address,
     regions.action_needs_no_failed_region,
     sizes.node_group_sizes_rise,
+    sizes.reserved_is_usable,
     accounts.account_is_another,
     accounts.account_is_single,
     accounts.account_is_in_the_list,
