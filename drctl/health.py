@@ -66,7 +66,9 @@ def alarms(region: str, found: Sequence[Mapping[str, Any]] | str) -> Iterator[Ro
         return
     ringing = [a for a in found if a["StateValue"] == "ALARM"]
     for alarm in ringing:
-        yield Row(what=f"alarm {alarm['AlarmName']}", state="wrong", because=str(alarm.get("StateReason", "ALARM")))
+        # What it means was written for whoever it wakes; CloudWatch's own reason is a row of figures.
+        because = str(alarm.get("AlarmDescription") or alarm.get("StateReason", "ALARM"))
+        yield Row(what=f"alarm {alarm['AlarmName']}", state="wrong", because=because)
     if not found:
         yield Row(what=what, state="wrong", because="there is none: the stack there is not deployed, or an older one")
     elif not ringing:
@@ -151,12 +153,19 @@ def _channels(book: Book, policy: Policy) -> Iterator[Row]:
     for row in policy.notifications.channels:
         what, known = f"channel {row.name}", newest.get(row.name)
         if known:
-            state = states.get(known.state, "unknown")
-            yield Row(what=what, state=state, because=f"{_at(known.at)}: {known.state.value}: {known.because}")
+            state, test = states.get(known.state, "unknown"), " (the weekly test)" if known in tested.values() else ""
+            # What a channel says of what it took is its own number for it; of what it did not take, the reason.
+            said = "" if known.state is NoticeState.SENT else f": {known.because}"
+            yield Row(what=what, state=state, because=f"{_at(known.at)}: {known.state.value}{test}{said}")
         elif row.name in skipped:
             yield Row(what=what, state="unknown", because="never tried: policy names nobody for tests (test_mail)")
         else:
-            yield Row(what=what, state="unknown", because="nothing was sent by it yet")
+            yield Row(what=what, state="unknown", because=f"nothing was sent by it yet{_next_test(policy)}")
+
+
+def _next_test(policy: Policy) -> str:
+    row = policy.readiness.synthetic
+    return f"; each is tried on {row.channels_on}, from {row.hour:02}:00 UTC on" if row and row.channels_on else ""
 
 
 def _at(at: datetime) -> str:

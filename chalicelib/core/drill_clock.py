@@ -21,6 +21,7 @@ from chalicelib.policy.platform import Mode
 AHEAD: Final = 0.9
 """From so much of the time between two drills on, one is begun: before the runbook's steps would ask."""
 DAYS: Final[tuple[str, ...]] = get_args(Weekday)
+_SAYS: Final = "clock-drill-"
 
 
 def due_now(book: Book, policy: Policy, now: datetime) -> Rehearse | str:
@@ -32,6 +33,8 @@ def due_now(book: Book, policy: Policy, now: datetime) -> Rehearse | str:
         return f"outside the window: {', '.join(window.days)}, {window.from_} to {window.until} o'clock UTC"
     if book.incidents or book.drills or book.paused or book.mode is Mode.OBSERVE:
         return "an incident or a drill is open, or nothing may be touched"
+    if held := _held_today(book, now):
+        return f"{held} was held today, and the clock begins one a day"
     wanted = [
         (at, row) for row in policy.drills.rows if row.kind != "live" and (at := begins_at(book, policy, row.runbook))
     ]
@@ -40,7 +43,7 @@ def due_now(book: Book, policy: Policy, now: datetime) -> Rehearse | str:
         at, row = min(wanted, key=lambda w: w[0], default=(None, None))
         return f"none is due; next is {row.runbook}, from {at:%Y-%m-%d} on" if row and at else "none is due"
     row = min(found, key=lambda f: f[0])[1]
-    said = Said(id=f"clock-drill-{row.runbook}-{now:%Y%m%d}", by=CLOCK_ARN, at=now, arn=CLOCK_ARN)
+    said = Said(id=f"{_SAYS}{row.runbook}-{now:%Y%m%d}", by=CLOCK_ARN, at=now, arn=CLOCK_ARN)
     return Rehearse(said=said, runbook=row.runbook)
 
 
@@ -53,3 +56,10 @@ def begins_at(book: Book, policy: Policy, runbook: str) -> datetime | None:
     if last is not None and last.of_plan != hashes(Rules(policy)).get(runbook, last.of_plan):
         return last.at + timedelta(seconds=1)  # its structure is another now
     return due - row.every * (1 - AHEAD)
+
+
+def _held_today(book: Book, now: datetime) -> str:
+    """The drill of this day, by whomever it was begun, or what the clock began of it, should it have been abandoned."""
+    kept = next((d.id for d in book.drilled.values() if d.at.date() == now.date()), "")
+    said = (r.id for r in book.replies if r.ok and r.id.startswith(_SAYS) and r.id.endswith(f"-{now:%Y%m%d}"))
+    return kept or next(said, "")

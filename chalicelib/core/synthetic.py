@@ -4,8 +4,10 @@ Rules. It is a metric that is published in a region where the platform's alarms 
 and speaks to the same topic as the real ones. So what arrives has shown that CloudWatch evaluates, that the topic
 reaches this region, and that it is read and folded here. It is known by its name and region and by nothing softer, is
 looked at before any rule is, and opens, feeds and clears no incident. Sending is saved before it is done; sent twice is
-one, since the alarm changes once, and what arrives counts from the first time. A region whose own incident is open is
-not asked: that it does not answer is known. Never let a synthetic alarm stand for evidence that a region serves.
+one, since the alarm changes once, and what arrives counts from the first time. While one rings already (a person has
+sent it) another would change nothing and never be heard, so it waits for the end of that. A region whose own incident
+is open is not asked: that it does not answer is known. Never let a synthetic alarm stand for evidence that a region
+serves.
 """
 
 from __future__ import annotations
@@ -99,6 +101,8 @@ def due(book: Book, rules: Rules, now: datetime) -> Iterator[Sound]:
     for region in names.alarm_regions(rules.policy):
         ring, wanted = book.rings.get(region), f"{day:%Y-%m-%d}"
         if book.incident_at(region) or (ring and ring.day == wanted and not _again(ring, row.within, rules, now)):
+            continue
+        if (ring is None or ring.day != wanted) and _rings_already(book, region, row.within, rules, now):
             continue
         because = f"the synthetic alarm of {wanted} is due in {region}"
         yield Sound(region=region, day=wanted, call=call(rules.policy, region), because=because)
@@ -209,6 +213,13 @@ def _day(rules: Rules, now: datetime) -> datetime | None:
 def _again(ring: Ring, within: timedelta, rules: Rules, now: datetime) -> bool:
     waited = now - ring.tried_at >= AGAIN / rules.policy.speed
     return ring.state == "sending" and waited and now - ring.at <= within
+
+
+def _rings_already(book: Book, region: str, within: timedelta, rules: Rules, now: datetime) -> bool:
+    """Whether the alarm was last heard to ring, and may still. That it ended may have been lost on the way."""
+    name = names.synthetic_alarm(rules.policy)
+    marks = (m for m in book.watermarks.values() if (m.name, m.region, m.state) == (name, region, AlarmState.ALARM))
+    return any(now - mark.changed_at <= within for mark in marks)
 
 
 def _put(book: Book, region: str, ring: Ring) -> Book:

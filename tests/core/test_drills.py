@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.actions.registry import ACTIONS, DRILLS
 from chalicelib.core.answers import Archived, Asked, Called, Decided, Looked
-from chalicelib.core.book import Book
+from chalicelib.core.book import Book, Reply
 from chalicelib.core.commands import IllegalCommandError
 from chalicelib.core.drill_clock import due_now
 from chalicelib.core.drilling import FAILED, TABLETOP, of, owed, stale
@@ -395,6 +395,23 @@ def test_the_clock_begins_the_most_overdue_in_its_window_once_a_day() -> None:
     assert isinstance(found, Rehearse)
     assert found.runbook == "data-corruption"
     assert found.said.id == "clock-drill-data-corruption-20261123"
+
+
+def test_the_clock_begins_no_second_drill_on_one_day_whatever_else_is_due() -> None:
+    book = replace(drilled(100), drills_since=at(-1000 * 86400))
+    first = due_now(book, always(POLICY), at(0))
+    assert isinstance(first, Rehearse)
+    held = Drilled(
+        id="drill-data", at=at(0), result="passed", because="done", of_plan="x", kind="copies", good_at=at(0)
+    )
+    later = replace(book, drilled={**book.drilled, first.runbook: held})
+    assert due_now(later, always(POLICY), at(3600)) == "drill-data was held today, and the clock begins one a day"
+    assert isinstance(due_now(later, always(POLICY), at(7 * 86400)), Rehearse)
+    # One that was abandoned is kept nowhere, and was begun all the same.
+    abandoned = replace(book, replies=(Reply(id=first.said.id, ok=True, because="drill drill-data has begun"),))
+    assert "one a day" in str(due_now(abandoned, always(POLICY), at(3600)))
+    refused = replace(book, replies=(Reply(id=first.said.id, ok=False, because="paused"),))
+    assert isinstance(due_now(refused, always(POLICY), at(3600)), Rehearse)
 
 
 def test_the_clock_leaves_one_that_failed_to_people_and_one_in_time_alone() -> None:

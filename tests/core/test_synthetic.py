@@ -179,6 +179,18 @@ def test_sent_twice_is_one_that_counts_from_the_first_time() -> None:
     assert after.rings == it.rings, "an answer that comes after it changes nothing"
 
 
+def test_while_one_that_a_person_sent_rings_the_day_s_waits_for_its_end() -> None:
+    """An alarm that is in ALARM changes nothing when another datapoint comes: it would never be heard of."""
+    it = arrive(book(), NINE - timedelta(seconds=30), NINE - timedelta(seconds=20))
+    assert sounds(it, NINE) == []
+    over = fold(
+        it, alarm(NINE + timedelta(seconds=40), state=AlarmState.OK), rules=RULES, now=NINE + timedelta(minutes=1)
+    )
+    assert len(sounds(over, NINE + timedelta(minutes=1))) == 1
+    # That it ended was lost on the way: the day's is sent all the same.
+    assert len(sounds(it, NINE + timedelta(minutes=11))) == 1
+
+
 @pytest.mark.parametrize(
     "changes",
     [

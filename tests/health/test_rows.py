@@ -82,16 +82,20 @@ def test_each_channel_has_its_newest_notice() -> None:
         "channel-test/email-on-call": record(NoticeState.DOUBTFUL, "no answer"),
     }
     it = book(tested=ChannelTest(id="channel-test-20261123", at=NOW, notices=notices))
-    assert said("channel pagerduty", book=it) == ("well", "2026-11-24 09:30:00 UTC: sent: PagerDuty took it")
-    assert said("channel slack-incidents", book=it)[0] == "wrong"
+    assert said("channel pagerduty", book=it) == ("well", "2026-11-24 09:30:00 UTC: sent (the weekly test)")
+    wrong = "2026-11-24 09:30:00 UTC: failed (the weekly test): token_revoked"
+    assert said("channel slack-incidents", book=it) == ("wrong", wrong)
     assert said("channel email-on-call", book=it)[0] == "unknown"
-    assert said("channel status-page", book=it) == ("unknown", "nothing was sent by it yet")
+    yet = "nothing was sent by it yet; each is tried on monday, from 09:00 UTC on"
+    assert said("channel status-page", book=it) == ("unknown", yet)
 
 
 def test_alarms_that_ring_are_named_and_none_at_all_is_wrong() -> None:
     ok, bad = {"AlarmName": "a", "StateValue": "OK"}, {"AlarmName": "b", "StateValue": "ALARM", "StateReason": "old"}
     assert [(r.what, r.state) for r in alarms("us-west-2", [ok])] == [("alarms in us-west-2", "well")]
     assert [(r.what, r.state, r.because) for r in alarms("us-west-2", [ok, bad])] == [("alarm b", "wrong", "old")]
+    told = {**bad, "AlarmDescription": "ACME's responder: nothing is heard of it."}
+    assert [r.because for r in alarms("us-west-2", [told])] == ["ACME's responder: nothing is heard of it."]
     assert [r.state for r in alarms("us-west-2", [])] == ["wrong"]
     assert [r.state for r in alarms("us-west-2", "they could not be seen: timeout")] == ["unknown"]
 
