@@ -6,6 +6,7 @@ import copy
 from datetime import timedelta
 from typing import Any
 
+from chalicelib.policy.platform import MetricSwitch
 from drctl.neighbours.kubernetes.kinds import by_key
 from drctl.neighbours.kubernetes.velero.store import StoredBackup
 from drctl.neighbours.kubernetes.velero.taken import take_backup
@@ -280,6 +281,21 @@ def a_switch(day: Day) -> None:
     day.platform.cloudwatch.alarms.update(day.kept["alarms"])
 
 
+def thrown(value: float) -> Change:
+    """Somebody publishes the switch's metric by hand, and its alarm looks."""
+
+    def done(day: Day) -> None:
+        switch = PLATFORM.traffic.switch
+        assert isinstance(switch, MetricSwitch)
+        row = {"MetricName": switch.metric, "Value": value}
+        asked = {"Namespace": switch.namespace, "MetricData": [row]}
+        for _ in range(3):
+            day.platform.cloudwatch.put_metric_data(switch.region, PLATFORM.account, asked)
+            pass_by(day, timedelta(seconds=60) / POLICY.speed)
+
+    return done
+
+
 def ahead(day: Day) -> None:
     day.kept["clock"] = day.platform.engine.clock
     day.platform.engine.clock = lambda: day.platform.clock.now() + timedelta(seconds=60)
@@ -531,6 +547,14 @@ FAULTS = (
         judge="switch",
         subject="traffic switch",
         said="cannot be thrown",
+    ),
+    Fault(
+        kind="the traffic switch sends people elsewhere",
+        done=thrown(1.0),
+        mended=thrown(0.0),
+        judge="switch",
+        subject="traffic switch",
+        said=f"it sends people to {REGIONS.standby}, and {REGIONS.primary} serves",
     ),
     Fault(
         kind="the database's clock is wrong",
