@@ -222,8 +222,16 @@ def _when(choice: Choice, value: str, policy: Policy, now: datetime) -> str:
             f"{choice.name} is {spelled(at)}; allowed: until {spelled(now + choice.reach)}, "
             f"{policy.real(choice.reach)} ahead is how far policy reaches, or {NOW}"
         )
-    # A time that is over is kept as it is: a re-pin reads it again.
+    # A time that is over is kept as it is, for a re-pin reads it again; nobody may choose one (`to_come`).
     return spelled(at)
+
+
+def to_come(choice: Choice, value: str, policy: Policy, said_at: datetime) -> None:
+    """WrongChoiceError when a moment that something is to wait for was over when it was said: it would begin at once,
+    and whoever means that says so.
+    """
+    if choice.kind is ChoiceKind.WHEN and value != NOW and moment(value) < said_at.replace(microsecond=0):
+        raise WrongChoiceError(f"{choice.name} is {value}, which is over; allowed: {allowed(choice, policy, said_at)}")
 
 
 def _parts(choice: Choice, value: str) -> list[str]:

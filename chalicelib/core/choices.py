@@ -14,7 +14,7 @@ from datetime import datetime
 
 from chalicelib.core.answering import IllegalCommandError, open_incident, with_note
 from chalicelib.core.book import Book
-from chalicelib.core.bounds import WrongChoiceError, read
+from chalicelib.core.bounds import WrongChoiceError, read, to_come
 from chalicelib.core.happened import Choose, Said
 from chalicelib.core.incident import Chosen, Incident, StepRecord, StepState
 from chalicelib.core.incidents import note, put
@@ -44,6 +44,8 @@ def chosen(
             raise IllegalCommandError(late)
         try:
             values[name] = read(choice, value, incident, rules.policy, now)
+            if incident.chosen.get(name) != values[name]:
+                to_come(choice, values[name], rules.policy, said.at)
         except WrongChoiceError as error:
             raise IllegalCommandError(f"{incident.id}: {error}") from error
     new = {n: v for n, v in values.items() if incident.chosen.get(n) != v}

@@ -115,14 +115,26 @@ def _set(book: Book, moves: tuple[Incident, ...], back: Plan, rules: Rules) -> t
             key = (setting.action, setting.cluster)
             if paid is not None and key not in found:
                 found[key] = _line(paid, setting.before, back, move.scenario, its.policy)
+    # The journal is what a way back goes by, whether or not the archive of what wrote it can be read.
+    archived = {move.id for move in moves}
+    for setting in book.settings:
+        key = (setting.action, setting.cluster)
+        if setting.incident not in archived and key not in found:
+            what = f"{setting.step} of {setting.incident}, whose archive is not there"
+            taken = _taken_back_by(setting.action, setting.cluster, back)
+            found[key] = SetLine(what=what, before=_words(setting.action, setting.before), taken_back_by=taken)
     return tuple(found.values())
 
 
 def _line(step: Step, before: str, back: Plan, scenario: str, policy: Policy) -> SetLine:
-    opposite, cluster = OPPOSITES[step.action], step.params.get("cluster", "")
-    by = [s for s in back.steps if s.action == opposite.action and s.params.get("cluster", cluster) == cluster]
-    taken = by[0].title if by else "nothing: put it right by hand"
+    taken = _taken_back_by(step.action, step.params.get("cluster", ""), back)
     return SetLine(what=_family(step, scenario, policy), before=_words(step.action, before), taken_back_by=taken)
+
+
+def _taken_back_by(action: str, cluster: str, back: Plan) -> str:
+    opposite = OPPOSITES[action]
+    by = [s for s in back.steps if s.action == opposite.action and s.params.get("cluster", cluster) == cluster]
+    return by[0].title if by else "nothing: put it right by hand"
 
 
 def _words(action: str, before: str) -> str:

@@ -226,6 +226,15 @@ def test_what_the_journal_says_is_nobody_s_choice_and_the_moment_is() -> None:
     later = take(book, Choose(said=said("c3"), incident=only(book).id, choices={"at": "2026-11-23T04:00:00Z"}))
     assert only(later).chosen["at"] == "2026-11-23T04:00:00Z"
     assert only(later).chosen["nodes"] == "1/1/12"
+    # A moment that was over when it was said would begin at once: whoever means that says `now`.
+    over = Choose(said=said("c4", 7200), incident=only(book).id, choices={"at": "2026-11-23T04:59:59Z"})
+    with pytest.raises(IllegalCommandError, match="at is 2026-11-23T04:59:59Z, which is over; allowed: a time"):
+        take(later, over, seconds=7200)
+    # What was said in time and came late is taken, and so is what was chosen already.
+    late = Choose(said=said("c5", 3599), incident=only(book).id, choices={"at": "2026-11-23T04:00:00Z"})
+    assert only(take(book, late, seconds=3700)).chosen["at"] == "2026-11-23T04:00:00Z"
+    again = Choose(said=said("c6", 7200), incident=only(book).id, choices={"at": "2026-11-23T04:00:00Z"})
+    assert only(take(later, again, seconds=7200)).chosen == only(later).chosen
 
 
 def test_a_re_pin_keeps_what_the_journal_said() -> None:
