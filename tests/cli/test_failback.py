@@ -217,7 +217,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[DynamoStore]:
         boto3.DEFAULT_SESSION = None
 
 
-class _Answer(AWSResponse):
+class _Answer(AWSResponse):  # type: ignore[misc] # botocore ships no types
     """What Lambda sends back."""
 
     def __init__(self, url: str, body: bytes) -> None:
