@@ -84,7 +84,7 @@ class WarmJudge:
         if not isinstance(ready, int):
             yield "warm nodes", NoData(because=ready.because)
         elif ready >= wanted:
-            yield "warm nodes", Ready(because=f"{ready} nodes are Ready in the standby, {wanted} carry tier 1{kept}")
+            yield "warm nodes", Ready(because=f"nodes Ready in the standby: {ready}, needed for tier 1: {wanted}{kept}")
         else:
             said = f"{ready or 'no'} {'nodes are' if ready > 1 else 'node is'} Ready in the standby"
             why = f"{said}, and {wanted} carry tier 1{kept}: it waits for the others to start"

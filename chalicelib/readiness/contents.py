@@ -86,7 +86,7 @@ class ContentsJudge:
         served = f"all kinds that backups hold are served by cluster {cluster.name!r}"
         yield "API versions", _over(facts, _versions(facts, cluster.name), served)
         yield "images", _over(facts, facts.images.values(), f"all {len(facts.images)} images are in {cluster.region}")
-        provisioned = f"the {len(facts.classes)} storage classes of their claims are there, with their drivers"
+        provisioned = f"there with their drivers: {', '.join(sorted(facts.classes)) or 'none is needed'}"
         yield "storage classes", _over(facts, facts.classes.values(), provisioned)
         yield "Secrets", _over(facts, _secrets(facts), "no pod needs a Secret that its backup does not bring along")
 

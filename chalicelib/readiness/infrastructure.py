@@ -81,7 +81,7 @@ def _versioned(bucket: str, found: Answer) -> Verdict:
         case Refused(code=code, because=because):
             return Lacking(because=f"versioning of {bucket!r} cannot be read: {because} ({code})")
     status = found.get("Status", "never enabled")
-    said = f"versioning of {bucket!r} is {status}"
+    said = f"versioning is {status}"
     if status == "Enabled":
         return Ready(because=said)
     return Lacking(because=f"{said}, expected Enabled: it cannot be put back as of a moment")
@@ -93,16 +93,16 @@ def _kept(row: Restorable, speed: float, found: Answer) -> Verdict:
         case NoData():
             return found
         case Refused(code=code) if code == NONE_THERE:
-            return Ready(because=f"{row.bucket!r} has no lifecycle: no version expires")
+            return Ready(because="it has no lifecycle: no version expires")
         case Refused(code=code, because=because):
             return Lacking(because=f"the lifecycle of {row.bucket!r} cannot be read: {because} ({code})")
     wanted = row.restores_back * speed / _DAY
     for prefix in row.prefixes:
         days = kept_days(found, prefix)
         if days is not None and days < wanted:
-            said = f"versions below {prefix!r} of {row.bucket!r} expire after {days} days"
+            said = f"versions below {prefix!r} expire after {days} days"
             return Lacking(because=f"{said}, and policy puts it back to {wanted:g} days ago")
-    return Ready(because=f"{row.bucket!r} keeps what was overwritten for {wanted:g} days and more")
+    return Ready(because=f"what was overwritten is kept for {wanted:g} days and more")
 
 
 class StorageJudge:
@@ -142,7 +142,7 @@ class StorageJudge:
             if found := next((v for v in facts.values() if isinstance(v, worst)), None):
                 yield subject, found
                 return
-        yield subject, Ready(because=f"the {len(facts)} classes of the claims there have their drivers")
+        yield subject, Ready(because=f"there with their drivers: {', '.join(sorted(facts)) or 'none is needed'}")
 
 
 class ClaimsJudge:
@@ -181,7 +181,7 @@ class ClaimsJudge:
                     others = f"; and {len(more)} more" if more else ""
                     yield row.display, Lacking(because=f"{first}{others}; the way back is {' or '.join(ways)}")
                 case Soundness(sound=sound):
-                    yield row.display, Ready(because=f"all {sound} claims have their volumes")
+                    yield row.display, Ready(because=f"every claim has its volume; looked at: {sound}")
 
 
 def _claimed(policy: Policy) -> list[Infrastructure]:

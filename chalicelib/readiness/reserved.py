@@ -97,7 +97,7 @@ def _zone(
     active = [r for r in here if r["State"] == "active"]
     lasting = [r for r in active if r.get("EndDate") is None or r["EndDate"] - now > reserved.margin]
     opened = [r for r in lasting if r["InstanceMatchCriteria"] == "open"]
-    said = f"reserved and free in {zone.zone}: {_free(opened)} {reserved.instance_type}, needed: {zone.count}"
+    said = f"free: {_free(opened)}, needed: {zone.count}"
     if _free(opened) >= zone.count:
         return Ready(because=said)
     if not here:

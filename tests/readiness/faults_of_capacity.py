@@ -78,7 +78,7 @@ CAPACITY = (
     _fault(
         "somebody else runs in what is reserved",
         changed(used=1),
-        f"reserved and free in {ZONES[0]}: 0 {TYPE}, needed: 1",
+        "free: 0, needed: 1",
     ),
     _fault("nodes are of another type than what is reserved", of_another_type, "would not be used", "m7i.large"),
 )
