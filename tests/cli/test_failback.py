@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 from typer.testing import CliRunner
+from urllib3.response import HTTPResponse
 
 from chalicelib import ways_in
 from chalicelib.bootstrap import Responder, WallClock
@@ -210,23 +212,17 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[DynamoStore]:
         def invoked(request: Any, **_: Any) -> AWSResponse:
             payload = json.loads(request.body)
             answer = ways_in.command(responder, payload, until=datetime.now(UTC) + timedelta(seconds=30))
-            return _Answer(request.url, json.dumps(answer).encode())
+            return _answer(request.url, json.dumps(answer).encode())
 
         cast("Any", boto3.DEFAULT_SESSION).events.register_first("before-send.lambda.Invoke", invoked)
         yield store
         boto3.DEFAULT_SESSION = None
 
 
-class _Answer(AWSResponse):  # type: ignore[misc] # botocore ships no types
+def _answer(url: str, body: bytes) -> AWSResponse:
     """What Lambda sends back."""
-
-    def __init__(self, url: str, body: bytes) -> None:
-        from io import BytesIO
-
-        from urllib3.response import HTTPResponse
-
-        raw = HTTPResponse(body=BytesIO(body), preload_content=False, status=200)
-        super().__init__(url, 200, {"content-type": "application/json"}, raw)
+    raw = HTTPResponse(body=BytesIO(body), preload_content=False, status=200)
+    return AWSResponse(url, 200, {"content-type": "application/json"}, raw)
 
 
 def _responder(store: Store) -> Responder:
