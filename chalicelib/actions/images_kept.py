@@ -24,7 +24,7 @@ from chalicelib.core.outcome import Act, Call, Done, Next, NoData, Refused, Stuc
 from chalicelib.policy import Policy
 
 EXPIRES: Final = "expires."
-"""The fact of a repository's policy as it was, as text: `expires.us-east-1/neurectomy/api`."""
+"""The fact of a repository's policy as it was, as text: `expires.us-east-1/shop/api`."""
 NO_POLICY: Final = "LifecyclePolicyNotFoundException"
 NO_REPOSITORY: Final = "RepositoryNotFoundException"
 AT_MOST: Final = 24_000

@@ -68,6 +68,10 @@ def test_what_is_reserved_for_the_primary_is_told(broken: Broken) -> None:
     primary = "region: us-east-1\n    node_group: { name: workers, failover_size: 6, max_size: 12"
     kept = f"{primary}, reserved: {{ instance_type: m7g.large, zones: [{{ zone: us-east-1a, count: 1 }}] }}"
     broken.edit("platform", primary, kept)
-    (told,) = broken.findings("reserved-is-usable")
-    assert "clusters.primary.node_group.reserved" in str(told)
-    assert "the standby's node group alone" in str(told)
+    broken.says(
+        "reserved-is-usable",
+        "platform.yaml clusters.primary.node_group.reserved",
+        at="reserved:",
+        found="m7g.large",
+        allowed="the standby's node group alone",
+    )

@@ -41,7 +41,7 @@ class Day:
         self.platform.clock.pass_to(self.platform.clock.now() + timedelta(seconds=30))
         self.platform.beat()
         self.before: Report | None = None
-        self.book = tested(self.platform.clock.now())
+        self.book = channels_tested(self.platform.clock.now())
 
     def round(self, serving: str = REGIONS.primary, *, only: str = "") -> Report:
         """One round; of `only` one scenario's runbook where the others do not matter."""
@@ -109,7 +109,7 @@ class Day:
         return self.platform.rds.instance(side.region, side.instance, POLICY.platform.account)
 
 
-def tested(at: datetime) -> Book:
+def channels_tested(at: datetime) -> Book:
     """A book with a test that began then, and reached every channel."""
     rows = POLICY.notifications.channels
     done = NoticeRecord(state=NoticeState.SENT, due_at=at, at=at, tries=1, message_at=at)

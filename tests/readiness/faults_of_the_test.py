@@ -8,18 +8,18 @@ from datetime import timedelta
 from chalicelib.core.channel_test import key_of
 from chalicelib.core.incident import NoticeRecord, NoticeState
 from tests.crash.platform_in_process import POLICY
-from tests.readiness.day import Day, tested
+from tests.readiness.day import Day, channels_tested
 from tests.readiness.fault import Fault
 
 FIRST = POLICY.notifications.channels[0].name
 
 
 def two_weeks_old(day: Day) -> None:
-    day.book = tested(day.platform.clock.now() - timedelta(weeks=2))
+    day.book = channels_tested(day.platform.clock.now() - timedelta(weeks=2))
 
 
 def anew(day: Day) -> None:
-    day.book = tested(day.platform.clock.now())
+    day.book = channels_tested(day.platform.clock.now())
 
 
 def _changed(day: Day, record: NoticeRecord | None) -> None:
@@ -37,7 +37,7 @@ def failed(day: Day) -> None:
 
 
 def never_sent(day: Day) -> None:
-    day.book = tested(day.platform.clock.now() - timedelta(hours=2))
+    day.book = channels_tested(day.platform.clock.now() - timedelta(hours=2))
     _changed(day, None)
 
 
