@@ -20,6 +20,7 @@ test: $(STAMP)
 	$(BIN)/pytest -q -m "not long" -n auto --dist worksteal --ignore=tests/local
 	$(BIN)/pytest -q -m "not long" tests/local
 
+# Hours: a whole sweep stops a story at each of its calls. DR_SWEEP=2/5 takes the second of five parts of each sweep.
 test-long: $(STAMP)
 	$(BIN)/drctl setup
 	$(BIN)/pytest -q -m long

@@ -109,8 +109,9 @@ def readiness(responder: Responder) -> Report | None:
     if responder.round is None or responder.rounds is None:
         return None
     body = responder.store.read_book().body
-    serving = read_book(body)[0].serving if body else responder.policy.platform.regions.primary
-    report = responder.round.make(serving, responder.rounds.newest())
+    book = read_book(body)[0] if body else None
+    serving = book.serving if book else responder.policy.platform.regions.primary
+    report = responder.round.make(serving, responder.rounds.newest(), book)
     if responder.rounds.put(report):
         responder.desk.receive(report.judged())
         responder.wake()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
-from chalicelib.actions.contract import AwsOp, Op, Reader, Target
+from chalicelib.actions.contract import Op, Reader, Target
 from chalicelib.actions.copies import DESCRIBE_DRILLED, thrown
+from chalicelib.actions.credentials import READ_CREDENTIALS
 from chalicelib.actions.verify_write import Proof, looked, proven
 from chalicelib.core.outcome import Next, NoData, Refused
 from chalicelib.policy import Policy
@@ -18,11 +19,7 @@ class DrillWrite:
     name: ClassVar[str] = "drill-write"
     reads: ClassVar[tuple[Op, ...]] = (
         DESCRIBE_DRILLED,
-        AwsOp(
-            service="secretsmanager",
-            operation="get_secret_value",
-            resources=("arn:aws:secretsmanager:{standby}:{account}:secret:{credentials_secret}-??????",),
-        ),
+        READ_CREDENTIALS,
     )
     calls: ClassVar[tuple[Op, ...]] = ()
 

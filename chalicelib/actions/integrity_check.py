@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
-from chalicelib.actions.contract import AwsOp, Op, Reader, Target
+from chalicelib.actions.contract import Op, Reader, Target
 from chalicelib.actions.copies import DESCRIBE_DRILLED, is_copy, throw_away, thrown
+from chalicelib.actions.credentials import READ_CREDENTIALS
 from chalicelib.actions.restored import as_of, name_of, restored
 from chalicelib.core.bounds import spelled
 from chalicelib.core.outcome import Done, Next, NoData, Refused, Stuck, Wait
@@ -34,11 +35,7 @@ class IntegrityCheck:
     name: ClassVar[str] = "integrity-check"
     reads: ClassVar[tuple[Op, ...]] = (
         DESCRIBE_DRILLED,
-        AwsOp(
-            service="secretsmanager",
-            operation="get_secret_value",
-            resources=("arn:aws:secretsmanager:{standby}:{account}:secret:{credentials_secret}-??????",),
-        ),
+        READ_CREDENTIALS,
     )
     calls: ClassVar[tuple[Op, ...]] = ()
 

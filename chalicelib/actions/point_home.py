@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from chalicelib.actions.contract import AwsOp, Op, Reader, Target
+from chalicelib.actions.credentials import READ_CREDENTIALS
 from chalicelib.actions.point_application import READ_SECRET as READ_STANDBY
 from chalicelib.actions.point_application import Pointing, pointing, said
 from chalicelib.actions.point_restored import READ_SECRET as READ_PRIMARY
@@ -20,12 +21,6 @@ from chalicelib.actions.verify_write import Proof, looked, proven
 from chalicelib.core.outcome import Done, Next, NoData, Refused
 from chalicelib.policy import Policy
 from chalicelib.policy.platform import ApplicationSecret
-
-CREDENTIALS = AwsOp(
-    service="secretsmanager",
-    operation="get_secret_value",
-    resources=("arn:aws:secretsmanager:{standby}:{account}:secret:{credentials_secret}-??????",),
-)
 
 
 class PointHome:
@@ -60,7 +55,7 @@ class VerifyHomeWrite:
     """As verify-write, of the primary's database, by the address that the primary's applications use."""
 
     name: ClassVar[str] = "verify-home-write"
-    reads: ClassVar[tuple[Op, ...]] = (*LOOK, READ_PRIMARY, CREDENTIALS)
+    reads: ClassVar[tuple[Op, ...]] = (*LOOK, READ_PRIMARY, READ_CREDENTIALS)
     calls: ClassVar[tuple[Op, ...]] = ()
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Proof | Refused | NoData:

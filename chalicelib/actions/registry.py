@@ -16,6 +16,7 @@ from chalicelib.actions.contract import Action
 from chalicelib.actions.copies_whole import CopiesWhole
 from chalicelib.actions.database_dumped import DatabaseDumped
 from chalicelib.actions.database_elsewhere import DatabaseElsewhere
+from chalicelib.actions.databases_kept import DatabasesGivenBack, DatabasesKept
 from chalicelib.actions.drill_clear import DrillClear
 from chalicelib.actions.drill_gone import DrillCopiesGone, DrillInstanceGone
 from chalicelib.actions.drill_write import DrillWrite
@@ -26,6 +27,7 @@ from chalicelib.actions.fence_lifted import FenceLifted
 from chalicelib.actions.fence_primary import FencePrimary
 from chalicelib.actions.fence_standby import FenceStandby
 from chalicelib.actions.following import PrimaryCaughtUp, ReplicaFollowing
+from chalicelib.actions.images_kept import ImagesExpire, ImagesKept
 from chalicelib.actions.infrastructure_sound import InfrastructureSound
 from chalicelib.actions.instance_aside import InstanceAside
 from chalicelib.actions.instance_discarded import InstanceDiscarded
@@ -159,6 +161,10 @@ ACTIONS: Final[Mapping[str, Action]] = {
         NamespacesReleased(),
         LifecyclesPaused(),
         LifecyclesResumed(),
+        DatabasesKept(),
+        DatabasesGivenBack(),
+        ImagesKept(),
+        ImagesExpire(),
         CopiesWhole(),
         CleanRoomMade(),
         CleanRoomRuns(),

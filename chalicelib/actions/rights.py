@@ -24,7 +24,10 @@ from chalicelib.policy import Policy
 PLACES: Final[tuple[Where, ...]] = ("primary", "standby")
 VELERO: Final = "velero.io"
 IN_NO_NAMESPACE: Final = frozenset(
-    {"nodes", "namespaces", "persistentvolumes", "storageclasses", "volumeattachments", "nodeclaims", "nodepools"}
+    {
+        *("nodes", "namespaces", "persistentvolumes", "storageclasses", "csidrivers", "volumeattachments"),
+        *("nodeclaims", "nodepools"),
+    }
 )
 
 

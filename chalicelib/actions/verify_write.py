@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
-from chalicelib.actions.contract import AwsOp, Op, Reader, Target
+from chalicelib.actions.contract import Op, Reader, Target
+from chalicelib.actions.credentials import READ_CREDENTIALS
 from chalicelib.actions.point_application import READ_SECRET
 from chalicelib.core.outcome import Act, Call, Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
@@ -38,11 +39,7 @@ class VerifyWrite:
     name: ClassVar[str] = "verify-write"
     reads: ClassVar[tuple[Op, ...]] = (
         READ_SECRET,
-        AwsOp(
-            service="secretsmanager",
-            operation="get_secret_value",
-            resources=("arn:aws:secretsmanager:{standby}:{account}:secret:{credentials_secret}-??????",),
-        ),
+        READ_CREDENTIALS,
     )
     calls: ClassVar[tuple[Op, ...]] = ()
 

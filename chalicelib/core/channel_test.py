@@ -23,6 +23,7 @@ from chalicelib.core.message import Message
 from chalicelib.core.notices import Owed, unsettled
 from chalicelib.core.plan import Rules
 from chalicelib.core.sending import begun, ended, without
+from chalicelib.policy import Policy
 from chalicelib.policy.notifications import EmailChannel, NoticeEvent, PagerDutyChannel
 from chalicelib.policy.scenarios import Severity
 
@@ -45,15 +46,28 @@ def opened(book: Book, rules: Rules, now: datetime) -> Book:
     since = book.tested.at if book.tested else book.rings_since
     if since is None or book.incidents or book.drills:
         return book
-    today = datetime.combine(now.astimezone(UTC).date(), time(row.hour), UTC)
-    day = today - timedelta(days=(today.weekday() - DAYS.index(row.channels_on)) % 7)
-    day = day if day <= now else day - timedelta(weeks=1)
-    if day <= since:
+    day = newest_due(rules.policy, now)
+    if day is None or day <= since:
         return book
     test = ChannelTest(id=f"channel-test-{day:%Y%m%d}", at=now)
     book = replace(book, tested=test)
     names = ", ".join(o.channel for o in _owed(test, rules))
     return note(book, PLATFORM, "channel-test", f"{test.id}: a test goes by {names}", now)
+
+
+def newest_due(policy: Policy, now: datetime) -> datetime | None:
+    """When the newest test that should have begun by now was due; None where policy has none."""
+    row = policy.readiness.synthetic
+    if row is None or row.channels_on is None:
+        return None
+    today = datetime.combine(now.astimezone(UTC).date(), time(row.hour), UTC)
+    day = today - timedelta(days=(today.weekday() - DAYS.index(row.channels_on)) % 7)
+    return day if day <= now else day - timedelta(weeks=1)
+
+
+def key_of(channel: str) -> str:
+    """The key of a channel's notice in a test; what takes a page back is another one."""
+    return f"{NoticeEvent.CHANNEL_TEST.value}/{channel}"
 
 
 def outstanding(book: Book, rules: Rules) -> tuple[Owed, ...]:

@@ -81,6 +81,10 @@ class StepRecord:
     hindered: bool = False
 
 
+_FRESH: Final = StepRecord()
+"""Of every step of which nothing is known yet; it is asked for more often than anything else."""
+
+
 class NoticeState(StrEnum):
     """`sending` means that it was decided and may have been delivered; `lapsed`, that what it says stopped being so
     before anybody knew whether it had been.
@@ -234,16 +238,12 @@ class Incident:
 
     def step(self, step_id: str) -> StepRecord:
         """The record of a step; a fresh one when nothing is known of it yet."""
-        return self.steps.get(step_id) or _FRESH
+        return self.steps.get(step_id, _FRESH)
 
     @property
     def moved(self) -> bool:
         """Whether any call was made or may have been."""
         return any(s.calls or s.state is StepState.ACTING for s in self.steps.values())
-
-
-_FRESH: Final = StepRecord()
-"""One for all: records are never changed, and this is asked for more often than anything else."""
 
 
 def covers(ancestor: str, scope: str) -> bool:

@@ -106,6 +106,8 @@ _STATE: Final = _not("there is one state, and its lock")
 _RETURN: Final = _not("it takes back what a move has set, and none was made")
 _QUARANTINE: Final = _not("it would cut off what people use, and nothing of it is in an intruder's hands")
 _EXPIRY: Final = _not("there is one bucket of each name, and what its rules delete is to be deleted")
+_KEPT: Final = _not("it is set at the database that people use, and a copy has nobody who would delete it")
+_IMAGES: Final = _not("there is one repository of each name in a region, and what expires there is to expire")
 _EVIDENCE: Final = _not("what it keeps is locked, and nobody could take it away after the drill")
 _ROOM: Final = _not("a drill's copies are a room of their own, and are rehearsed with the region failure")
 _CHOSEN: Final = _not("it takes what a person chooses in an incident")
@@ -174,6 +176,10 @@ TABLE: Final[Mapping[str, Aim]] = {
     "namespaces-released": _QUARANTINE,
     "lifecycles-paused": _EXPIRY,
     "lifecycles-resumed": _EXPIRY,
+    "databases-kept": _KEPT,
+    "databases-given-back": _KEPT,
+    "images-kept": _IMAGES,
+    "images-expire": _IMAGES,
     "clean-room-made": _ROOM,
     "clean-room-runs": _ROOM,
     "clean-room-gone": _ROOM,

@@ -9,6 +9,7 @@ What has been called is never forgotten. Never re-pin because a deploy happened.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -37,9 +38,10 @@ def repin(book: Book, command: Repin, rules: Rules, now: datetime) -> tuple[Book
     held, unheld = kept(case, rules.policy, now)
     case_held = replace(case, choices=held)
     wanted = _plan_today(case_held, rules)
-    if owed and (gone := [s for s in case.steps if s not in {w.id for w in wanted.steps}]):
+    offered = (*wanted.steps, *wanted.undos) if owed else wanted.steps
+    if owed and (gone := [s for s in case.steps if s not in {w.id for w in offered}]):
         raise IllegalCommandError(f"plan {wanted.hash!r} has no step {gone[0]!r}, which is what {case.id!r} owes")
-    fresh = _again(case_held, wanted, now, only=frozenset(case.steps) if owed else None)
+    fresh = _again(case_held, offered, now)
     book = put(book, replace(fresh, policy=digest, plan=wanted.hash))
     changed = f"policy {case.policy} → {digest}, plan {case.plan} → {wanted.hash}"
     if case.plan == wanted.hash:
@@ -72,13 +74,9 @@ def _plan_today(case: Incident, rules: Rules) -> Plan:
         raise IllegalCommandError(f"today's policy gives no plan: {error}; {case.id!r} follows its own") from error
 
 
-def _again(case: Incident, wanted: Plan, now: datetime, *, only: frozenset[str] | None) -> Incident:
+def _again(case: Incident, offered: Sequence[Step], now: datetime) -> Incident:
     """What is known of the steps that the plan has, each to be looked at again."""
-    steps = {
-        s.id: _looked_at_again(_of_choice(case.steps[s.id], s), now)
-        for s in wanted.steps
-        if s.id in case.steps and (only is None or s.id in only)
-    }
+    steps = {s.id: _looked_at_again(_of_choice(case.steps[s.id], s), now) for s in offered if s.id in case.steps}
     return replace(case, steps=steps)
 
 

@@ -35,6 +35,8 @@ class Kind(StrEnum):
     QUARANTINE = "quarantine in"
     ROOM = "clean room in"
     LIFECYCLES = "lifecycle rules of"
+    KEPT = "what keeps the database of"
+    IMAGES = "what expires images of"
 
 
 STAYS: Final = frozenset({Kind.DATABASE, Kind.TRAFFIC, Kind.ZONE})
@@ -289,6 +291,11 @@ TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
     "namespaces-released": (Moves((f"patch {_POLICIES}", f"delete {_POLICIES}"), Kind.QUARANTINE, _pods),),
     "lifecycles-paused": (Moves(_LIFECYCLES, Kind.LIFECYCLES, _platform),),
     "lifecycles-resumed": (Moves(_LIFECYCLES, Kind.LIFECYCLES, _platform),),
+    # Not the database itself: it stays where it is and is used, and a failover need not wait for it.
+    "databases-kept": (Moves(("rds modify_db_instance",), Kind.KEPT, _platform),),
+    "databases-given-back": (Moves(("rds modify_db_instance",), Kind.KEPT, _platform),),
+    "images-kept": (Moves(("ecr delete_lifecycle_policy",), Kind.IMAGES, _platform),),
+    "images-expire": (Moves(("ecr put_lifecycle_policy",), Kind.IMAGES, _platform),),
     "copies-whole": (),
     "clean-room-made": (Moves(("create v1 namespaces", f"create {_POLICIES}"), Kind.ROOM, _pods),),
     "clean-room-runs": (),

@@ -6,12 +6,22 @@ bucket for evidence has Object Lock, so that whoever holds the platform cannot t
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from chalicelib.policy.base import Name, Row
 from chalicelib.policy.stores import Bucket, Key, Lock, Prefix
+
+Repository = Annotated[
+    str,
+    Field(
+        min_length=2,
+        max_length=256,
+        pattern=r"^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$",
+    ),
+]
+"""A repository's name as ECR takes it (…/AmazonECR/latest/APIReference/API_GetLifecyclePolicy.html)."""
 
 
 class Evidence(Row):
@@ -33,6 +43,20 @@ class Log(Row):
     kms_key: Key | None = None
 
 
+class Databases(Row):
+    """Which sides of the database nobody deletes while a breach is open, and how long their automated backups are kept.
+
+    RDS keeps automated backups for 0 to 35 days
+    (https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_ModifyDBInstance.html, BackupRetentionPeriod). An
+    instance that keeps them longer keeps that, and one that has none is given none: to begin with them stops its I/O.
+    """
+
+    sides: Annotated[tuple[Literal["primary", "replica"], ...], Field(min_length=1)] = ("primary", "replica")
+    retention_days: Annotated[int, Field(ge=1, le=35)] = Field(
+        default=35, description="days that automated backups are kept for at least, while it is contained"
+    )
+
+
 class Containment(Row):
     """All of it, in the primary region and in the account of its network."""
 
@@ -44,3 +68,11 @@ class Containment(Row):
     )
     evidence: Evidence
     logs: tuple[Log, ...] = ()
+    databases: Databases | None = Field(
+        default=None, description="what of the database is kept from deletion; left out, nothing of it is touched"
+    )
+    repositories: tuple[Repository, ...] = Field(
+        default=(),
+        description="ECR repositories, in the primary's and the standby's region, whose lifecycle policies are taken "
+        "away while a breach is open",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -42,6 +43,28 @@ class Regions(Row):
     tertiary: Tertiary | None = None
 
 
+class ReservedIn(Row):
+    """So many instances that are reserved in one zone."""
+
+    zone: Annotated[str, Field(pattern=r"^[a-z]{2}(-gov)?-[a-z]+-\d[a-z]$")]
+    count: Annotated[int, Field(ge=1)] = Field(description="so many are free there, beside those that run")
+
+
+class Reserved(Row):
+    """What On-Demand Capacity Reservations keep for a node group, so that it can grow when everybody wants to."""
+
+    instance_type: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")]
+    zones: Annotated[tuple[ReservedIn, ...], Field(min_length=1)]
+    margin: Duration = Field(
+        default=timedelta(days=7), description="so long before a reservation ends readiness says so"
+    )
+
+    @property
+    def count(self) -> int:
+        """Over all zones."""
+        return sum(zone.count for zone in self.zones)
+
+
 class NodeGroup(Row):
     """An EKS managed node group: the size it needs to carry the whole platform, and the one that carries tier 1."""
 
@@ -49,8 +72,14 @@ class NodeGroup(Row):
     failover_size: Annotated[int, Field(ge=1)]
     max_size: Annotated[int, Field(ge=1)]
     warm_size: Annotated[int, Field(ge=1)] = Field(
-        default=1, description="so many nodes carry tier 1, and are Ready before the day"
+        default=1, description="so many nodes carry tier 1: they are Ready before the day, or reserved"
     )
+    reserved: Reserved | None = Field(default=None, description="what of warm_size is reserved and does not run")
+
+    @property
+    def standing(self) -> int:
+        """So many nodes are Ready before the day: those of tier 1 that are not reserved."""
+        return max(0, self.warm_size - (self.reserved.count if self.reserved else 0))
 
 
 class Cluster(Row):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -108,11 +109,11 @@ class Services(Row):
 
     def tier(self, number: int) -> Tier:
         """The tier with that number; KeyError when there is none."""
-        return {t.tier: t for t in self.tiers}[number]
+        return self._tier[number]
 
     def in_order(self) -> tuple[Service, ...]:
         """By recovery order, as written."""
-        return tuple(sorted(self.services, key=lambda s: s.order))
+        return self._in_order
 
     def leaners(self, name: str) -> tuple[Service, ...]:
         """Every service that leans on `name`, directly or through others."""
@@ -137,4 +138,22 @@ class Services(Row):
 
     def rto(self, service: Service) -> Duration:
         """Its own tier's RTO, or the tightest of what leans on it."""
-        return min(self.tier(s.tier).rto for s in (service, *self.leaners(service.name)))
+        key = (service.name, service.tier)
+        if key not in self._rtos:
+            self._rtos[key] = min(self.tier(s.tier).rto for s in (service, *self.leaners(service.name)))
+        return self._rtos[key]
+
+    # The table never changes, and every round of the desk asks it for each service again.
+
+    @cached_property
+    def _tier(self) -> dict[int, Tier]:
+        return {t.tier: t for t in self.tiers}
+
+    @cached_property
+    def _in_order(self) -> tuple[Service, ...]:
+        return tuple(sorted(self.services, key=lambda s: s.order))
+
+    @cached_property
+    def _rtos(self) -> dict[tuple[str, int], Duration]:
+        """By name and tier, filled as they are asked for: a table with one wrong row still answers for the others."""
+        return {}

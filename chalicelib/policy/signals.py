@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from functools import cached_property
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -238,7 +240,7 @@ class Signals(Row):
         rows: tuple[HealthSource | FindingSource, ...] = (*self.health, *self.findings)
         return tuple(dict.fromkeys(r for row in rows for r in heard_in(row)))
 
-    @property
-    def regions(self) -> dict[str, str]:
+    @cached_property
+    def regions(self) -> Mapping[str, str]:
         """Alarm name → where it stands, composite alarms too."""
         return {a.name: a.region for a in self.alarms} | {c.name: c.region for c in self.composites}

@@ -18,6 +18,7 @@ from chalicelib.actions.velero_restore import BACKUPS, Restoring, VeleroRestore
 from chalicelib.core.judging import Lacking, Ready
 from chalicelib.core.outcome import NoData, Refused
 from chalicelib.policy import Policy
+from chalicelib.policy.platform import Cluster
 from chalicelib.policy.services import Service
 from chalicelib.readiness.contract import Around, Said
 
@@ -68,7 +69,7 @@ class BackupsJudge:
 
     def judge(self, facts: Kept, policy: Policy, now: datetime) -> Iterator[Said]:
         rpo = policy.backups.rpo
-        yield "backup location", _lies(facts.location, policy)
+        yield "backup location", lies(facts.location, policy.platform.clusters.standby)
         for service in _workloads(policy):
             subject = f"backup of {service.display}"
             match facts.services[service.name]:
@@ -86,8 +87,8 @@ class BackupsJudge:
         yield "names of backups", _names(facts.standby, facts.primary)
 
 
-def _lies(location: Location | Refused | NoData | None, policy: Policy) -> Ready | Lacking | NoData:
-    cluster = policy.platform.clusters.standby
+def lies(location: Location | Refused | NoData | None, cluster: Cluster) -> Ready | Lacking | NoData:
+    """Whether a cluster's backup location is one from which can be restored."""
     named = f"backup location {cluster.backup_location!r} of cluster {cluster.name!r}"
     match location:
         case NoData():

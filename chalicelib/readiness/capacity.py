@@ -78,16 +78,14 @@ class WarmJudge:
         if isinstance(facts, NoData | Refused):
             yield "warm nodes", NoData(because=facts.because)
             return
-        ready = facts.nodes_ready
+        ready, group = facts.nodes_ready, policy.platform.clusters.standby.node_group
+        wanted = group.standing if group else 1
+        kept = f" beside {group.reserved.count} that are reserved" if group and group.reserved else ""
         if not isinstance(ready, int):
             yield "warm nodes", NoData(because=ready.because)
-        elif ready >= (wanted := _warm(policy)):
-            yield "warm nodes", Ready(because=f"{ready} nodes are Ready in the standby, {wanted} carry tier 1")
+        elif ready >= wanted:
+            yield "warm nodes", Ready(because=f"nodes Ready in the standby: {ready}, needed for tier 1: {wanted}{kept}")
         else:
             said = f"{ready or 'no'} {'nodes are' if ready > 1 else 'node is'} Ready in the standby"
-            yield "warm nodes", Lacking(because=f"{said}, and {wanted} carry tier 1: it waits for the others to start")
-
-
-def _warm(policy: Policy) -> int:
-    group = policy.platform.clusters.standby.node_group
-    return group.warm_size if group else 1
+            why = f"{said}, and {wanted} carry tier 1{kept}: it waits for the others to start"
+            yield "warm nodes", Lacking(because=why)

@@ -1,5 +1,5 @@
 """What the newest good backup of each service holds, and whether the standby could take it: the API versions of its
-objects, the images of its pods, and the Secrets that it does not bring along.
+objects, the images of its pods, the storage classes of its claims, and the Secrets that it does not bring along.
 
 Whether a Secret stands in the standby is asked of nobody: the right to see that it is there is the right
 to read it. `drctl ready` asks with a person's own rights, and asks more.
@@ -18,6 +18,7 @@ from chalicelib.actions.contract import AwsOp, KubeOp, Op, Reader, Where
 from chalicelib.core.judging import Lacking, Ready, Verdict
 from chalicelib.core.outcome import NoData, Refused
 from chalicelib.policy import Policy
+from chalicelib.readiness.classes import classes_of, storage_reads
 from chalicelib.readiness.contract import Around, Said
 from chalicelib.readiness.held import Held, all_held
 
@@ -28,15 +29,16 @@ ECR: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What is held, what the standby serves of each version, and the verdict on each image."""
+    """What is held, what the standby serves of each version, and the verdict on each image and storage class."""
 
     held: tuple[Held | NoData, ...]
     served: Mapping[str, frozenset[str] | Refused | NoData]
     images: Mapping[str, Verdict]
+    classes: Mapping[str, Verdict]
 
 
 class ContentsJudge:
-    """Three verdicts over all services."""
+    """Four verdicts over all services."""
 
     name: ClassVar[str] = "contents"
     actions: ClassVar[frozenset[str]] = frozenset({"velero-restore"})
@@ -53,9 +55,10 @@ class ContentsJudge:
             condition=("kms:ViaService", "s3.{standby}.amazonaws.com"),
         ),
         AwsOp(service="ecr", operation="describe_images", resources=("arn:aws:ecr:{standby}:{account}:repository/*",)),
+        *storage_reads("standby"),
     )
     lowers: ClassVar[bool] = True
-    mend: ClassVar[str] = "drctl ready names each; apply the missing CRD, replicate the missing image"
+    mend: ClassVar[str] = "drctl ready names each; apply the missing CRD or StorageClass, replicate the missing image"
 
     def look(self, around: Around) -> Fit | Refused | NoData:
         policy, reader = around.policy, around.reader
@@ -64,11 +67,12 @@ class ContentsJudge:
             return held
         whole = [h for h in held if isinstance(h, Held)]
         versions = sorted({r.partition(" ")[0] for h in whole for r in h.resources})
-        region = policy.platform.regions.standby
+        region, cluster = policy.platform.regions.standby, policy.platform.clusters.standby.name
         return Fit(
             held,
-            {v: reader.served(policy.platform.clusters.standby.name, v) for v in versions},
+            {v: reader.served(cluster, v) for v in versions},
             {i: image(i, region, reader) for i in sorted({i for h in whole for i in h.images})},
+            classes_of(cluster, {c for h in whole for c in h.classes}, reader),
         )
 
     def judge(self, facts: Fit | Refused | NoData, policy: Policy, now: datetime) -> Iterator[Said]:
@@ -82,6 +86,8 @@ class ContentsJudge:
         served = f"all kinds that backups hold are served by cluster {cluster.name!r}"
         yield "API versions", _over(facts, _versions(facts, cluster.name), served)
         yield "images", _over(facts, facts.images.values(), f"all {len(facts.images)} images are in {cluster.region}")
+        provisioned = f"there with their drivers: {', '.join(sorted(facts.classes)) or 'none is needed'}"
+        yield "storage classes", _over(facts, facts.classes.values(), provisioned)
         yield "Secrets", _over(facts, _secrets(facts), "no pod needs a Secret that its backup does not bring along")
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
 from chalicelib.actions.contract import Answer, Op, Reader, Where
+from chalicelib.core.book import Book
 from chalicelib.core.judging import Verdict
 from chalicelib.core.outcome import NoData
 from chalicelib.policy import Policy
@@ -26,7 +27,8 @@ Get = Callable[[str, Mapping[str, str]], Answer | NoData]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
     """What a judge may look at. `serving` is the region that serves as the desk has it; `rights` has the desk's own
-    function ask the clusters what it may do, and answers what `look: rights` answers.
+    function ask the clusters what it may do, and answers what `look: rights` answers. `book` is the desk's, None where
+    it has not worked yet.
     """
 
     policy: Policy
@@ -38,6 +40,7 @@ class Around:
     clock: Callable[[], datetime]
     slack_url: str
     pagerduty_url: str
+    book: Book | None = None
 
 
 class Judge(Protocol):

@@ -19,7 +19,9 @@ from chalicelib.actions.velero_location import LOCATIONS
 from chalicelib.actions.velero_restore import BACKUPS, good_backups
 from chalicelib.core.outcome import NoData, Refused
 from chalicelib.policy import Policy
+from chalicelib.policy.rewrites import StorageClass
 from chalicelib.policy.services import Service
+from chalicelib.readiness.classes import DEFAULT
 
 LARGEST: Final = 8 * 1024 * 1024
 """Bytes of a backup's file that are read here: text shrinks to a tenth in it, and the function has 512 MB."""
@@ -32,7 +34,8 @@ Objects = Sequence[tuple[str, Mapping[str, Any]]]
 @dataclass(frozen=True, slots=True)
 class Held:
     """One service: the backup it would be restored from, its objects' resources, images as they would be restored,
-    and the Secrets that are needed and not brought.
+    the Secrets that are needed and not brought, and the storage classes of its claims as they would be restored
+    (DEFAULT: the cluster's own).
     """
 
     service: str
@@ -40,6 +43,7 @@ class Held:
     resources: frozenset[str]
     images: frozenset[str]
     secrets: frozenset[str]
+    classes: frozenset[str] = frozenset()
 
 
 def all_held(policy: Policy, reader: Reader) -> tuple[Held | NoData, ...] | Refused | NoData:
@@ -88,7 +92,16 @@ def held(service: Service, backup: str, objects: Objects, policy: Policy) -> Hel
     wanted = {name for pod in pods for name in secrets_of(pod)}
     space = service.namespace or ""
     missing = frozenset(f"{space}/{name}" for name in wanted - brought)
-    return Held(service.display, backup, frozenset(r for r, _ in own), frozenset(images), missing)
+    return Held(
+        service.display, backup, frozenset(r for r, _ in own), frozenset(images), missing, _classes(own, policy)
+    )
+
+
+def _classes(own: Objects, policy: Policy) -> frozenset[str]:
+    to = {row.from_: row.to for row in policy.rewrites.of("standby") if isinstance(row, StorageClass)}
+    claims = [obj.get("spec") or {} for _, obj in own if obj["kind"] == "PersistentVolumeClaim"]
+    named = {str(spec.get("storageClassName", DEFAULT)) for spec in claims if spec.get("storageClassName") != ""}
+    return frozenset(to.get(name, name) for name in named)
 
 
 def of(service: Service, obj: Mapping[str, Any]) -> bool:

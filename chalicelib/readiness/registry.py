@@ -10,14 +10,24 @@ from chalicelib.readiness import steps
 from chalicelib.readiness.backups import BackupsJudge
 from chalicelib.readiness.capacity import CapacityJudge, WarmJudge
 from chalicelib.readiness.clocks import ClocksJudge
+from chalicelib.readiness.containment import ContainmentJudge
 from chalicelib.readiness.contents import ContentsJudge
 from chalicelib.readiness.contract import Judge
+from chalicelib.readiness.infrastructure import (
+    BucketsJudge,
+    ClaimsJudge,
+    PrimaryLocation,
+    StandbyLocation,
+    StorageJudge,
+)
 from chalicelib.readiness.quotas import QuotaJudge
 from chalicelib.readiness.replica import ReplicaJudge
+from chalicelib.readiness.reserved import ReservedJudge
 from chalicelib.readiness.rights import PrimaryRights, StandbyRights
 from chalicelib.readiness.secrets import SecretsJudge
 from chalicelib.readiness.switch import SwitchJudge
 from chalicelib.readiness.telling import ChannelsJudge, GlassJudge
+from chalicelib.readiness.tested import ChannelTestJudge
 
 JUDGES: Final[Mapping[str, Judge]] = {
     judge.name: judge
@@ -25,15 +35,23 @@ JUDGES: Final[Mapping[str, Judge]] = {
         ReplicaJudge(),
         BackupsJudge(),
         ContentsJudge(),
+        BucketsJudge(),
+        StorageJudge(),
+        ClaimsJudge(),
+        PrimaryLocation(),
+        StandbyLocation(),
         CapacityJudge(),
         WarmJudge(),
+        ReservedJudge(),
         QuotaJudge(),
         SecretsJudge(),
+        ContainmentJudge(),
         SwitchJudge(),
         StandbyRights(),
         PrimaryRights(),
         ClocksJudge(),
         ChannelsJudge(),
+        ChannelTestJudge(),
         GlassJudge(),
     )
 }

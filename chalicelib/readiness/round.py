@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from chalicelib.actions.contract import Action, Answer, Op, Reader
+from chalicelib.core.book import Book
 from chalicelib.core.judging import Check, Lacking, Report, RunbookReport, Unseen, Verdict, runbook
 from chalicelib.core.outcome import NoData
 from chalicelib.core.plan import Plan, PlanError, Step, plan
@@ -53,8 +54,10 @@ class Round:
     within: timedelta = WITHIN
     side_by_side: int = SIDE_BY_SIDE
 
-    def make(self, serving: str, before: Report | None) -> Report:
-        """Looks at everything once. `serving` is the region that serves; `before` the last round's report."""
+    def make(self, serving: str, before: Report | None, book: Book | None = None) -> Report:
+        """Looks at everything once. `serving` is the region that serves; `before` the last round's report; `book` the
+        desk's, None before it has worked.
+        """
         at, policy = self.clock.now(), self.policy
         plans = tuple(_plans(policy))
         pool = ThreadPoolExecutor(self.side_by_side, thread_name_prefix="judge")
@@ -73,6 +76,7 @@ class Round:
                 clock=self.clock.now,
                 slack_url=self.slack_url,
                 pagerduty_url=self.pagerduty_url,
+                book=book,
             )
 
         for judge in self.judges.values():

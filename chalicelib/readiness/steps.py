@@ -31,6 +31,8 @@ FROM_ELSEWHERE: Final = (
 )
 """What the responder in AWS cannot see, well or ill: never a finding, and never a reason for one."""
 _DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "Forbidden", "UnauthorizedOperation"})
+_ABSENT: Final = frozenset({"NoSuchBucket", "DBInstanceNotFound", "DBInstanceNotFoundFault"})
+"""What policy names and is not there."""
 
 
 def observed(step: Step, action: Action, around: Around, reader: Reader) -> Verdict:
@@ -44,15 +46,17 @@ def observed(step: Step, action: Action, around: Around, reader: Reader) -> Verd
 
 
 def judged(facts: Any) -> Verdict:
-    """A refusal is found also where it lies inside of the facts, when it is one of permission."""
+    """A refusal is found also where it lies inside of the facts, when it is one of permission. One of what is absent
+    only where a step looks at several things, each of which policy names: elsewhere it may be what the step makes.
+    """
     match facts:
         case NoData() as silent:
             return silent
         case Refused(code=code, because=because):
             return Lacking(because=f"its look is refused: {because} ({code})")
-    inner = [getattr(facts, f.name) for f in fields(facts)] if is_dataclass(facts) else []
-    for found in inner:
-        if isinstance(found, Refused) and found.code in _DENIED:
+    rows, found_wrong = (facts, _DENIED | _ABSENT) if isinstance(facts, tuple) else ((facts,), _DENIED)
+    for found in (getattr(row, f.name) for row in rows if is_dataclass(row) for f in fields(row)):
+        if isinstance(found, Refused) and found.code in found_wrong:
             return Lacking(because=f"its look is refused: {found.because} ({found.code})")
     return Ready(because="it can be looked at")
 

@@ -1,7 +1,6 @@
 """The buckets that are put back as of a moment: that they keep what was overwritten, and for as long as is promised.
 
-Field names: botocore's model of S3. A rule without a filter is of the whole bucket, and of several rules the shortest
-wins (https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-conflicts.html).
+How long is read from the rules as readiness reads it (chalicelib/actions/keeping.py).
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from typing import Any
 
 from chalicelib.account.replication import bucket_as_claimed
 from chalicelib.account.verdicts import Claim, NotThere, Row, Subject
+from chalicelib.actions.keeping import kept_days
 from chalicelib.policy import Policy
 from chalicelib.policy.backups import Restorable
 from drctl.account.asking import Account
@@ -36,20 +36,7 @@ def _kept(policy: Policy, row: Restorable) -> Iterator[Claim]:
     for prefix in row.prefixes:
 
         def read(answer: Mapping[str, Any], prefix: str = prefix) -> str:
-            kept = [_days(rule) for rule in answer.get("Rules", []) if _touches(rule, prefix)]
-            shortest = min((n for n in kept if n is not None), default=days)
-            return enough if shortest >= days else f"{shortest} days"
+            shortest = kept_days(answer, prefix)
+            return enough if shortest is None or shortest >= days else f"{shortest} days"
 
         yield Claim(f"versions below {prefix!r} are kept", enough, read)
-
-
-def _days(rule: Mapping[str, Any]) -> int | None:
-    found: int | None = rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays")
-    return found
-
-
-def _touches(rule: Mapping[str, Any], prefix: str) -> bool:
-    """Whether an enabled rule may be of a key below the prefix."""
-    among = rule.get("Filter", {})
-    its = str(among.get("Prefix") or among.get("And", {}).get("Prefix") or rule.get("Prefix") or "")
-    return rule.get("Status") == "Enabled" and (its.startswith(prefix) or prefix.startswith(its))

@@ -12,15 +12,17 @@ from rich.table import Table
 
 from chalicelib.core.book import Book
 from chalicelib.core.bounds import proposed
+from chalicelib.core.debt_asks import PREFIX
 from chalicelib.core.findings import told
 from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.plan import Plan, Rules
 from chalicelib.core.report import clocks, data_loss
 from chalicelib.core.times import NONE, Times
-from chalicelib.core.wording import held, progress
+from chalicelib.core.wording import asks, held, progress
 from chalicelib.intake import codec
 from chalicelib.policy import Policy
 from chalicelib.policy.base import show_duration
+from chalicelib.policy.runbooks import Choice
 from chalicelib.store.codec import read_book, read_incident, read_plan, read_policy, read_times
 from drctl.cli.as_json import finding_json, held_json, incident_json, switch_json
 from drctl.cli.copies import keep
@@ -137,20 +139,10 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
     if book.meant:
         word = f"[bold]{book.meant.by}[/bold] means it to be there since {book.meant.at:%Y-%m-%d %H:%M:%S} UTC"
         out.print(f"  {word}: {book.meant.because}")
-    for finding in book.findings.values():
-        out.print(
-            f"[{'green' if finding.settled_at else 'red'}]{finding.headline}[/]"
-            f"  [dim]{finding.id}, {finding.severity}[/dim]"
-        )
-        out.print(f"  {finding.settled_because or finding.because}")
-        out.print(f"  [dim]told: {told(finding)}[/dim]")
+    _print_findings(book)
     for block in book.blocks:
         out.print(f"[yellow]blocked[/yellow] {block.because}  [dim](drctl acknowledge --block)[/dim]")
-    for debt in book.debts:
-        settled = f"  [dim](drctl review {debt.what})[/dim]" if debt.kind == "review" else ""
-        if debt.case and any(r.state is StepState.ASKING for r in debt.case.steps.values()):
-            settled = f"  [yellow]asks[/yellow] [dim](drctl approve {debt.case.id})[/dim]"
-        out.print(f"[yellow]owed[/yellow] {debt.because}{settled}")
+    _print_debts(book)
     if dead:
         out.print(f"[yellow]{dead} events could not be read[/yellow]  [dim](drctl dead list)[/dim]")
     if not book.incidents:
@@ -162,21 +154,58 @@ def status(stage: StageOption = StageName.LOCAL, *, json: JsonOption = False) ->
         return
     rules = rules_of(where, list(book.incidents.values()))
     for incident in book.incidents.values():
-        out.print(f"\n[bold]{incident.id}[/bold]  {incident.severity}, [bold]{incident.state}[/bold]")
-        out.print(f"  {incident.because}")
-        out.print(f"  {progress(incident, rules)}")
-        print_forecast(book, incident, rules)
-        print_choices(incident, rules)
-        for step_id, record in incident.steps.items():
-            if record.state in (StepState.ASKING, StepState.STUCK):
-                out.print(f"  [yellow]{record.state}[/yellow] {step_id}: {record.because}")
-        for step_id, because in held(incident, rules.of(incident.policy)):
-            out.print(f"  [yellow]held[/yellow] {step_id}: {because}")
+        _print_open(book, incident, rules)
 
 
 def _print_drills(book: Book) -> None:
     for drill in book.drills.values():
         out.print(f"drill [bold]{drill.id}[/bold]  [dim]{drill.because} (drctl drills {drill.id})[/dim]")
+
+
+def _print_findings(book: Book) -> None:
+    for finding in book.findings.values():
+        if finding.kind.startswith(PREFIX) and finding.settled_at is None:
+            continue  # what is owed is shown as such, below
+        out.print(
+            f"[{'green' if finding.settled_at else 'red'}]{finding.headline}[/]"
+            f"  [dim]{finding.id}, {finding.severity}[/dim]"
+        )
+        out.print(f"  {finding.settled_because or finding.because}")
+        out.print(f"  [dim]told: {told(finding)}[/dim]")
+
+
+def _print_debts(book: Book) -> None:
+    for debt in book.debts:
+        settled = f"  [dim](drctl review {debt.what})[/dim]" if debt.kind == "review" else ""
+        if debt.case and any(r.state is StepState.ASKING for r in debt.case.steps.values()):
+            settled = f"  [yellow]asks[/yellow] [dim](drctl approve {debt.case.id})[/dim]"
+        out.print(f"[yellow]owed[/yellow] {debt.because}{settled}")
+
+
+def _print_open(book: Book, incident: Incident, rules: Rules) -> None:
+    out.print(f"\n[bold]{incident.id}[/bold]  {incident.severity}, [bold]{incident.state}[/bold]")
+    out.print(f"  {incident.because}")
+    out.print(f"  {progress(incident, rules)}")
+    print_forecast(book, incident, rules)
+    print_choices(incident, rules)
+    would = {step_id: call for step_id, call, _ in asks(incident, rules)}
+    steps = rules.plan_of(incident.plan, incident.scenario, incident.chosen).steps
+    unchosen = [s.id for s in steps if s.missing and incident.step(s.id).state is StepState.ASKING]
+    for step_id, record in incident.steps.items():
+        if record.state in (StepState.ASKING, StepState.STUCK) and step_id not in unchosen:
+            out.print(f"  [yellow]{record.state}[/yellow] {step_id}: {record.because}")
+        if step_id in would:
+            out.print(f"    [dim]it is: {would[step_id]}[/dim]", soft_wrap=True)
+    if unchosen:
+        typed = " ".join(f"{c.name}={proposed(c, incident) or '…'}" for c in to_choose(incident, rules))
+        out.print(f"  [yellow]not chosen yet[/yellow], what these need: {', '.join(unchosen)}")
+        out.print(f"    drctl choose {incident.id} {typed}", soft_wrap=True)
+    if would:
+        out.print(
+            f"  answer with: drctl approve {incident.id} (--step {next(iter(would))} for one of them)", soft_wrap=True
+        )
+    for step_id, because in held(incident, rules.of(incident.policy)):
+        out.print(f"  [yellow]held[/yellow] {step_id}: {because}")
 
 
 def show(
@@ -222,14 +251,18 @@ def print_choices(incident: Incident, rules: Rules) -> None:
     """What was chosen and by whom, and what may still be; nothing where the runbook asks for nothing."""
     runbook = rules.of(incident.policy).policy.runbook(incident.scenario)
     for choice in runbook.choices if runbook else ():
-        made = incident.choices.get(choice.name)
-        if made:
-            out.print(
-                f"  [green]chosen[/green] {choice.name}={made.value}  [dim]{made.by}, {made.at:%H:%M:%S} UTC[/dim]"
-            )
-        else:
-            seen = f", proposed is {found}" if (found := proposed(choice, incident)) else ""
-            out.print(f"  [yellow]to be chosen[/yellow] {choice.name} ({choice.kind}): {choice.asks}{seen}")
+        if made := incident.choices.get(choice.name):
+            said = f"{made.by}, {made.at:%H:%M:%S} UTC"
+            out.print(f"  [green]chosen[/green] {choice.name}={made.value}  [dim]{said}[/dim]")
+    for choice in to_choose(incident, rules):
+        seen = f", proposed is {found}" if (found := proposed(choice, incident)) else ""
+        out.print(f"  [yellow]to be chosen[/yellow] {choice.name} ({choice.kind}): {choice.asks}{seen}")
+
+
+def to_choose(incident: Incident, rules: Rules) -> tuple[Choice, ...]:
+    """What the runbook lets a person choose, and nobody has chosen yet."""
+    runbook = rules.of(incident.policy).policy.runbook(incident.scenario)
+    return tuple(c for c in (runbook.choices if runbook else ()) if c.name not in incident.choices)
 
 
 def print_steps(incident: Incident, rules: Rules) -> None:

@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from chalicelib.actions.contract import AwsOp, CloudflareOp, KubeOp, Op
+from chalicelib.actions.lifecycles_paused import BUCKETS
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.versions import where as where_of
 from chalicelib.clients.aws import READ_ONLY
@@ -28,6 +29,8 @@ from drctl.deployment.permissions import targets, words
 WRITES: Final = frozenset({"verify-write", "verify-home-write", "verify-outage-write"})
 ASKED: Final = frozenset({"person", "wrong-side-listed"}) | WRITES
 """Actions that declare no call and ask all the same: the one asks only, the others call the database itself."""
+KEEPS: Final = frozenset({"logs-kept", "objects-kept"})
+"""Actions that write evidence."""
 SHORT: Final = 9
 """Steps; the plan of a longer runbook would not be a page any more with what each looks at."""
 
@@ -292,11 +295,26 @@ def _batches(step: Step, policy: Policy) -> list[str]:
     for op in ACTIONS[step.action].calls:
         if isinstance(op, AwsOp) and op.batch and not op.operation.startswith(READ_ONLY):
             found.setdefault((op.service, op.batch), []).append(op.operation)
+    where = _batch_goes(step, policy)
+    return [f"aws: {service} {batch} {where}: {', '.join(made)}" for (service, batch), made in found.items()]
+
+
+def _batch_goes(step: Step, policy: Policy) -> str:
+    """Where a call that is made of many goes: evidence into its bucket, snapshots where the instances are, and
+    versions of objects into the bucket that the step, or a person on the day, names.
+    """
+    containment = policy.platform.containment
+    if step.action in KEEPS and containment:
+        return f"in {containment.evidence.region}, {containment.evidence.bucket}/incidents"
+    if step.action == "volumes-snapshotted":
+        return f"in {policy.platform.regions.primary}, the snapshots that it takes"
     regions = {row.bucket: row.region for row in policy.backups.restorable}
     bucket, prefix = where_of(step.params)
-    chosen_later = "in the bucket's region, the folder that is chosen"
-    where = f"in {regions[bucket]}, {bucket}/{prefix}" if bucket in regions else chosen_later
-    return [f"aws: {service} {batch} {where}: {', '.join(made)}" for (service, batch), made in found.items()]
+    return (
+        f"in {regions[bucket]}, {bucket}/{prefix}"
+        if bucket in regions
+        else "in the bucket's region, the folder that is chosen"
+    )
 
 
 def _named(op: Op, step: Step, policy: Policy) -> str:
@@ -316,6 +334,7 @@ def _named(op: Op, step: Step, policy: Policy) -> str:
         if no_call or op.switch not in (None, policy.platform.traffic.switch.kind):
             return ""
         condition = op.condition[1].format(**words(policy)) if op.condition else ""
+        place = "each bucket's region" if op.resources == BUCKETS else place
         return f"aws: {op.service} {op.operation} in {place}, {', '.join(targets(policy, op)) or condition}"
     cluster = policy.platform.cluster("primary" if primary else "standby").name
     about = f" for {step.service}" if step.service else ""

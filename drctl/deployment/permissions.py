@@ -38,6 +38,7 @@ KEEPER: Final = "airgap"
 AUDITS: Final = "backups"
 """The function that compares what stands with policy."""
 LOG_WORDS: Final = ("log_buckets", "log_objects", "log_keys")
+IMAGE_WORDS: Final = ("primary_repositories", "standby_repositories")
 EVIDENCE_WORDS: Final = ("evidence_bucket", "evidence_objects", "evidence_keys")
 VAULT_WORDS: Final = ("vault_buckets", "vault_objects", "vault_secrets")
 PREFIXES: Final = {"sesv2": "ses", "cloudwatch": "cloudwatch", "service-quotas": "servicequotas"}
@@ -127,8 +128,10 @@ def lists(policy: Policy) -> dict[str, tuple[str, ...]]:
     """What a resource of an `AwsOp` may be as a whole, in braces: all of the ARNs of one kind that policy has."""
     rows, states = policy.backups.restorable, policy.backups.terraform_states
     locks = tuple(f"arn:aws:s3:::{row.bucket}/{row.key}.tflock" for row in states if row.lock_file)
-    zones = policy.platform.zones
+    zones, group = policy.platform.zones, policy.platform.clusters.standby.node_group
     return {
+        # EC2 knows no resource to describe reservations by; who has none asks for none.
+        "{capacity_reservations}": ("*",) if group and group.reserved else (),
         "{zonal_shifts}": tuple(row.arn for row in zones.shifts) if zones else (),
         "{restorable_buckets}": tuple(f"arn:aws:s3:::{row.bucket}" for row in rows),
         "{restorable_objects}": tuple(
@@ -167,12 +170,18 @@ def lists(policy: Policy) -> dict[str, tuple[str, ...]]:
 
 
 def _evidence_lists(policy: Policy) -> dict[str, tuple[str, ...]]:
-    """What evidence is kept of, and where it goes."""
+    """What evidence is kept of, where it goes, and whose images do not expire meanwhile."""
     containment = policy.platform.containment
     if containment is None:
-        return {f"{{{n}}}": () for n in (*LOG_WORDS, *EVIDENCE_WORDS)}
+        return {f"{{{n}}}": () for n in (*LOG_WORDS, *EVIDENCE_WORDS, *IMAGE_WORDS)}
     evidence, logs = containment.evidence, containment.logs
     return {
+        **{
+            f"{{{place}_repositories}}": tuple(
+                f"arn:aws:ecr:{{{place}}}:{{account}}:repository/{name}" for name in containment.repositories
+            )
+            for place in ("primary", "standby")
+        },
         "{log_buckets}": tuple(dict.fromkeys(f"arn:aws:s3:::{row.bucket}" for row in logs)),
         "{log_objects}": tuple(f"arn:aws:s3:::{row.bucket}/{row.prefix}*" for row in logs),
         "{log_keys}": tuple(dict.fromkeys(row.kms_key for row in logs if row.kms_key)),

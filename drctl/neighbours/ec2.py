@@ -1,5 +1,6 @@
 """Amazon EC2, of which only instances (ec2_instances.py), their interfaces (ec2_interfaces.py), snapshots
-(ec2_snapshots.py) and network ACLs: what they are, what they let through, and who is told when they change.
+(ec2_snapshots.py), capacity reservations (ec2_reservations.py) and network ACLs: what they are, what they let through,
+and who is told when they change.
 
 Sources, named below by their short names:
 - *rules*: docs.aws.amazon.com/vpc/latest/userguide/nacl-rules.html (lowest number first, the first match decides, what
@@ -24,6 +25,7 @@ from typing import Any, Final
 
 from drctl.neighbours.aws import DEFAULT_ACCOUNT, AwsError
 from drctl.neighbours.ec2_instances import Instances
+from drctl.neighbours.ec2_reservations import Reservations
 from drctl.neighbours.ec2_snapshots import Snapshots
 
 LARGEST: Final = 32_766
@@ -104,6 +106,7 @@ class Ec2:
         self.on_change = on_change
         self.instances = Instances(clock)
         self.snapshots = Snapshots(clock, speed)
+        self.reservations = Reservations(clock)
         self.acls: list[Acl] = []
         self._replaced = 0
 
@@ -156,6 +159,9 @@ class Ec2:
 
     def describe_locked_snapshots(self, region: str, account: str, params: Params) -> dict[str, Any]:
         return self.snapshots.describe_locked_snapshots(region, account, params)
+
+    def describe_capacity_reservations(self, region: str, account: str, params: Params) -> dict[str, Any]:
+        return self.reservations.describe_capacity_reservations(region, account, params)
 
     def describe_network_acls(self, region: str, account: str, params: Params) -> dict[str, Any]:
         found = [a for a in self.acls if (a.region, a.account) == (region, account)]

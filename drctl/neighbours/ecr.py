@@ -6,12 +6,16 @@ Sources, named below by their short names:
 - *api*: docs.aws.amazon.com/AmazonECR/latest/APIReference/API_DescribeImages.html (errors: botocore's description)
 - *observed*: messages of real answers, in the threads hashicorp/terraform-provider-aws#35268 (image) and
   turbot/steampipe-plugin-aws#1938 (repository)
+- *lifecycle*: …/AmazonECR/latest/APIReference/API_PutLifecyclePolicy.html, and Get and Delete beside it; the rules of a
+  text: …/userguide/lifecycle_policy_parameters.html; messages: the threads iann0036/former2#16 (there is none) and
+  cloudposse/terraform-aws-ecr#158 (a text that is none)
 - *resolver*: github.com/containerd/containerd, core/remotes/docker/resolver.go
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,14 +25,17 @@ from typing import Any, Final
 from drctl.neighbours.aws import AwsError
 
 _HOST: Final = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com")
+COUNTS: Final = ("imageCountMoreThan", "sinceImagePushed", "sinceImagePulled", "sinceImageTransitioned")
+DONE: Final = ("expire", "transition")
 
 
 @dataclass(slots=True)
 class Repository:
-    """Tags by digest, in the order of their pushing."""
+    """Tags by digest, in the order of their pushing, and the text of its lifecycle policy, '' without one."""
 
     name: str
     images: dict[str, list[str]] = field(default_factory=dict)
+    lifecycle: str = ""
 
 
 class Ecr:
@@ -47,6 +54,16 @@ class Ecr:
         digest = "sha256:" + hashlib.sha256(f"{repository}:{tag}".encode()).hexdigest()
         kept = self._kept.setdefault((region, account), {}).setdefault(repository, Repository(repository))
         kept.images.setdefault(digest, []).append(tag)
+
+    def expire(self, region: str, account: str, repository: str, text: str) -> None:
+        """A repository has a lifecycle policy; one that nobody has pushed to is made."""
+        kept = self._kept.setdefault((region, account), {})
+        kept.setdefault(repository, Repository(repository)).lifecycle = text
+
+    def lifecycles(self) -> dict[tuple[str, str], str]:
+        """(region, repository) → the text of its lifecycle policy, of those that have one."""
+        rows = ((region, r) for (region, _), kept in self._kept.items() for r in kept.values())
+        return {(region, r.name): r.lifecycle for region, r in rows if r.lifecycle}
 
     def drop(self, region: str, account: str, repository: str, tag: str = "") -> None:
         """Takes a tag away, or without one the repository."""
@@ -85,16 +102,60 @@ class Ecr:
         if wanted and ("maxResults" in params or "nextToken" in params):
             # *api*: neither can be used when images are specified.
             raise AwsError("InvalidParameterException", "maxResults and nextToken cannot be used with imageIds")
-        repository = self._kept.get((region, registry), {}).get(name)
-        if repository is None:
-            message = f"The repository with name '{name}' does not exist in the registry with id '{registry}'"
-            raise AwsError("RepositoryNotFoundException", message)
+        repository = self._known(region, registry, name)
         digests = [self._digest(repository, i, registry) for i in wanted] if wanted else list(repository.images)
         status = (params.get("filter") or {}).get("tagStatus", "ANY")
         shown = [
             d for d in dict.fromkeys(digests) if status == "ANY" or (status == "TAGGED") == bool(repository.images[d])
         ]
         return {"imageDetails": [self._shown(repository, digest, registry) for digest in shown]}
+
+    def get_lifecycle_policy(self, region: str, account: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """GetLifecyclePolicy; RepositoryNotFoundException, LifecyclePolicyNotFoundException."""
+        registry, repository = self._with_policy(region, account, params)
+        return self._policy(registry, repository) | {"lastEvaluatedAt": self._pushed_at}
+
+    def put_lifecycle_policy(self, region: str, account: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """PutLifecyclePolicy: replaces what there is. The text is looked at first (*lifecycle*)."""
+        registry = params.get("registryId", account)
+        repository = self._known(region, registry, params["repositoryName"])
+        if wrong := wrong_lifecycle(params["lifecyclePolicyText"]):
+            said = (
+                "Invalid parameter at 'LifecyclePolicyText' failed to satisfy constraint: 'Lifecycle policy validation"
+            )
+            raise AwsError("InvalidParameterException", f"{said} failure: {wrong}'")
+        repository.lifecycle = params["lifecyclePolicyText"]
+        return self._policy(registry, repository)
+
+    def delete_lifecycle_policy(self, region: str, account: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """DeleteLifecyclePolicy: answers what it was; the same refusals as to get it."""
+        registry, repository = self._with_policy(region, account, params)
+        answer = self._policy(registry, repository) | {"lastEvaluatedAt": self._pushed_at}
+        repository.lifecycle = ""
+        return answer
+
+    def _with_policy(self, region: str, account: str, params: Mapping[str, Any]) -> tuple[str, Repository]:
+        registry = params.get("registryId", account)
+        repository = self._known(region, registry, params["repositoryName"])
+        if not repository.lifecycle:
+            where = f"repository with name '{repository.name}' in the registry with id '{registry}'"
+            raise AwsError("LifecyclePolicyNotFoundException", f"Lifecycle policy does not exist for the {where}")
+        return registry, repository
+
+    @staticmethod
+    def _policy(registry: str, repository: Repository) -> dict[str, Any]:
+        return {
+            "registryId": registry,
+            "repositoryName": repository.name,
+            "lifecyclePolicyText": repository.lifecycle,
+        }
+
+    def _known(self, region: str, registry: str, name: str) -> Repository:
+        repository = self._kept.get((region, registry), {}).get(name)
+        if repository is None:
+            message = f"The repository with name '{name}' does not exist in the registry with id '{registry}'"
+            raise AwsError("RepositoryNotFoundException", message)
+        return repository
 
     def _shown(self, repository: Repository, digest: str, registry: str) -> dict[str, Any]:
         return {
@@ -119,3 +180,24 @@ class Ecr:
         named = f"{{imageDigest:'{digest or 'null'}', imageTag:'{tag or 'null'}'}}"
         place = f"within the repository with name '{repository.name}' in the registry with id '{registry}'"
         raise AwsError("ImageNotFoundException", f"The image with imageId {named} does not exist {place}")
+
+
+def wrong_lifecycle(text: str) -> str:
+    """Why a text is no lifecycle policy, '' when it is one: rules, each with a priority of its own, which images it
+    chooses, by what count, and what is done to them (*lifecycle*).
+    """
+    try:
+        rules = json.loads(text)["rules"]
+    except (ValueError, KeyError, TypeError):
+        return "instance failed to match exactly one schema (matched 0 out of 2)"
+    if not isinstance(rules, list) or not rules:
+        return "array is too short: must have at least 1 elements but instance has 0 elements"
+    priorities = [rule.get("rulePriority") for rule in rules]
+    if len({*priorities}) < len(priorities):
+        return "rulePriority must be unique"
+    for rule in rules:
+        chosen, count = rule.get("selection") or {}, (rule.get("selection") or {}).get("countType")
+        known = chosen.get("tagStatus") in ("tagged", "untagged", "any") and count in COUNTS
+        if not known or int(chosen.get("countNumber") or 0) < 1 or (rule.get("action") or {}).get("type") not in DONE:
+            return "instance failed to match exactly one schema (matched 0 out of 2)"
+    return ""

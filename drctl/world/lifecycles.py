@@ -6,7 +6,9 @@ each bucket is disabled from the start: whoever enables all of them does not put
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, Final
 
 from chalicelib.actions.lifecycles_paused import platform_buckets
@@ -15,6 +17,8 @@ from chalicelib.policy.containment import Containment
 from drctl.world.deploy import S3_UNNAMED, make_bucket
 
 LOGS: Final = 5
+KEPT_DAYS: Final = 35
+"""Of a bucket of which policy promises nothing."""
 
 
 def furnish(policy: Policy, clients: Callable[[str, str], Any]) -> None:
@@ -25,7 +29,9 @@ def furnish(policy: Policy, clients: Callable[[str, str], Any]) -> None:
         s3 = clients("s3", region)
         if bucket not in {row["Name"] for row in s3.list_buckets()["Buckets"]}:
             make_bucket(s3, bucket, region)
-        s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": lifecycle(bucket)})
+        s3.put_bucket_lifecycle_configuration(
+            Bucket=bucket, LifecycleConfiguration={"Rules": lifecycle(policy, bucket)}
+        )
 
 
 def _evidence(containment: Containment, clients: Callable[[str, str], Any]) -> None:
@@ -44,14 +50,16 @@ def _evidence(containment: Containment, clients: Callable[[str, str], Any]) -> N
             s3.put_object(Bucket=log.bucket, Key=f"{log.prefix}{n:03d}.json.gz", Body=b"what was done")
 
 
-def lifecycle(bucket: str) -> list[dict[str, Any]]:
-    """Its rules; the last one is disabled."""
+def lifecycle(policy: Policy, bucket: str) -> list[dict[str, Any]]:
+    """Its rules; the last one is disabled. What is put back as of a moment is kept as policy has it, in real days."""
+    promised = [r.lifecycle_keeps * policy.speed for r in policy.backups.restorable if r.bucket == bucket]
+    days = max((math.ceil(kept / timedelta(days=1)) for kept in promised), default=KEPT_DAYS)
     return [
         {
             "ID": f"{bucket}-old-versions",
             "Filter": {"Prefix": ""},
             "Status": "Enabled",
-            "NoncurrentVersionExpiration": {"NoncurrentDays": 35},
+            "NoncurrentVersionExpiration": {"NoncurrentDays": days},
         },
         {
             "ID": f"{bucket}-broken-uploads",

@@ -28,9 +28,21 @@ def network(policy: Policy, rds: Rds) -> Ec2:
     for n, subnet in enumerate(platform.fence.standby_subnets):
         here, whose = f"acl-{n + 256:017x}", replica.account or platform.account
         ec2.add(replica.region, here, (subnet,), account=whose, vpc=STANDBY_VPC)
+    _reserved(policy, ec2)
     if platform.containment:
         _quarantine(policy, ec2, owner)
     return ec2
+
+
+def _reserved(policy: Policy, ec2: Ec2) -> None:
+    """What policy has reserved for the standby's nodes, without an end."""
+    cluster, account = policy.platform.clusters.standby, policy.platform.account
+    reserved = cluster.node_group.reserved if cluster.node_group else None
+    if reserved is None:
+        return
+    for zone in reserved.zones:
+        whose = cluster.account or account
+        ec2.reservations.add(cluster.region, zone.zone, reserved.instance_type, zone.count, account=whose)
 
 
 def _quarantine(policy: Policy, ec2: Ec2, owner: str) -> None:

@@ -55,6 +55,10 @@ NEVER_USED = (
 past, Slack's other clients, a copy of the time zones, of which only UTC is used, and the linter, which judges policies
 before they are deployed.
 """
+UNLESS_LOADED = ("lightkube/models/", "lightkube/resources/")
+"""One module an API group and version of Kubernetes, a fifth of a megabyte: what is asked for here is generic, and of
+these only what lightkube itself imports is ever met.
+"""
 COMPILE = """
 import py_compile, sys
 for path in sys.argv[1:]:
@@ -195,7 +199,9 @@ def _ships(name: str) -> bool:
 
 
 def _compile(folder: Path) -> None:
-    """Compiles the modules that importing app.py loads; which ones is found out by importing it."""
+    """Compiles the modules that importing app.py loads; which ones is found out by importing it. What is worth keeping
+    only when it is loaded goes.
+    """
     modules_loaded = "(m.__file__ for m in list(sys.modules.values()) if getattr(m, '__file__', None))"
     script = f"import app, chalicelib.agents.entry, sys; print(*{modules_loaded})"
     environment = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -212,3 +218,5 @@ def _compile(folder: Path) -> None:
         # https://peps.python.org/pep-3147/#case-4-legacy-pyc-files-and-source-less-imports
         Path(importlib.util.cache_from_source(source)).rename(source.with_suffix(".pyc"))
         source.unlink()
+    for unloaded in (p for top in UNLESS_LOADED for p in (folder / top).rglob("*.py")):
+        unloaded.unlink()

@@ -6,6 +6,7 @@ right sides of policies/rewrites.yaml are what the standby has instead, so a res
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -25,10 +26,23 @@ DEADLINE_S: Final = 120
 TAG: Final = "2026.11.4"
 PUBLIC: Final = "registry.k8s.io/pause:3.10"
 """The image where policy rewrites no registry."""
+EBS_DRIVER: Final = "ebs.csi.aws.com"
 VOLUMES: Final = frozenset({"ebs-volumes", "pvc", "storage"})
 """The infrastructure that stands for a claim."""
 
-
+LIFECYCLE: Final = json.dumps(
+    {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "description": "Only the newest fifty",
+                "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 50},
+                "action": {"type": "expire"},
+            }
+        ]
+    }
+)
+"""A repository's lifecycle policy (https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_examples.html)."""
 ECR_IMAGE: Final = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:]+):(?P<tag>.+)"
 )
@@ -42,6 +56,10 @@ def push(policy: Policy, ecr: Ecr) -> None:
         for name in (*service.deployments, *canaries):
             for region in (regions.primary, regions.standby):
                 ecr.push(region, account, f"{policy.platform.name}/{name}", TAG)
+    containment = policy.platform.containment
+    for name in containment.repositories if containment else ():
+        # In the primary's region alone, as people do it who think that a policy is replicated with its repository.
+        ecr.expire(regions.primary, account, name, LIFECYCLE)
     if policy.backups.airgap and (dumps := ECR_IMAGE.fullmatch(policy.backups.airgap.dump.image)):
         ecr.push(dumps["region"], dumps["account"], dumps["repository"], dumps["tag"])
 
@@ -60,11 +78,19 @@ def furnish(policy: Policy, row: Cluster, api: KubeApi, ecr: Ecr) -> None:
                 "apiVersion": "storage.k8s.io/v1",
                 "kind": "StorageClass",
                 "metadata": {"name": name},
-                "provisioner": "ebs.csi.aws.com",
+                "provisioner": EBS_DRIVER,
                 "parameters": {"type": "gp3", "encrypted": "true"},
                 "volumeBindingMode": "Immediate",
             }
             for name in classes
+        ]
+        + [
+            {
+                "apiVersion": "storage.k8s.io/v1",
+                "kind": "CSIDriver",
+                "metadata": {"name": EBS_DRIVER},
+                "spec": {"attachRequired": True, "podInfoOnMount": False},
+            }
         ],
     )
 

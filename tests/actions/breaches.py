@@ -9,7 +9,9 @@ from typing import Any, Final
 from chalicelib.actions.breach_found import Found, Suspect
 from chalicelib.actions.clean_room import Room, Running
 from chalicelib.actions.copies_whole import Judged
+from chalicelib.actions.databases_kept import Kept
 from chalicelib.actions.evidence_kept import Ended, Page
+from chalicelib.actions.images_kept import AT_MOST, Expiry
 from chalicelib.actions.instances_quarantined import Standing, Standings
 from chalicelib.actions.lifecycles_paused import Lifecycle
 from chalicelib.actions.namespaces_quarantined import Space
@@ -19,6 +21,7 @@ from chalicelib.actions.velero_location import Location
 from chalicelib.actions.velero_schedules import Schedules
 from chalicelib.actions.volumes_snapshotted import Snapshot, Taken
 from chalicelib.core.outcome import Act, Done, Next, Stuck, Wait
+from drctl.world.workloads import LIFECYCLE
 from tests.actions.stage import AT, DENIED, POLICY, SILENT, STANDBY
 
 READY: Final = containment_of(POLICY)
@@ -38,6 +41,10 @@ SHUT: Final = Space("ml", OURS, (("theirs", OURS),))
 RULE: Final[dict[str, Any]] = {"ID": "old", "Filter": {"Prefix": ""}, "Status": "Enabled", "Expiration": {"Days": 1}}
 OFF: Final = {**RULE, "Status": "Disabled"}
 KEEPS: Final = Lifecycle("b", "us-east-1", (OFF,))
+EAST: Final = Kept("pg", "us-east-1", "available", protected=True, retention=35)
+WEST: Final = Kept("pg-west", "us-west-2", "available", protected=True, retention=0)
+RULES: Final = LIFECYCLE
+API: Final = Expiry("team/api", "us-east-1")
 SUSPECT: Final = Suspect(
     type="Trojan:EC2/DNSDataExfiltration",
     severity=8,
@@ -138,6 +145,71 @@ ROWS: Final[list[tuple[str, dict[str, str], Any, type[Next], str]]] = [
         "bucket 'b' deletes or moves by itself, by its rules old",
     ),
     ("lifecycles-paused", {}, (KEEPS, Lifecycle("c", "us-west-2")), Done, "1 rules of 2 buckets are Disabled"),
+    ("databases-kept", {}, (), Done, "policy names no side of the database"),
+    ("databases-kept", {}, (replace(EAST, unseen=SILENT), WEST), Wait, "'pg' in us-east-1: nobody answered"),
+    ("databases-kept", {}, (replace(EAST, unseen=DENIED), WEST), Stuck, "'pg' in us-east-1: not for you"),
+    # One that is not heard keeps no other from being kept.
+    (
+        "databases-kept",
+        {},
+        (replace(EAST, unseen=SILENT), replace(WEST, protected=False)),
+        Act,
+        "'pg-west' in us-west-2 could be deleted",
+    ),
+    (
+        "databases-kept",
+        {},
+        (replace(EAST, retention=14), WEST),
+        Act,
+        "'pg' in us-east-1 keeps automated backups for 14 days, expected 35",
+    ),
+    (
+        "databases-kept",
+        {},
+        (replace(EAST, retention=14, protected=False), WEST),
+        Act,
+        "could be deleted, and keeps automated backups for 14 days",
+    ),
+    ("databases-kept", {}, (replace(EAST, retention=14, status="modifying"), WEST), Wait, "is 'modifying', expected"),
+    (
+        "databases-kept",
+        {},
+        (replace(EAST, protected=False, status="stopped"), WEST),
+        Stuck,
+        "RDS changes nothing of it",
+    ),
+    # To begin with backups stops I/O: an instance that has none is given none.
+    (
+        "databases-kept",
+        {},
+        (EAST, WEST),
+        Done,
+        "'pg-west' in us-west-2 is protected from deletion, and has no automated",
+    ),
+    ("databases-given-back", {}, (), Done, "instances it had kept: none"),
+    ("databases-given-back", {}, (replace(EAST, unseen=SILENT),), Wait, "nobody answered"),
+    ("databases-given-back", {}, (replace(EAST, unseen=DENIED),), Stuck, "not for you"),
+    ("images-kept", {}, (), Done, "policy names no repository"),
+    ("images-kept", {}, (replace(API, unseen=SILENT),), Wait, "us-east-1/team/api: nobody answered"),
+    ("images-kept", {}, (replace(API, unseen=DENIED),), Stuck, "us-east-1/team/api: not for you"),
+    (
+        "images-kept",
+        {},
+        (replace(API, unseen=SILENT), replace(API, region="us-west-2", text=RULES)),
+        Act,
+        "images of us-west-2/team/api expire",
+    ),
+    ("images-kept", {}, (replace(API, text="x" * (AT_MOST + 1)),), Stuck, "keep its text, and delete it by hand"),
+    (
+        "images-kept",
+        {},
+        (API, replace(API, region="us-west-2", missing=True)),
+        Done,
+        "2 repositories have no lifecycle policy; not there: us-west-2/team/api",
+    ),
+    ("images-expire", {}, (), Done, "repositories whose policy had been taken away: none"),
+    ("images-expire", {}, (replace(API, unseen=SILENT),), Wait, "nobody answered"),
+    ("images-expire", {}, (replace(API, unseen=DENIED),), Stuck, "not for you"),
     ("velero-location-opened", STANDBY, SILENT, Wait, "looking again"),
     ("velero-location-opened", STANDBY, DENIED, Stuck, "AccessDenied"),
     ("velero-location-opened", STANDBY, replace(_WRITABLE, access_mode="ReadOnly"), Done, "left as it is"),
@@ -239,6 +311,44 @@ BACK: Final[list[tuple[str, dict[str, str], dict[str, str | float], Any, type[Ne
         "subnet subnet-2 has the quarantine's ACL, and had acl-b",
     ),
     ("subnets-released", SUBNETS, {"was.subnet-1": "acl-b"}, Associations((("subnet-1", "x", "acl-c"),)), Done, "no"),
+    (
+        "databases-given-back",
+        {},
+        {"retention.pg": 14.0},
+        (EAST,),
+        Act,
+        "'pg' in us-east-1 kept automated backups for 14 days before this incident",
+    ),
+    ("databases-given-back", {}, {"unprotected.pg-west": 1.0}, (WEST,), Act, "'pg-west' in us-west-2 could be deleted"),
+    # Somebody has set another retention since, or has taken the protection away already.
+    ("databases-given-back", {}, {"retention.pg": 14.0}, (replace(EAST, retention=20),), Done, "had kept: pg"),
+    ("databases-given-back", {}, {"unprotected.pg": 1.0}, (replace(EAST, protected=False),), Done, "had kept: pg"),
+    (
+        "databases-given-back",
+        {},
+        {"unprotected.pg": 1.0},
+        (replace(EAST, status="backing-up"),),
+        Wait,
+        "is 'backing-up', expected 'available'",
+    ),
+    ("images-expire", {}, {"expires.us-east-1/team/api": RULES}, (API,), Act, "had one before this incident"),
+    (
+        "images-expire",
+        {},
+        {"expires.us-east-1/team/api": RULES},
+        (replace(API, text=RULES),),
+        Done,
+        "had been taken away: us-east-1/team/api",
+    ),
+    (
+        "images-expire",
+        {},
+        {"expires.us-east-1/team/api": RULES},
+        (replace(API, text="another"),),
+        Done,
+        "of another text than before, which is left: us-east-1/team/api",
+    ),
+    ("images-expire", {}, {"expires.us-east-1/team/api": RULES}, (replace(API, missing=True),), Done, "images expire"),
     ("lifecycles-resumed", {}, {"rules.b": '["old"]'}, (KEEPS,), Act, "rules old of bucket 'b' were enabled before"),
     ("lifecycles-resumed", {}, {"rules.b": '["new"]'}, (KEEPS,), Done, "buckets that had been paused: b"),
     (

@@ -418,4 +418,6 @@ def test_only_a_promotion_a_released_volume_a_switch_to_older_data_and_a_locked_
     # What is deleted for good is a drill's own, a clean room's, or what a failback takes away by two people's word.
     lasting |= {"drill-copies-gone", "drill-instance-gone", "clean-room-gone"}
     lasting |= {"promote-primary", "workloads-gone", "instance-discarded"}
+    # What a lower retention does not reach is deleted.
+    lasting |= {"databases-given-back"}
     assert {c[0] for c in CALLS if not call_of(*c).reversible} == lasting

@@ -67,7 +67,9 @@ def test_us_east_1_is_left_only_where_route53_is_meant(tmp_path: Path) -> None:
 def test_comments_and_order_stay(tmp_path: Path) -> None:
     folder = made(tmp_path / "p")
     for name in FILES:
-        ours = [re.match(r"[^:]*", line) for line in (SHIPPED / f"{name}.yaml").read_text().splitlines()]
+        # A list of names has no colon to stop at, and names are what changes.
+        shipped = (SHIPPED / f"{name}.yaml").read_text().replace("- neurectomy/", "- acme/").splitlines()
+        ours = [re.match(r"[^:]*", line) for line in shipped]
         lines = (folder / f"{name}.yaml").read_text().splitlines()
         notes = [line for line in lines if re.search(r"# (Chosen: |To be named: |Route 53's metrics are)", line)]
         theirs = [re.match(r"[^:]*", line) for line in lines if line not in notes]

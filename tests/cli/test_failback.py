@@ -116,7 +116,7 @@ def test_it_shows_what_the_move_has_set_who_decides_and_how_it_begins(kept: Sqli
     put(kept, book, archive)
     shown = run()
     assert shown.code == 0, shown.err
-    assert f"{STANDBY} serves since 2026-11-23 03:03:20 UTC, by {archive.id}" in shown.out
+    assert f"{STANDBY} serves since 2026-11-23 03:03:20 UTC, by {archive.id}" in " ".join(shown.out.split())
     assert "The way back may begin: drctl failback --begin --at now" in shown.out
     assert "1 nodes (1 to 12)" in shown.out
     assert "daily, hourly" in shown.out

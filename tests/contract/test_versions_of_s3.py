@@ -1,4 +1,4 @@
-"""What the restore of S3 versions leans on, as S3's documentation says it, tried on the two stand-ins there are for it.
+"""What the restore of S3 versions leans on, as S3's documentation says it, tried on its three stand-ins.
 
 Sources: *copy* https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html, *delete* .../API_DeleteObject.html,
 *list* .../API_ListObjectVersions.html, *head* .../API_HeadObject.html, *conditions*
@@ -20,16 +20,19 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from chalicelib.core.outcome import Done, Stuck
+from drctl.neighbours.aws import Aws
+from drctl.neighbours.aws_clients import make_client
 from tests.actions import buckets
 from tests.contract import stands
+from tests.crash.versioned import VersionedS3
 from tests.world.cloud import eventually
 
-Kind = Literal["moto", "ministack"]
+Kind = Literal["moto", "ministack", "ours"]
 REGION = "us-east-1"
 _numbers = itertools.count()
 
 
-@pytest.fixture(params=["moto", "ministack"])
+@pytest.fixture(params=["moto", "ministack", "ours"])
 def kind(request: pytest.FixtureRequest) -> Kind:
     name: Kind = request.param
     return name
@@ -38,8 +41,8 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 class Bucket:
     """A versioned bucket of its own."""
 
-    def __init__(self, url: str | None) -> None:
-        self.client = boto3.client(
+    def __init__(self, url: str | None, client: Any = None) -> None:
+        self.client = client or boto3.client(
             "s3",
             region_name=REGION,
             endpoint_url=url,
@@ -76,6 +79,9 @@ def bucket(kind: Kind, request: pytest.FixtureRequest) -> Iterator[Bucket]:
     if kind == "moto":
         with mock_aws():
             yield Bucket(None)
+        return
+    if kind == "ours":
+        yield Bucket(None, make_client(Aws({"s3": VersionedS3(clock=lambda: datetime.now(UTC))}), "s3", REGION))
         return
     yield Bucket(request.getfixturevalue("ministack"))
 
@@ -143,12 +149,19 @@ def test_an_upload_in_parts_ends_only_if_the_key_is_as_it_was(ministack: str) ->
     assert bucket.body() == b"two"
 
 
-def test_no_stand_in_judges_the_condition_of_a_copy(bucket: Bucket) -> None:
-    """S3 does (*copy*, If-Match and If-None-Match of the destination, 412). When this fails, a test of ours can say so:
-    until then that a key which was written meanwhile is not copied over is S3's word alone.
+def test_only_our_own_stand_in_judges_the_condition_of_a_copy(kind: Kind, bucket: Bucket) -> None:
+    """S3 does (*copy*, If-Match and If-None-Match of the destination, 412). When another one does too, this says so:
+    until then that a key which was written meanwhile is not copied over is S3's documentation's word alone.
     """
     version = bucket.put(b"one")
     bucket.put(b"two")
+    if kind == "ours":
+        for condition in ({"IfMatch": '"0123"'}, {"IfNoneMatch": "*"}):
+            assert refused(bucket.copy, version, **condition) == ("PreconditionFailed", 412)
+        bucket.delete()
+        bucket.copy(version, IfNoneMatch="*")
+        assert bucket.body() == b"one"
+        return
     bucket.copy(version, IfMatch='"0123"')
     bucket.copy(version, IfNoneMatch="*")
 
@@ -233,7 +246,7 @@ def test_a_key_marker_alone_starts_after_the_key(kind: Kind, bucket: Bucket) -> 
     for key in ("a", "a", "a", "b"):
         bucket.put(b"x", key)
     keys = [v["Key"] for v in bucket.listed(KeyMarker="a")["Versions"]]
-    assert keys == (["b"] if kind == "ministack" else ["a", "a", "b"])
+    assert keys == (["a", "a", "b"] if kind == "moto" else ["b"])
 
 
 # The restore as a whole, where the clock is nobody's.

@@ -13,7 +13,7 @@ from chalicelib.core.answers import Asked, Looked
 from chalicelib.core.book import Book
 from chalicelib.core.commands import IllegalCommandError
 from chalicelib.core.due import Held, Look, due
-from chalicelib.core.happened import AlarmState, Approve, Reject, Repin
+from chalicelib.core.happened import Abort, AlarmState, Approve, Reject, Repin
 from chalicelib.core.incident import StepState
 from chalicelib.core.notices import owed
 from chalicelib.core.outcome import Act, Call, Done
@@ -38,6 +38,7 @@ from tests.core.stage import (
     take,
 )
 from tests.core.test_debts import recovered_in_the_dark
+from tests.core.test_undoing import with_steps
 
 CALL = Call(
     system="aws", service="rds", region=STANDBY, operation="promote_read_replica", until="promoted", reversible=False
@@ -194,6 +195,17 @@ def test_a_debt_is_repinned_by_its_own_name() -> None:
     followed = {d.case.id: d.case.policy for d in book.debts if d.case}
     assert followed.pop(first.id) == after.policy.digest
     assert set(followed.values()) == {POLICY.digest}
+
+
+def test_what_takes_a_step_back_is_repinned_as_every_debt_is() -> None:
+    """It is no step of the way, and a wrong name in it must be put right all the same."""
+    book = take(with_steps(fence=StepState.DONE), Abort(said=said("end"), incident=only(confirmed()).id), seconds=100)
+    (case,) = [d.case for d in book.debts if d.case]
+    rules = deployed(renamed)
+    book = take(book, Repin(said=said("repin", 110), incident=case.id), seconds=110, rules=rules)
+    (moved,) = [d.case for d in book.debts if d.case]
+    assert (moved.policy, moved.plan) == (rules.policy.digest, plan(REGION, policy=rules.policy).hash)
+    assert list(moved.steps) == ["reopen"]
 
 
 def test_an_incident_whose_kept_policy_is_lost_goes_on_by_todays_and_asks_again() -> None:

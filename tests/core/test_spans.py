@@ -91,6 +91,9 @@ def test_a_marker_of_a_version_s_own_second_is_taken_away_with_those_above_it() 
 # Many.
 
 
+AFTER, BEFORE = at(5), at(-5)
+
+
 class Long:
     """A listing of `keys` keys with `each` versions that is made while it is read."""
 
@@ -107,7 +110,7 @@ class Long:
             {
                 "Key": f"{i // self.each:09}",
                 "VersionId": str(i % self.each),
-                "LastModified": at(5 if i % self.each < self.each - 1 else -5),
+                "LastModified": AFTER if i % self.each < self.each - 1 else BEFORE,
                 "IsLatest": i % self.each == 0,
                 "ETag": f'"{i}"',
                 "Size": 1,

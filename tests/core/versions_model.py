@@ -63,7 +63,7 @@ EVENTS = st.lists(
 
 
 class Bucket:
-    """What S3 would keep. `listed` gives pages of `size`, as two lists each, in S3's order."""
+    """What S3 would keep. `listed` gives pages of `size` of what is there now, as two lists each, in S3's order."""
 
     def __init__(self, events: Sequence[Event]) -> None:
         self.history: dict[str, list[Entry]] = {}
@@ -102,8 +102,9 @@ class Bucket:
         return [e for key in sorted(self.history, key=str.encode) for e in self.history[key]]
 
     def listed(self, size: int) -> Any:
+        rows = self.rows()
+
         def page(markers: Mapping[str, str]) -> Mapping[str, Any]:
-            rows = self.rows()
             key, name = markers.get("KeyMarker"), markers.get("VersionIdMarker")
             start = 0
             if key is not None:

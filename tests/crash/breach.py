@@ -12,10 +12,12 @@ from chalicelib.core.bounds import spelled
 from chalicelib.core.incident import StepState
 from chalicelib.intake.service_events import finding
 from chalicelib.policy.people import Person
+from chalicelib.settings import SHORTEST_SHIFT
 from drctl.neighbours.kubernetes.api import seed
 from drctl.world import said
-from tests.crash.datapoint import ANOTHER, AS_OF
+from tests.crash.datapoint import ANOTHER, AS_OF, BUCKET, PREFIX, artifacts, furnish
 from tests.crash.failures import primary, says
+from tests.crash.inline import one_thread
 from tests.crash.outside import Stop
 from tests.crash.platform_in_process import POLICY, START, Platform
 from tests.crash.story import DARK_AT, PERSON, Story
@@ -30,7 +32,8 @@ ENCRYPTS: Final = "Impact:S3/AnomalousBehavior.Write"
 CHOSEN_AT: Final = START + timedelta(seconds=26)
 CONTAINED: Final = (
     *("quarantine-instances", "quarantine-subnets", "quarantine-namespaces"),
-    *("pause-lifecycles", "keep-backups", "keep-standby-backups", "pause-schedules", "room"),
+    *("pause-lifecycles", "keep-databases", "keep-images"),
+    *("keep-backups", "keep-standby-backups", "pause-schedules", "room"),
 )
 KEPT: Final = ("snapshots", "logs", "objects", "copies", "rewrites")
 RESTORES: Final = ("restore-database", "switch-database", "room-restore", "rebuild")
@@ -70,6 +73,15 @@ def intrude(platform: Platform) -> None:
     platform.guardduty.found(found(platform).kept(count=1, archived=False, at=FOUND_AT))
 
 
+def encrypt(platform: Platform) -> None:
+    """Nobody can read the artifacts any more: one is gone, the others are overwritten."""
+    intrude(platform)
+    gone, *spoiled = sorted(artifacts(platform))
+    platform.s3.delete_object("", "", {"Bucket": BUCKET, "Key": gone})
+    for key in spoiled:
+        platform.s3.put_object("", "", {"Bucket": BUCKET, "Key": key, "Body": b"unreadable"})
+
+
 def standing(platform: Platform) -> dict[str, Any]:
     """Everything that a containment moves, as it is."""
     api = primary(platform)
@@ -89,6 +101,12 @@ def standing(platform: Platform) -> dict[str, Any]:
             if o["metadata"]["name"].startswith("clean-")
         ),
         "rules": {name: bucket.rules for name, bucket in platform.s3.buckets.items()},
+        "databases": {
+            i.identifier: (i.deletion_protection, i.backup_retention)
+            for i in platform.rds.instances()
+            if i.identifier in (POLICY.platform.database.primary.instance, POLICY.platform.database.replica.instance)
+        },
+        "images": platform.ecr.lifecycles(),
         "locations": {
             (c.name, o["metadata"]["name"]): o["spec"].get("accessMode", "ReadWrite")
             for c in clusters
@@ -139,10 +157,22 @@ class RansomwareStory(BreachStory):
     """S3's own metrics and GuardDuty together say so: nobody declares it, and a person chooses what is contained."""
 
     note = "nobody of ours writes like that"
+    shift = SHORTEST_SHIFT  # a span of a bucket is one call, which fits into no shorter one
     scenario, scope = "ransomware", f"{POLICY.platform.name}/ransomware"
 
+    def __init__(self, *stops: Stop, mode: str = "automatic", answers: bool = True) -> None:
+        super().__init__(*stops, mode=mode, answers=answers)
+        furnish(self.platform)
+        self.artifacts = artifacts(self.platform)
+        self._breaks = encrypt
+
     def choices(self) -> dict[str, str]:
-        return {**super().choices(), "folder": "none"}
+        return {**super().choices(), "folder": f"{BUCKET}/{PREFIX}"}
+
+    def tell(self) -> Platform:
+        """See Story: by one thread, as it forks at each of its calls."""
+        with one_thread():
+            return super().tell()
 
     def evidence(self) -> None:
         event = replace(found(self.platform), type=ENCRYPTS).said(count=1, archived=False, at=FOUND_AT)[0]

@@ -14,6 +14,8 @@ Sources, named below by their short names:
 - *head object*, *get object*: docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html, …/API/API_GetObject.html
 - *lifecycle*: docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLifecycleConfiguration.html, …/API/
   API_PutBucketLifecycleConfiguration.html (a rule has a Status and one Filter or Prefix; ids are single)
+- *versioning*: docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketVersioning.html (a bucket where it never was
+  enabled answers without a Status)
 - *copy object*, *lock*: docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html, …/userguide/object-lock.html
 - *put object*: docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, …/API/sigv4-streaming-trailers.html
 """
@@ -253,6 +255,8 @@ class Bucket:
     rules: list[dict[str, Any]] = field(default_factory=list)
     written: datetime = datetime(2026, 11, 23, tzinfo=UTC)
     """When everything in it was written."""
+    versioning: str | None = "Enabled"
+    """None where it never was enabled; objects here have one version."""
     locks: dict[str, tuple[str, datetime]] | None = None
     """Mode and end by key; None where Object Lock is not enabled."""
 
@@ -281,6 +285,16 @@ class S3:
         more = len(keys) > most
         return {**told, "IsTruncated": more, **({"NextContinuationToken": rows[-1]["Key"]} if more else {})}
 
+    def get_object_lock_configuration(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        """*lock*: a bucket that was made without it has none
+        (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectLockConfiguration.html).
+        """
+        _up(down=self.down)
+        if self._bucket(params).locks is None:
+            message = "Object Lock configuration does not exist for this bucket"
+            raise AwsError("ObjectLockConfigurationNotFoundError", message, 404)
+        return {"ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}}
+
     def head_bucket(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
         """*head object*: as there."""
         _up(down=self.down)
@@ -305,6 +319,12 @@ class S3:
         if found is None:
             raise AwsError("NoSuchKey", "The specified key does not exist.", 404)
         return {"Body": found, "ContentLength": len(found)}
+
+    def get_bucket_versioning(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
+        """*versioning*."""
+        _up(down=self.down)
+        status = self._bucket(params).versioning
+        return {"Status": status} if status else {}
 
     def get_bucket_lifecycle_configuration(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
         """*lifecycle*."""
@@ -334,10 +354,8 @@ class S3:
     def put_object(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
         """*put object*: the body comes in signed chunks when its checksum travels behind it."""
         bucket = self._bucket(params)
-        body = bytes(params.get("Body", b""))
-        chunked = "aws-chunked" in params.get("ContentEncoding", "")
         _lock(bucket, params)
-        bucket.objects[params["Key"]] = _unchunked(body) if chunked else body
+        bucket.objects[params["Key"]] = body_of(params)
         bucket.puts += 1
         return {"ETag": f'"{bucket.puts}"'}
 
@@ -359,6 +377,12 @@ class S3:
         if bucket is None:
             raise AwsError("NoSuchBucket", "The specified bucket does not exist", 404)
         return bucket
+
+
+def body_of(params: Params) -> bytes:
+    """*put object*: what is put, without its chunks' signatures."""
+    body = bytes(params.get("Body", b""))
+    return _unchunked(body) if "aws-chunked" in params.get("ContentEncoding", "") else body
 
 
 def _lock(bucket: Bucket, params: Params) -> None:

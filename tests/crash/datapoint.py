@@ -8,8 +8,10 @@ from typing import Any, Final
 from chalicelib.actions.restored import name_of
 from chalicelib.core.bounds import spelled
 from chalicelib.policy.people import Person
+from chalicelib.settings import SHORTEST_SHIFT
 from drctl.neighbours.pagerduty import Alert
 from tests.crash.failures import primary, says
+from tests.crash.inline import one_thread
 from tests.crash.outside import Stop
 from tests.crash.platform_in_process import POLICY, START, Platform
 from tests.crash.story import DARK_AT, PERSON, Story
@@ -23,6 +25,8 @@ DECLARED_AT: Final = START + timedelta(seconds=20)
 CHOSEN_AT: Final = START + timedelta(seconds=40)
 DATABASE: Final = "us-east-1/database"
 DELETIONS: Final = "us-east-1/deletions"
+BUCKET: Final = POLICY.backups.restorable[0].bucket
+PREFIX: Final = f"{POLICY.backups.restorable[0].prefixes[0]}0/"
 CHOICES: Final = {"as_of": spelled(AS_OF), "namespaces": SPACE, "folder": "none"}
 ANOTHER: Final = next(p for p in POLICY.people.people if p.name != PERSON.name and p.roles == PERSON.roles)
 BESIDE: Final = name_of(POLICY, AS_OF)
@@ -43,6 +47,25 @@ def spoil(platform: Platform) -> None:
 def delete(platform: Platform) -> None:
     """What runs in a namespace is deleted."""
     assert primary(platform).trouble.delete_workloads(SPACE)
+
+
+def furnish(platform: Platform) -> None:
+    """Artifacts from before anything went wrong."""
+    for name in ("model", "weights", "notes"):
+        platform.s3.put_object("", "", {"Bucket": BUCKET, "Key": f"{PREFIX}{name}", "Body": f"the {name}".encode()})
+
+
+def artifacts(platform: Platform) -> dict[str, bytes]:
+    """What is read in the bucket now."""
+    return dict(platform.s3.buckets[BUCKET].objects)
+
+
+def lose(platform: Platform) -> None:
+    """Artifacts are deleted, one of them after it was overwritten, and so is what runs in one namespace."""
+    delete(platform)
+    platform.s3.put_object("", "", {"Bucket": BUCKET, "Key": f"{PREFIX}notes", "Body": b"not meant"})
+    for name in ("model", "notes"):
+        platform.s3.delete_object("", "", {"Bucket": BUCKET, "Key": f"{PREFIX}{name}"})
 
 
 class CorruptionStory(Story):
@@ -80,12 +103,21 @@ class DeletionStory(CorruptionStory):
     """Declared with its choices."""
 
     note = "nobody meant that"
+    shift = SHORTEST_SHIFT  # a span of a bucket is one call, which fits into no shorter one
 
     def __init__(self, *stops: Stop, mode: str = "automatic") -> None:
-        Story.__init__(self, *stops, breaks=delete, mode=mode)
+        Story.__init__(self, *stops, breaks=lose, mode=mode)
         self.choices = {}
+        furnish(self.platform)
+        self.before = artifacts(self.platform)
 
     def evidence(self) -> None:
         self.alarm(ALARMED_AT, says("DeletionBurst", DARK_AT))
-        wanted = {"command": "declare", "scenario": "accidental-deletion", "scope": DELETIONS, "choices": CHOICES}
+        wanted: dict[str, Any] = {"command": "declare", "scenario": "accidental-deletion", "scope": DELETIONS}
+        wanted["choices"] = {**CHOICES, "folder": f"{BUCKET}/{PREFIX}"}
         self._deliver(DECLARED_AT, "command", wanted, "declare")
+
+    def tell(self) -> Platform:
+        """See Story: by one thread, as it forks at each of its calls."""
+        with one_thread():
+            return super().tell()

@@ -75,6 +75,7 @@ def ending(platform: Platform) -> dict[str, Any]:
         "clusters": {name: _cluster(platform, name) for name in platform.clusters},
         "nodes": {name: platform.eks.nodes(name) for name in platform.clusters},
         "page": _page(platform),
+        "objects": {name: dict(platform.s3.buckets[name].objects) for name in platform.s3.versions},
         "alerts": {
             _unnamed(alert.dedup_key): alert.status
             for alert in platform.pagerduty.alerts

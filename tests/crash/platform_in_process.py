@@ -50,7 +50,7 @@ from chalicelib.store.codec import read_book
 from chalicelib.store.contract import Store
 from chalicelib.store.memory import MemoryStore
 from chalicelib.tools import Tools
-from drctl.deployment.rbac import group
+from drctl.deployment.rbac import group, readers
 from drctl.neighbours.aws import Aws
 from drctl.neighbours.aws_clients import make_client
 from drctl.neighbours.ecr import Ecr
@@ -79,10 +79,11 @@ from drctl.world.platform import BACKUPS_THERE, PRIMARY_SETTINGS, STANDBY_NODES
 from drctl.world.rights import grant
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
 from tests.crash.assume import AssumeRole
-from tests.crash.cloud import S3, Bucket, CloudWatch, Items, SecretsManager, Ses
+from tests.crash.cloud import Bucket, CloudWatch, Items, SecretsManager, Ses
 from tests.crash.outside import Clock, Outside, Stop
 from tests.crash.traffic import Traffic
 from tests.crash.vaults import vaults
+from tests.crash.versioned import VersionedS3
 from tests.crash.wires import (
     InProcessSession,
     InProcessSlackChannel,
@@ -130,6 +131,7 @@ class Platform:
         self.deployed = policy
         """What workers go by; `policy` is what the platform really is like."""
         self.clock = clock or Clock(START)
+        self.caller = "tick"  # the function whose role signs for the clusters
         self.untaken = 0  # of how many requests, from now on, no cluster takes the token
         self._tokens: dict[str, tuple[datetime, datetime]] = {}
         self.outside = Outside(self.clock, stops)
@@ -145,7 +147,7 @@ class Platform:
         self.secrets = SecretsManager()
         rows = self.policy.notifications.channels
         self.ses = Ses({c.sender for c in rows if isinstance(c, EmailChannel)})
-        self.s3 = S3(platform.responder.status_bucket)
+        self.s3 = VersionedS3(platform.responder.status_bucket, clock=now)
         self.traffic = Traffic(policy, now, cloudwatch=self.cloudwatch, s3=self.s3, dark=lambda: self.dark)
         self.pagerduty = PagerDuty(now, speed, routing_keys=[ROUTING_KEY])
         rooms_ = dict.fromkeys(c.channel.removeprefix("#") for c in rows if isinstance(c, SlackChannel))
@@ -185,9 +187,11 @@ class Platform:
         self.backups = BackupStore(*(b for r in self.policy.backups.replication for b in (r.source, r.destination)))
         for bucket in self.backups.buckets:
             self.s3.add(bucket)
+        for row in self.policy.backups.restorable[:1]:
+            self.s3.versioned(row.bucket, row.kms_key or "")
         self.backups.upload = self._uploaded
         for bucket, _ in platform_buckets(policy):
-            self.s3.buckets.setdefault(bucket, Bucket()).rules = lifecycle(bucket)
+            self.s3.buckets.setdefault(bucket, Bucket()).rules = lifecycle(policy, bucket)
         self.clusters = {c.name: self._cluster(c) for c in self._rows()}
         self.services = {e.region: self._services(e.region) for e in platform.endpoints}
         self._furnish()
@@ -377,12 +381,10 @@ class Platform:
             grant(self.clusters[row.name], self.policy, place)
             if not kube_rights(self.policy, place):
                 continue
-            entry = {
-                "clusterName": row.name,
-                "principalArn": _role(self.policy),
-                "kubernetesGroups": [group(self.policy)],
-            }
-            self.eks.create_access_entry(row.region, row.account or self.policy.platform.account, entry)
+            for function, its in (("tick", group(self.policy)), ("readiness", readers(self.policy))):
+                role = _role(self.policy, function)
+                entry = {"clusterName": row.name, "principalArn": role, "kubernetesGroups": [its]}
+                self.eks.create_access_entry(row.region, row.account or self.policy.platform.account, entry)
 
     def _known(self, row: Cluster, token: str) -> User | None:
         """Whom the cluster takes a token for: STS is asked, as EKS does, and its access entries."""
@@ -407,9 +409,9 @@ class Platform:
         self._tokens.clear()
 
     def _sts(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """GetCallerIdentity, asked by a session of the worker's role."""
+        """GetCallerIdentity, asked by a session of the caller's role."""
         del url, headers
-        account, role = self.policy.platform.account, _role(self.policy).rpartition("/")[2]
+        account, role = self.policy.platform.account, _role(self.policy, self.caller).rpartition("/")[2]
         who = {
             "Account": account,
             "UserId": f"AROA:{role}",
@@ -493,8 +495,8 @@ class Platform:
         return str(held[secret.host_key]), int(held[secret.port_key])
 
 
-def _role(policy: Policy) -> str:
-    return f"arn:aws:iam::{policy.platform.account}:role/{names.function(policy, 'tick')}"
+def _role(policy: Policy, function: str) -> str:
+    return f"arn:aws:iam::{policy.platform.account}:role/{names.function(policy, function)}"
 
 
 class _Own:

@@ -55,6 +55,8 @@ class Story:
 
     note = "the region is gone"
     """What the person says when they approve."""
+    shift = SETTINGS.shift
+    """How long a worker has the desk: shorter than where it is deployed, so that many take turns."""
 
     def __init__(
         self,
@@ -120,6 +122,9 @@ class Story:
         clock.sleep((self._tick_at - clock.now()).total_seconds())
         return self._tick()
 
+    def _until(self, responder: Responder) -> datetime:
+        return responder.clock.now() + self.shift
+
     def _over(self) -> bool:
         book, store = self.platform.book(), self.platform.store
         return bool(store.docs.get("closed")) and book is not None and not book.incidents and not store.items
@@ -129,7 +134,7 @@ class Story:
         held: list[bool] = []
 
         def work(responder: Responder) -> None:
-            held.append(not ways_in.tick(responder, until=_until(responder)).busy)
+            held.append(not ways_in.tick(responder, until=self._until(responder)).busy)
 
         return self._invoke("tick", work) and held[-1]
 
@@ -137,7 +142,7 @@ class Story:
         """Delivers a signal then, until it is taken in."""
 
         def work(responder: Responder) -> None:
-            ways_in.alarms(responder, [signal], until=_until(responder))
+            ways_in.alarms(responder, [signal], until=self._until(responder))
 
         self._until_taken(when, "alarm", work)
 
@@ -158,7 +163,7 @@ class Story:
                 assert said.again, said.because
                 raise SilentError(said.because)
             responder.desk.receive(said)
-            responder.desk.work(responder.nonce(), until=_until(responder), linger=False)
+            responder.desk.work(responder.nonce(), until=self._until(responder), linger=False)
 
         self._until_taken(when, function, work)
 
@@ -213,10 +218,6 @@ class Story:
         if name not in self._sent:
             self._sent.add(name)
             self._deliver(self.platform.clock.now(), "command", payload, name, person)
-
-
-def _until(responder: Responder) -> datetime:
-    return responder.clock.now() + SETTINGS.shift
 
 
 def route53(changed_at: datetime = ALARM_AT - timedelta(seconds=1)) -> Signal:

@@ -15,9 +15,9 @@ from tests.crash.backups import FAILED_AT, BackupStory, DriftStory, no_location,
 from tests.crash.ending import archive, effects, ending, untrue
 from tests.crash.failures import says
 from tests.crash.platform_in_process import POLICY, START, Platform
+from tests.crash.stops import all_of_them, assert_alike, assert_every_call, some_of_each
 from tests.crash.story import DARK_AT, Story
 from tests.crash.sweep import sweep
-from tests.crash.test_crash import all_of_them, assert_alike, some_of_each
 
 CASES: Final[dict[str, Callable[[], Story]]] = {"backup": BackupStory, "drift": DriftStory}
 
@@ -154,5 +154,5 @@ def test_every_call(case: str, tmp_path: Path) -> None:
     platform = CASES[case]().tell()
     expected: Any = ending(platform)
     told = sweep(all_of_them, expected, tmp_path, CASES[case])
-    assert {t.stop.call for t in told} == set(range(len(platform.outside.calls)))
+    assert_every_call(told, platform.outside.calls)
     assert_alike(told)

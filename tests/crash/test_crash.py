@@ -5,75 +5,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
 from chalicelib.core.incident import StepState
-from tests.crash.ending import WRITES, archive, effects, ending, untrue
+from tests.crash.ending import archive, effects, ending, untrue
 from tests.crash.outside import When
 from tests.crash.platform_in_process import Platform
+from tests.crash.stops import SHARE, all_of_them, assert_alike, assert_every_call, share, some_of_each, writes
 from tests.crash.story import Story
-from tests.crash.sweep import Told, sweep
-
-OTHER_WRITES: Final = re.compile(r"ec2\.(Create|Delete)|dynamodb\.(Put|Update|Delete)")
-"""They change something too, and an ending does not count them: a fence may be proven in one way or another."""
-STORE_WRITES: Final = (
-    "save",
-    "put_timeline",
-    "put_inbox",
-    "delete_inbox",
-    "claim",
-    "stamp",
-    "release",
-    "put_document",
-    "put_measured",
-)
-MESSAGES: Final = ("slack", "sesv2", "http POST")
+from tests.crash.sweep import sweep
 
 
 @pytest.fixture(scope="module")
 def uninterrupted() -> Platform:
     return Story().tell()
-
-
-def writes(kind: str) -> bool:
-    """Whether a call of this kind changes anything outside. One that does not is the same before and after."""
-    where, _, what = kind.partition(" ")
-    if where == "store":
-        return what in STORE_WRITES
-    return bool(WRITES.match(kind) or OTHER_WRITES.match(kind)) or kind.startswith(MESSAGES)
-
-
-def some_of_each(calls: list[str]) -> Callable[[int, str], Iterable[When]]:
-    """Of the kinds that change something in turn: the first without its answer, though it was done, or the last not
-    done. Of every eighth kind that only reads: the first without an answer. The sweep of all calls leaves nothing out.
-    """
-    numbers: dict[str, list[int]] = {}
-    for number, kind in enumerate(calls):
-        numbers.setdefault(kind, []).append(number)
-    changing = [found for kind, found in numbers.items() if writes(kind)]
-    reading = [found for kind, found in numbers.items() if not writes(kind)]
-    picked = {found[0]: When.AFTER for found in changing[::2]} | {found[-1]: When.BEFORE for found in changing[1::2]}
-    picked |= {found[0]: When.LOST for found in reading[::8]}
-    return lambda number, _: (picked[number],) if number in picked else ()
-
-
-def all_of_them(number: int, kind: str) -> Iterable[When]:
-    del number
-    return _each(kind)
-
-
-def _each(kind: str) -> Iterable[When]:
-    return (When.BEFORE, When.AFTER, When.LOST) if writes(kind) else (When.BEFORE, When.LOST)
-
-
-def assert_alike(told: list[Told]) -> None:
-    wrong = [f"{t.stop} ({t.kind}):\n{t.wrong}" for t in told if t.wrong]
-    assert not wrong, f"{len(wrong)} of {len(told)} ended otherwise\n" + "\n\n".join(wrong[:20])
 
 
 def test_uninterrupted_it_recovers_everything_and_does_nothing_twice(uninterrupted: Platform) -> None:
@@ -123,5 +71,26 @@ def test_a_single_lost_answer_does_not_make_the_loss_of_a_promotion_unknown(
 def test_every_call(uninterrupted: Platform, tmp_path: Path) -> None:
     expected: Any = ending(uninterrupted)
     told = sweep(all_of_them, expected, tmp_path)
-    assert {t.stop.call for t in told} == set(range(len(uninterrupted.outside.calls)))
+    assert_every_call(told, uninterrupted.outside.calls)
     assert_alike(told)
+
+
+def test_the_parts_of_a_sweep_make_a_whole_one(uninterrupted: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = uninterrupted.outside.calls
+
+    def told() -> list[tuple[int, When]]:
+        return [(n, when) for n, kind in enumerate(calls) for when in all_of_them(n, kind)]
+
+    whole, parts = told(), []
+    assert {n for n, _ in whole} == set(range(len(calls)))
+    assert {n for n, when in whole if when is When.AFTER} == {n for n, kind in enumerate(calls) if writes(kind)}
+    for part in range(1, 4):
+        monkeypatch.setenv(SHARE, f"{part}/3")
+        parts += told()
+    assert sorted(parts) == sorted(whole)
+
+
+@pytest.mark.parametrize("text", ["", "3", "0/3", "4/3", "a/b", "1/0"])
+def test_a_part_of_no_number_of_parts_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a part of a number of parts"):
+        share(text)

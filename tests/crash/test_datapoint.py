@@ -14,13 +14,24 @@ import pytest
 
 from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.plan import plan
-from tests.crash.datapoint import BESIDE, CHECK, CHOICES, SPACE, CorruptionStory, DeletionStory, database
+from tests.crash.datapoint import (
+    BESIDE,
+    BUCKET,
+    CHECK,
+    CHOICES,
+    PREFIX,
+    SPACE,
+    CorruptionStory,
+    DeletionStory,
+    artifacts,
+    database,
+)
 from tests.crash.ending import archive, effects, ending, untrue
 from tests.crash.failures import primary
 from tests.crash.platform_in_process import POLICY, Platform
+from tests.crash.stops import all_of_them, assert_alike, assert_every_call, some_of_each
 from tests.crash.story import PERSON, Story
 from tests.crash.sweep import sweep
-from tests.crash.test_crash import all_of_them, assert_alike, some_of_each
 from tests.crash.test_failures import only
 
 CASES: Final[dict[str, Callable[[], Story]]] = {"corruption": CorruptionStory, "deletion": DeletionStory}
@@ -139,10 +150,12 @@ def test_one_person_alone_moves_no_application() -> None:
 
 
 def test_what_was_deleted_comes_back_and_nothing_else_changes() -> None:
-    platform = DeletionStory().tell()
+    story = DeletionStory()
+    platform = story.tell()
     incident = archive(platform)
+    assert artifacts(platform) == story.before
     assert (incident.scenario, incident.ending) == ("accidental-deletion", "recovered")
-    assert incident.chosen == CHOICES
+    assert incident.chosen == {**CHOICES, "folder": f"{BUCKET}/{PREFIX}"}
     assert effects(platform) == {"kubernetes POST restores": 1}
     assert primary(platform).ready_deployment(SPACE, "redis")
     (restore,) = primary(platform).objects("restores.velero.io")
@@ -177,5 +190,5 @@ def test_every_call(case: str, tmp_path: Path) -> None:
     platform = CASES[case]().tell()
     expected: Any = ending(platform)
     told = sweep(all_of_them, expected, tmp_path, CASES[case])
-    assert {t.stop.call for t in told} == set(range(len(platform.outside.calls)))
+    assert_every_call(told, platform.outside.calls)
     assert_alike(told)

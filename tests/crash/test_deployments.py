@@ -14,9 +14,9 @@ from chalicelib.store.codec import read_incident
 from tests.crash.deployments import BothStory, CanaryStory, ConfigurationStory, DeploymentStory, application
 from tests.crash.ending import archive, effects, ending, untrue
 from tests.crash.failures import primary
+from tests.crash.stops import all_of_them, assert_alike, assert_every_call, some_of_each
 from tests.crash.story import Story
 from tests.crash.sweep import sweep
-from tests.crash.test_crash import all_of_them, assert_alike, some_of_each
 from tests.crash.test_failures import some_minutes
 
 CASES: Final[dict[str, Callable[[], Story]]] = {
@@ -118,5 +118,5 @@ def test_every_call(case: str, tmp_path: Path) -> None:
     platform = CASES[case]().tell()
     expected: Any = ending(platform)
     told = sweep(all_of_them, expected, tmp_path, CASES[case])
-    assert {t.stop.call for t in told} == set(range(len(platform.outside.calls)))
+    assert_every_call(told, platform.outside.calls)
     assert_alike(told)

@@ -19,8 +19,8 @@ from drctl.world.platform import STANDBY_NODES
 from tests.crash.drills import COPIES, AlarmStory, DrillStory, PatientDrillStory, kept, left, nodes
 from tests.crash.ending import effects
 from tests.crash.platform_in_process import POLICY, Platform
+from tests.crash.stops import all_of_them, assert_alike, assert_every_call, some_of_each
 from tests.crash.sweep import sweep
-from tests.crash.test_crash import all_of_them, assert_alike, some_of_each
 
 OWN: Final = ("rds.", "kubernetes DELETE", "kubernetes POST", "cloudwatch.Put", "postgres write")
 """What a drill changes; the other calls are those of a region failure, whose sweep stops at them."""
@@ -169,7 +169,7 @@ def test_every_call(tmp_path: Path) -> None:
     story = PatientDrillStory()
     platform: Platform = story.tell()
     told = sweep(all_of_them, ended(story)[1], tmp_path, PatientDrillStory, ended)
-    assert {t.stop.call for t in told} == set(range(len(platform.outside.calls)))
+    assert_every_call(told, platform.outside.calls)
     assert_alike(told)
 
 

@@ -22,9 +22,9 @@ from tests.crash.ending import effects
 from tests.crash.outside import When
 from tests.crash.outside_aws import ANA, BOB, STRANGER, Outage
 from tests.crash.platform_in_process import POLICY, START
+from tests.crash.stops import assert_alike
 from tests.crash.story import Story
 from tests.crash.sweep import sweep
-from tests.crash.test_crash import assert_alike
 
 
 @pytest.fixture(scope="module")

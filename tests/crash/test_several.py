@@ -15,8 +15,8 @@ from chalicelib.core.incident import Incident
 from tests.crash.ending import archives, effects, ending, untrue
 from tests.crash.platform_in_process import Platform
 from tests.crash.several import ApplicationsStory, BreachStory, RaisedStory
+from tests.crash.stops import all_of_them, assert_alike, assert_every_call, some_of_each
 from tests.crash.sweep import sweep
-from tests.crash.test_crash import all_of_them, assert_alike, some_of_each
 
 
 def told(platform: Platform, incident: Incident, kind: str) -> list[str]:
@@ -98,5 +98,5 @@ def test_some_calls_of_every_kind(applications: Platform, tmp_path: Path) -> Non
 def test_every_call(applications: Platform, tmp_path: Path) -> None:
     expected: Any = ending(applications)
     swept = sweep(all_of_them, expected, tmp_path, ApplicationsStory)
-    assert {t.stop.call for t in swept} == set(range(len(applications.outside.calls)))
+    assert_every_call(swept, applications.outside.calls)
     assert_alike(swept)

@@ -18,8 +18,8 @@ from chalicelib.store.codec import read_incident
 from tests.crash.ending import archive, effects, ending, untrue
 from tests.crash.failures import primary
 from tests.crash.platform_in_process import SPEED
+from tests.crash.stops import all_of_them, assert_alike, assert_every_call, some_of_each, writes
 from tests.crash.sweep import sweep
-from tests.crash.test_crash import all_of_them, assert_alike, some_of_each, writes
 from tests.crash.zones import SCOPE, TwoZones, WriterStory, ZoneStory
 
 OWN: Final = re.compile(r"^(arc-zonal-shift|rds)\.|nodes")
@@ -131,5 +131,5 @@ def test_every_call(tmp_path: Path) -> None:
     platform = ZoneStory().tell()
     expected: Any = ending(platform)
     told = sweep(all_of_them, expected, tmp_path, ZoneStory)
-    assert {t.stop.call for t in told} == set(range(len(platform.outside.calls)))
+    assert_every_call(told, platform.outside.calls)
     assert_alike(told)

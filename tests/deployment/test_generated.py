@@ -32,6 +32,7 @@ KNOWS_NO_RESOURCE = {
     "cloudwatch:GetMetricData",
     "cloudwatch:GetMetricStatistics",
     "cloudwatch:PutMetricData",
+    "ec2:DescribeCapacityReservations",
     "ec2:DescribeInstances",
     "ec2:DescribeNetworkAcls",
     "ec2:DescribeLockedSnapshots",
@@ -151,8 +152,9 @@ def test_the_primary_region_is_asked_for_what_its_cases_need_and_fenced_and_no_m
     back |= {"kms:CreateGrant", "kms:DescribeKey"}
     quarantine = {"ec2:ModifyInstanceAttribute", "ec2:DescribeInstanceAttribute", "ec2:ReplaceNetworkAclAssociation"}
     quarantine |= {"ec2:ModifyNetworkInterfaceAttribute", "ec2:CreateSnapshots", "ec2:CreateTags", "ec2:LockSnapshot"}
+    images = {f"ecr:{verb}LifecyclePolicy" for verb in ("Get", "Delete", "Put")}
     needed = {"cloudwatch:DescribeAlarms", "eks:DescribeCluster"}
-    assert there == needed | acl | terraform | zone | restored | back | quarantine
+    assert there == needed | acl | terraform | zone | restored | back | quarantine | images
 
 
 def test_of_terraform_s_bucket_only_the_state_is_written_and_only_its_lock_is_deleted() -> None:

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.core.bounds import spelled
 from chalicelib.core.incident import Incident, StepState
+from chalicelib.policy.platform import DatabaseSide
 from drctl.cli.airgap import asking as copy_now
 from tests.local.people import approve_all, at, explained, settle_debts
 from tests.local.stage import Stage, eventually, up, utc
@@ -25,6 +26,7 @@ SPACE: Final = "ml"
 ASKED: Final = ("rds", "secretsmanager", "s3", "ec2", "guardduty")
 CONTAINED: Final = (
     *("quarantine-instances", "quarantine-subnets", "quarantine-namespaces", "pause-lifecycles"),
+    *("keep-databases", "keep-images"),
     *("keep-backups", "keep-standby-backups", "pause-schedules", "snapshots", "logs", "objects", "copies"),
 )
 RELEASED: Final = frozenset({"release-instances", "release-subnets", "release-namespaces"})
@@ -76,10 +78,24 @@ def standing(stage: Stage) -> dict[str, Any]:
             for name, api in platform.clusters.items()
             for o in api.objects("backupstoragelocations.velero.io")
         },
+        "databases": {side.instance: kept_for(stage, side) for side in sides(stage)},
+        "images": platform.ecr.lifecycles(),
         "schedules": {
             o["metadata"]["name"]: bool(o["spec"].get("paused")) for o in primary.objects("schedules.velero.io")
         },
     }
+
+
+def sides(stage: Stage) -> tuple[DatabaseSide, DatabaseSide]:
+    database = stage.policy.platform.database
+    return database.primary, database.replica
+
+
+def kept_for(stage: Stage, side: DatabaseSide) -> tuple[bool, int]:
+    """Whether an instance is protected from deletion, and for how many days its backups are kept."""
+    rds = stage.client("rds", side.region)
+    (found,) = rds.describe_db_instances(DBInstanceIdentifier=side.instance)["DBInstances"]
+    return found["DeletionProtection"], found["BackupRetentionPeriod"]
 
 
 def expiring(stage: Stage) -> list[tuple[str, str]]:
@@ -151,6 +167,14 @@ def assert_contained(stage: Stage, instance: str, subnet: str) -> None:
     assert f"{SPACE}/dr-quarantine" in now["policies"]
     assert {status for of in now["rules"].values() for status in of.values()} == {"Disabled"}
     assert set(now["locations"].values()) == {"ReadOnly"}
+    primary, replica = sides(stage)
+    assert now["databases"] == {primary.instance: (True, 35), replica.instance: (True, 0)}
+    assert now["images"] == {}
+    for side in (primary, replica):
+        with pytest.raises(ClientError, match="protected DB Instance"):
+            stage.client("rds", side.region).delete_db_instance(
+                DBInstanceIdentifier=side.instance, SkipFinalSnapshot=True
+            )
     assert all(now["schedules"].values())
 
 
@@ -215,8 +239,8 @@ def test_a_breach_is_contained_evidence_is_kept_and_two_people_let_a_clean_room_
         closed = eventually(over, within=120, what="the archive")
         assert closed.ending == "recovered"
         now = standing(stage)
-        for part in ("rules", "locations", "schedules"):
-            assert now[part] == before[part]
+        for part in ("rules", "databases", "images", "locations", "schedules"):
+            assert now[part] == before[part], part
         assert now["groups"][instance] != before["groups"][instance]
         assert not any(o["metadata"]["name"].startswith("clean-") for o in standby.objects("namespaces"))
 
@@ -287,5 +311,5 @@ def test_what_was_encrypted_is_put_back_as_it_was_before(stage: Stage) -> None:
         assert closed.ending == "recovered"
         assert contents(stage) == whole
         now = standing(stage)
-        for part in ("rules", "locations", "schedules"):
-            assert now[part] == before[part]
+        for part in ("rules", "databases", "images", "locations", "schedules"):
+            assert now[part] == before[part], part

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from drctl.neighbours.aws import Aws
 from drctl.neighbours.aws_clients import make_client
 from drctl.neighbours.ecr import Ecr
+from drctl.world.workloads import LIFECYCLE
 
 ACCOUNT = "111122223333"
 WEST = f"{ACCOUNT}.dkr.ecr.us-west-2.amazonaws.com"
@@ -22,8 +23,12 @@ def ecr() -> Ecr:
     return model
 
 
+def client(ecr: Ecr, region: str = "us-west-2") -> Any:
+    return make_client(Aws({"ecr": ecr}), "ecr", region, account=ACCOUNT)
+
+
 def ask(ecr: Ecr, region: str = "us-west-2", **params: Any) -> Any:
-    return make_client(Aws({"ecr": ecr}), "ecr", region, account=ACCOUNT).describe_images(**params)
+    return client(ecr, region).describe_images(**params)
 
 
 @pytest.mark.parametrize(
@@ -87,3 +92,57 @@ def test_a_node_cannot_pull_what_is_not_there_or_whose_region_is_dark(ecr: Ecr) 
     assert str(ecr.pull(f"{WEST}/team/web:9")).endswith(f"{WEST}/team/web:9: not found")
     ecr.dark = frozenset({"us-west-2"})
     assert "i/o timeout" in str(ecr.pull(f"{WEST}/team/web:1"))
+
+
+def refused(call: Any, **params: Any) -> tuple[str, str]:
+    with pytest.raises(ClientError) as found:
+        call(**params)
+    return found.value.response["Error"]["Code"], found.value.response["Error"]["Message"]
+
+
+@pytest.mark.parametrize("operation", ["get_lifecycle_policy", "delete_lifecycle_policy"])
+def test_a_lifecycle_policy_that_is_not_there_is_refused_by_its_own_code(ecr: Ecr, operation: str) -> None:
+    call = getattr(client(ecr), operation)
+    assert refused(call, repositoryName="team/none")[0] == "RepositoryNotFoundException"
+    code, said = refused(call, repositoryName="team/web")
+    assert code == "LifecyclePolicyNotFoundException"
+    assert said.startswith("Lifecycle policy does not exist for the repository with name 'team/web' in the registry")
+    ecr.expire("us-west-2", ACCOUNT, "team/web", LIFECYCLE)
+    # It belongs to the repository of one region.
+    assert refused(getattr(client(ecr, "us-east-1"), operation), repositoryName="team/web")[0] == (
+        "RepositoryNotFoundException"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("no json", "matched 0 out of 2"),
+        ('{"Rules": []}', "matched 0 out of 2"),
+        ('{"rules": []}', "array is too short"),
+        (LIFECYCLE.replace('"any"', '"all"'), "matched 0 out of 2"),
+        (LIFECYCLE.replace("imageCountMoreThan", "imageCount"), "matched 0 out of 2"),
+        (LIFECYCLE.replace("50}", "0}"), "matched 0 out of 2"),
+        (LIFECYCLE.replace('"expire"', '"delete"'), "matched 0 out of 2"),
+        (LIFECYCLE.replace("[{", "[{}, {").replace("[{},", '[{"rulePriority": 1},'), "rulePriority must be unique"),
+    ],
+)
+def test_a_text_that_is_no_lifecycle_policy_is_refused_and_changes_nothing(ecr: Ecr, text: str, said: str) -> None:
+    ecr.expire("us-west-2", ACCOUNT, "team/web", LIFECYCLE)
+    call = client(ecr).put_lifecycle_policy
+    code, message = refused(call, repositoryName="team/web", lifecyclePolicyText=text.ljust(100))
+    assert code == "InvalidParameterException"
+    assert "Invalid parameter at 'LifecyclePolicyText' failed to satisfy constraint" in message
+    assert said in message
+    assert ecr.lifecycles() == {("us-west-2", "team/web"): LIFECYCLE}
+
+
+def test_a_lifecycle_policy_is_got_deleted_and_put_back_as_it_was(ecr: Ecr) -> None:
+    ecr.expire("us-west-2", ACCOUNT, "team/web", LIFECYCLE)
+    one = {"repositoryName": "team/web"}
+    assert client(ecr).get_lifecycle_policy(**one)["lifecyclePolicyText"] == LIFECYCLE
+    assert client(ecr).delete_lifecycle_policy(**one)["lifecyclePolicyText"] == LIFECYCLE
+    assert ecr.lifecycles() == {}
+    put = client(ecr).put_lifecycle_policy(**one, lifecyclePolicyText=LIFECYCLE)
+    assert (put["registryId"], put["repositoryName"]) == (ACCOUNT, "team/web")
+    assert client(ecr).get_lifecycle_policy(**one)["lifecyclePolicyText"] == LIFECYCLE

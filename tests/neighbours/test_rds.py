@@ -496,6 +496,32 @@ def test_a_modification_waits_unless_it_is_to_be_applied_at_once(world: World) -
     assert (world.status("pg"), world.shown("pg")["AllocatedStorage"]) == ("available", 200)
 
 
+def test_whatever_is_pending_is_applied_with_what_is_applied_at_once(world: World) -> None:
+    world.east.modify_db_instance(DBInstanceIdentifier="pg", DBInstanceClass="db.r6g.xlarge")
+    world.east.modify_db_instance(DBInstanceIdentifier="pg", AllocatedStorage=200, ApplyImmediately=True)
+    world.clock.advance(3)
+    shown = world.shown("pg")
+    assert (shown["DBInstanceClass"], shown["AllocatedStorage"]) == ("db.r6g.xlarge", 200)
+    assert shown["PendingModifiedValues"] == {}
+
+
+def test_a_longer_retention_and_the_protection_wait_for_nothing_and_let_nothing_else_happen(world: World) -> None:
+    world.east.modify_db_instance(DBInstanceIdentifier="pg", DBInstanceClass="db.r6g.xlarge")
+    world.east.modify_db_instance(DBInstanceIdentifier="pg", BackupRetentionPeriod=35, DeletionProtection=True)
+    world.clock.advance(3)
+    shown = world.shown("pg")
+    assert (shown["BackupRetentionPeriod"], shown["DeletionProtection"]) == (35, True)
+    assert shown["PendingModifiedValues"] == {"DBInstanceClass": "db.r6g.xlarge"}
+    call = world.east.delete_db_instance
+    assert refused(call, DBInstanceIdentifier="pg", SkipFinalSnapshot=True) == "InvalidParameterCombination"
+
+
+@pytest.mark.parametrize("days", [-1, 36])
+def test_refuses_a_retention_that_there_is_none_of(world: World, days: int) -> None:
+    call = world.east.modify_db_instance
+    assert refused(call, DBInstanceIdentifier="pg", BackupRetentionPeriod=days) == "InvalidParameterValue"
+
+
 def test_a_rename_is_seen_by_the_replica(world: World) -> None:
     world.east.modify_db_instance(DBInstanceIdentifier="pg", NewDBInstanceIdentifier="pg-old", ApplyImmediately=True)
     world.clock.advance(3)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -11,10 +13,15 @@ from chalicelib import rights
 from chalicelib.actions.reader import LiveReader
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.clients.web import HttpAnswer, Web
+from chalicelib.core.book import Book, ChannelTest
+from chalicelib.core.channel_test import key_of
+from chalicelib.core.incident import NoticeRecord, NoticeState
 from chalicelib.core.judging import Report, Row, RunbookReport
 from chalicelib.core.outcome import NoData
+from chalicelib.policy import Policy
 from chalicelib.readiness.registry import JUDGES
 from chalicelib.readiness.round import Round
+from tests.core.stage import empty
 from tests.crash.platform_in_process import POLICY, SETTINGS, Platform
 
 REGION, NODE = "region-failure", "node-failure"
@@ -34,17 +41,20 @@ class Day:
         self.platform.clock.pass_to(self.platform.clock.now() + timedelta(seconds=30))
         self.platform.beat()
         self.before: Report | None = None
+        self.book = channels_tested(self.platform.clock.now())
 
-    def round(self, serving: str = REGIONS.primary) -> Report:
+    def round(self, serving: str = REGIONS.primary, *, only: str = "") -> Report:
+        """One round; of `only` one scenario's runbook where the others do not matter."""
         self.platform.forget_tokens()
         responder = self.platform.responder()
 
         def may() -> Mapping[str, Any]:
-            found = rights.check(POLICY, responder.ports.kube.afresh())
+            with self.called_by("tick"):
+                found = rights.check(POLICY, responder.ports.kube.afresh())
             return {"rights": [one.shown() for one in found]}
 
         made = Round(
-            policy=self.policy,
+            policy=_narrowed(self.policy, only),
             clock=self.platform.clock,
             actions=ACTIONS,
             judges=JUDGES,
@@ -55,9 +65,18 @@ class Day:
             pagerduty_url=SETTINGS.pagerduty_url,
             side_by_side=1,
         )
-        with self.platform.outside.life():
-            self.before = made.make(serving, self.before)
+        with self.platform.outside.life(), self.called_by("readiness"):
+            self.before = made.make(serving, self.before, self.book)
         return self.before
+
+    @contextmanager
+    def called_by(self, function: str) -> Iterator[None]:
+        """Whose role signs for the clusters: the round's own may look, and no more."""
+        before, self.platform.caller = self.platform.caller, function
+        self.platform.forget_tokens()
+        yield
+        self.platform.caller = before
+        self.platform.forget_tokens()
 
     def get(self, web: Web, url: str, headers: Mapping[str, str]) -> HttpAnswer | NoData:
         if self.unheard and self.unheard in url:
@@ -68,7 +87,8 @@ class Day:
         return web.get(url, timeout_s=4, headers=headers)
 
     def runbook(self, scenario: str = REGION) -> RunbookReport:
-        return next(r for r in self.round().runbooks if r.scenario == scenario)
+        (found,) = self.round(only=scenario).runbooks
+        return found
 
     @property
     def report(self) -> Report:
@@ -87,6 +107,21 @@ class Day:
     def instance(self) -> Any:
         side = POLICY.platform.database.replica
         return self.platform.rds.instance(side.region, side.instance, POLICY.platform.account)
+
+
+def channels_tested(at: datetime) -> Book:
+    """A book with a test that began then, and reached every channel."""
+    rows = POLICY.notifications.channels
+    done = NoticeRecord(state=NoticeState.SENT, due_at=at, at=at, tries=1, message_at=at)
+    test = ChannelTest(id=f"channel-test-{at:%Y%m%d}", at=at, notices={key_of(c.name): done for c in rows})
+    return replace(empty(), tested=test, rings_since=at)
+
+
+def _narrowed(policy: Policy, scenario: str) -> Policy:
+    if not scenario:
+        return policy
+    rows = tuple(row for row in policy.runbooks.runbooks if row.scenario == scenario)
+    return policy.model_copy(update={"runbooks": policy.runbooks.model_copy(update={"runbooks": rows})})
 
 
 def lacking(found: RunbookReport) -> list[Row]:

@@ -3,42 +3,27 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from chalicelib.policy import Policy
-from chalicelib.policy.platform import NodeGroup
+from chalicelib.policy.platform import MetricSwitch
 from drctl.neighbours.kubernetes.kinds import by_key
 from drctl.neighbours.kubernetes.velero.store import StoredBackup
 from drctl.neighbours.kubernetes.velero.taken import take_backup
 from drctl.neighbours.quotas import STANDARD
 from drctl.world import workloads
 from tests.crash.platform_in_process import POLICY
-from tests.readiness.day import CLUSTERS, NODE, REGION, REGIONS, Day
+from tests.readiness.day import CLUSTERS, NODE, REGIONS, Day
+from tests.readiness.fault import Change, Fault
+from tests.readiness.faults_of_capacity import CAPACITY, with_node_group
+from tests.readiness.faults_of_containment import CONTAINED
+from tests.readiness.faults_of_infrastructure import INFRASTRUCTURE
+from tests.readiness.faults_of_the_test import CHANNEL_TEST
 
 PLATFORM = POLICY.platform
 LOCATION = "backupstoragelocations.velero.io"
 BINDINGS = ("rolebindings.rbac.authorization.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io")
 BUDGETS = "poddisruptionbudgets.policy"
-
-Change = Callable[[Day], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """`done` breaks, `mended` mends; `judge` finds it under `subject` in `scenario`'s runbook, and says `said`."""
-
-    kind: str
-    done: Change
-    mended: Change
-    judge: str
-    subject: str
-    said: str
-    lowers: bool = True
-    scenario: str = REGION
-
 
 # The database
 
@@ -241,12 +226,6 @@ def large_enough(day: Day) -> None:
     day.policy = POLICY
 
 
-def with_node_group(group: NodeGroup) -> Policy:
-    standby = CLUSTERS.standby.model_copy(update={"node_group": group})
-    clusters = CLUSTERS.model_copy(update={"standby": standby})
-    return POLICY.model_copy(update={"platform": PLATFORM.model_copy(update={"clusters": clusters})})
-
-
 def vcpus(number: float) -> Change:
     def done(day: Day) -> None:
         day.platform.quotas.applied[REGIONS.standby, PLATFORM.account, STANDARD] = number
@@ -300,6 +279,21 @@ def no_switch(day: Day) -> None:
 
 def a_switch(day: Day) -> None:
     day.platform.cloudwatch.alarms.update(day.kept["alarms"])
+
+
+def thrown(value: float) -> Change:
+    """Somebody publishes the switch's metric by hand, and its alarm looks."""
+
+    def done(day: Day) -> None:
+        switch = PLATFORM.traffic.switch
+        assert isinstance(switch, MetricSwitch)
+        row = {"MetricName": switch.metric, "Value": value}
+        asked = {"Namespace": switch.namespace, "MetricData": [row]}
+        for _ in range(3):
+            day.platform.cloudwatch.put_metric_data(switch.region, PLATFORM.account, asked)
+            pass_by(day, timedelta(seconds=60) / POLICY.speed)
+
+    return done
 
 
 def ahead(day: Day) -> None:
@@ -555,6 +549,14 @@ FAULTS = (
         said="cannot be thrown",
     ),
     Fault(
+        kind="the traffic switch sends people elsewhere",
+        done=thrown(1.0),
+        mended=thrown(0.0),
+        judge="switch",
+        subject="traffic switch",
+        said=f"it sends people to {REGIONS.standby}, and {REGIONS.primary} serves",
+    ),
+    Fault(
         kind="the database's clock is wrong",
         done=ahead,
         mended=on_time,
@@ -617,5 +619,9 @@ FAULTS = (
         said="nobody in people.yaml may break the glass",
         lowers=False,
     ),
+    *CHANNEL_TEST,
+    *INFRASTRUCTURE,
+    *CONTAINED,
+    *CAPACITY,
 )
 """Each by a name of its own."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from chalicelib.core.findings import standing
@@ -11,7 +13,8 @@ from chalicelib.core.readiness import judged, kind
 from chalicelib.readiness.registry import JUDGES
 from tests.core.stage import RULES, empty
 from tests.readiness.day import Day, lacking
-from tests.readiness.faults import FAULTS, Fault
+from tests.readiness.fault import Fault
+from tests.readiness.faults import FAULTS
 
 
 def found(report: RunbookReport, fault: Fault) -> list[Row]:
@@ -61,3 +64,8 @@ def test_a_fault_is_found_by_name_in_one_round_and_settled_after_it_is_mended(fa
 def test_every_judge_has_a_fault_that_it_finds() -> None:
     assert {f.judge for f in FAULTS} >= set(JUDGES)
     assert len({f.kind for f in FAULTS}) == len(FAULTS)
+
+
+def test_no_two_faults_are_the_same_one_under_another_name() -> None:
+    same = Counter((f.judge, f.subject, f.said) for f in FAULTS)
+    assert [one for one, times in same.items() if times > 1] == []

@@ -124,6 +124,7 @@ _NATIVE: Final = (
         short=("netpol",),
     ),
     Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", False, "storage_v1", short=("sc",)),
+    Resource("storage.k8s.io", "v1", "csidrivers", "CSIDriver", False, "storage_v1"),
     Resource("rbac.authorization.k8s.io", "v1", "roles", "Role", True, "rbac_v1"),
     Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding", True, "rbac_v1"),
     Resource("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", False, "rbac_v1"),

@@ -118,9 +118,11 @@ def forbidden(cluster: Cluster, deployment: Obj, replicas: str) -> str | None:
 
 
 def bind(cluster: Cluster, claim: Obj) -> None:
-    """Binds a claim whose class is there; says of the others, once, that nothing was provisioned."""
+    """Binds a claim whose class is there; says of the others, once, that nothing was provisioned. What has lost its
+    volume stays Lost.
+    """
     named = claim["spec"].get("storageClassName")
-    if not named or (claim.get("status") or {}).get("phase") == "Bound":
+    if not named or (claim.get("status") or {}).get("phase") in ("Bound", "Lost"):
         return
     if cluster.get(CLASSES, "", named) is None:
         tell(cluster, claim, "ProvisioningFailed", f'storageclass.storage.k8s.io "{named}" not found')

@@ -29,6 +29,7 @@ FIELDS: Final = {
 """ModifyDBInstance's parameters that are kept here → the instance's field."""
 AT_ONCE: Final = frozenset({"DeletionProtection", "VpcSecurityGroupIds", "PreferredBackupWindow", "CopyTagsToSnapshot"})
 """Applied at once whatever `ApplyImmediately` says (…/UserGuide/Overview.DBInstance.Modifying.html, settings table)."""
+BACKUPS: Final = "BackupRetentionPeriod"
 PENDING: Final = {"NewDBInstanceIdentifier": "DBInstanceIdentifier"}
 """Names that PendingModifiedValues has for parameters, where they differ."""
 
@@ -85,6 +86,19 @@ def retention(days: int, instance: Instance) -> int:
         message = f"{instance.identifier} is the source of {', '.join(instance.replicas)}: backups cannot be disabled."
         raise AwsError("InvalidDBInstanceState", message)
     return days
+
+
+def at_once(params: Mapping[str, Any], instance: Instance) -> dict[str, Any]:
+    """What of a modification does not wait for the maintenance window. With `ApplyImmediately` whatever is pending
+    does not wait either (…/UserGuide/USER_ModifyInstance.ApplyImmediately.html); a retention that goes "from one
+    non-zero value to another" never waits (ModifyDBInstance, BackupRetentionPeriod).
+    """
+    wanted = {name: params[name] for name in FIELDS if name in params}
+    if params.get("ApplyImmediately"):
+        named = {shown: name for name, shown in PENDING.items()}
+        return {named.get(n, n): v for n, v in instance.pending.items()} | wanted
+    kept = {BACKUPS} if wanted.get(BACKUPS) and instance.backup_retention else set()
+    return {n: v for n, v in wanted.items() if n in AT_ONCE | kept}
 
 
 def restore_time(params: Mapping[str, Any], source: Instance, earliest: datetime, latest: datetime) -> datetime:

@@ -279,7 +279,7 @@ class Rds:
 
     def modify_db_instance(self, region: str, account: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """ModifyDBInstance. Without `ApplyImmediately` most settings wait in PendingModifiedValues for the maintenance
-        window, which never comes here; those in `rules.AT_ONCE` do not wait.
+        window, which never comes here; `rules.at_once` says which do not wait.
         """
         self.settle()
         instance = self._known(region, account, params["DBInstanceIdentifier"])
@@ -289,8 +289,10 @@ class Rds:
             rules.retention(wanted["BackupRetentionPeriod"], instance)
         if "NewDBInstanceIdentifier" in wanted:
             wanted["NewDBInstanceIdentifier"] = self._free(region, account, wanted["NewDBInstanceIdentifier"])
-        now = {n: v for n, v in wanted.items() if params.get("ApplyImmediately") or n in rules.AT_ONCE}
+        now = rules.at_once(params, instance)
         instance.pending |= {rules.PENDING.get(n, n): v for n, v in wanted.items() if n not in now}
+        for name in now:
+            instance.pending.pop(rules.PENDING.get(name, name), None)
         if not now:
             return {"DBInstance": self._shown(instance)}
         instance.applying = {n: tuple(v) if isinstance(v, list) else v for n, v in now.items()}
