@@ -56,7 +56,9 @@ def _headline(debt: Debt, record: StepRecord) -> str:
 
 def _because(case: Incident, record: StepRecord) -> str:
     would = f"; it would {record.call.sentence()}" if record.call else ""
-    return f"{record.because}{would}; answer with: drctl approve {case.id}"
+    # What is stuck asks for no word: a person mends what it names, and it is tried again.
+    answer = f"answer with: drctl approve {case.id}" if record.state is StepState.ASKING else "a person must look"
+    return f"{record.because}{would}; {answer}"
 
 
 def _over(book: Book, name: str) -> str:

@@ -179,6 +179,9 @@ def _print_debts(book: Book) -> None:
         settled = f"  [dim](drctl review {debt.what})[/dim]" if debt.kind == "review" else ""
         if debt.case and any(r.state is StepState.ASKING for r in debt.case.steps.values()):
             settled = f"  [yellow]asks[/yellow] [dim](drctl approve {debt.case.id})[/dim]"
+        for record in debt.case.steps.values() if debt.case else ():
+            if record.state is StepState.STUCK:
+                settled = f"  [yellow]stuck[/yellow] {record.because}"
         out.print(f"[yellow]owed[/yellow] {debt.because}{settled}")
 
 

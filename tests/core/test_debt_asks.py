@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from chalicelib.core.answers import Looked
 from chalicelib.core.book import Book, Finding
 from chalicelib.core.debt_asks import kind
 from chalicelib.core.due import Tell, due
 from chalicelib.core.happened import Approve, Reject
 from chalicelib.core.incident import Incident
+from chalicelib.core.outcome import Stuck
 from chalicelib.policy.platform import Mode
 from tests.core.little_world import LittleWorld, Worker
 from tests.core.stage import RULES, at, confirmed, said
@@ -80,3 +82,15 @@ def test_it_is_settled_when_it_is_paid_and_when_a_person_rejects_it() -> None:
     settled = [e.text for e in worker.timeline if e.kind == "settled" and "debt-" in e.text]
     assert len(settled) == len(LOOSE)
     assert len(raised(worker)) == len(LOOSE)
+
+
+def test_a_debt_that_is_stuck_is_told_and_asks_for_no_approval() -> None:
+    worker = Worker(LittleWorld(dark=True), confirmed(), RULES)
+    run(worker)
+    case = cases(worker.book)[0]
+    step = case.id.rpartition("/")[2]
+    stuck = Looked(incident=case.id, step=step, next=Stuck(because="its role is gone"))
+    worker.take(stuck, at(9000))
+    (found,) = told(worker, case)
+    assert "cannot go on" in found.headline
+    assert found.because == "its role is gone; a person must look"
