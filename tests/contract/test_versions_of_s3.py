@@ -1,7 +1,7 @@
 """What the restore of S3 versions leans on, as S3's documentation says it, tried on its three stand-ins.
 
 Sources: *copy* https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html, *delete* .../API_DeleteObject.html,
-*list* .../API_ListObjectVersions.html, *head* .../API_HeadObject.html, *conditions*
+*list* .../API_ListObjectVersions.html, *head* .../API_HeadObject.html, *get* .../API_GetObject.html, *conditions*
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html, *suspended* .../userguide/
 AddingObjectstoVersionSuspendedBuckets.html, *markers* .../userguide/ManagingDelMarkers.html
 """
@@ -94,6 +94,32 @@ def refused(call: Any, *given: Any, **named: Any) -> tuple[str, int]:
 
 
 # Refusals.
+
+
+def test_an_object_that_must_not_be_there_yet_is_refused_while_one_is(bucket: Bucket) -> None:
+    """*conditions*: 412 for `If-None-Match: *`, as Terraform's lock file asks; a key that was deleted is free again."""
+    bucket.put(b"one", IfNoneMatch="*")
+    assert refused(bucket.put, b"two", IfNoneMatch="*") == ("PreconditionFailed", 412)
+    assert bucket.body() == b"one"
+    bucket.delete()
+    bucket.put(b"three", IfNoneMatch="*")
+    assert bucket.body() == b"three"
+
+
+def test_a_delete_marker_cannot_be_got(kind: Kind, bucket: Bucket) -> None:
+    """*get*: 405 for a marker that is named (404 by moto), NoSuchKey for a current one, NoSuchVersion for one that is
+    gone.
+    """
+    version = bucket.put(b"one")
+    bucket.put(b"two")
+    marker = bucket.delete()["VersionId"]
+    name = {"Bucket": bucket.name, "Key": "k"}
+    assert refused(bucket.client.get_object, **name, VersionId=marker)[1] == (404 if kind == "moto" else 405)
+    assert refused(bucket.client.get_object, **name) == ("NoSuchKey", 404)
+    found = bucket.client.get_object(**name, VersionId=version)
+    assert (found["Body"].read(), found["VersionId"]) == (b"one", version)
+    bucket.delete(VersionId=version)
+    assert refused(bucket.client.get_object, **name, VersionId=version) == ("NoSuchVersion", 404)
 
 
 def test_a_delete_marker_cannot_be_copied(bucket: Bucket) -> None:

@@ -110,7 +110,8 @@ def _secret(platform: Platform, region: str, name: str) -> Mapping[str, Any]:
 
 
 def _beat(platform: Platform, who: str) -> Mapping[str, Any]:
-    return platform.items.items.get((f"{platform.policy.platform.name}#beats", who), {})
+    table = platform.tables.tables[platform.policy.platform.responder.table]
+    return table.items.get((f"{platform.policy.platform.name}#beats", who), {})
 
 
 def _book(platform: Platform) -> dict[str, Any]:

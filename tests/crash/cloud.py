@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -161,47 +160,6 @@ class CloudWatch:
 
 def _highest(_alarm: Mapping[str, Any], points: Sequence[Mapping[str, Any]]) -> float:
     return max(float(point["Value"]) for point in points)
-
-
-class Items:
-    """A DynamoDB table of string keys `pk` and `sk`, as far as heartbeats need it: GetItem, and UpdateItem that sets
-    attributes, under the condition that one is absent, or removes some. Any other expression is refused.
-    """
-
-    def __init__(self, table: str) -> None:
-        self.table = table
-        self.items: dict[tuple[str, str], dict[str, Any]] = {}
-
-    def get_item(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
-        item = self.items.get(self._key(params))
-        return {"Item": item} if item else {}
-
-    def update_item(self, _region: str, _account: str, params: Params) -> dict[str, Any]:
-        key = self._key(params)
-        item = self.items.get(key, {})
-        if condition := params.get("ConditionExpression"):
-            absent = re.fullmatch(r"attribute_not_exists\((\w+)\)", condition)
-            if absent is None:
-                raise AwsError("ValidationException", f"Invalid ConditionExpression: {condition}")
-            if absent[1] in item:
-                raise AwsError("ConditionalCheckFailedException", "The conditional request failed")
-        names = params["ExpressionAttributeNames"]
-        if gone := re.fullmatch(r"REMOVE (#\w+(, #\w+)*)", params["UpdateExpression"]):
-            taken = {names[n] for n in gone[1].split(", ")}
-            self.items[key] = {k: v for k, v in {**item, **params["Key"]}.items() if k not in taken}
-            return {}
-        told = re.fullmatch(r"SET (#\w+ = :\w+(, #\w+ = :\w+)*)", params["UpdateExpression"])
-        if told is None:
-            raise AwsError("ValidationException", f"Invalid UpdateExpression: {params['UpdateExpression']}")
-        values = params["ExpressionAttributeValues"]
-        changes = {names[n]: values[v] for n, v in re.findall(r"(#\w+) = (:\w+)", told[1])}
-        self.items[key] = {**item, **params["Key"], **changes}
-        return {}
-
-    def _key(self, params: Params) -> tuple[str, str]:
-        if params["TableName"] != self.table:
-            raise AwsError("ResourceNotFoundException", "Requested resource not found")
-        return params["Key"]["pk"]["S"], params["Key"]["sk"]["S"]
 
 
 @dataclass(frozen=True, slots=True)

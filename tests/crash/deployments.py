@@ -6,17 +6,19 @@ from datetime import timedelta
 from typing import Final
 
 from chalicelib.core.happened import AlarmState
-from chalicelib.policy import Policy
 from drctl.neighbours.kubernetes.objects import Obj
 from drctl.world.breaks import Breaks
+from tests.crash import terraform
 from tests.crash.failures import primary, says
 from tests.crash.outside import Stop
-from tests.crash.platform_in_process import POLICY, SPEED, Platform
+from tests.crash.platform_in_process import SPEED, START, Platform
 from tests.crash.story import DARK_AT, Story
 
 LATE: Final = timedelta(seconds=140) / SPEED
 """From a push until Argo CD calls its application Degraded."""
 DEGRADED_AT: Final = DARK_AT + LATE
+CONFIGURATION: Final = "us-east-1/cluster/configuration"
+DECLARED_AT: Final = START + timedelta(seconds=8)
 REVERTED_AT: Final = DEGRADED_AT + timedelta(minutes=12) / SPEED
 
 
@@ -75,26 +77,13 @@ def application(platform: Platform, name: str) -> Obj:
     return next(a for a in every if a["metadata"]["name"] == name)
 
 
-def without_state(policy: Policy) -> Policy:
-    """Terraform's bucket is no part of this platform; its step is stopped at each call in tests/actions."""
-    rows = [
-        r.model_copy(update={"steps": tuple(s for s in r.steps if s.id != "terraform-state")})
-        if r.scenario == "configuration-error"
-        else r
-        for r in policy.runbooks.runbooks
-    ]
-    # Made anew: a copy would keep the runbooks that the policy has found before.
-    kept = {name: getattr(policy, name) for name in Policy.model_fields}
-    return Policy(**{**kept, "runbooks": policy.runbooks.model_copy(update={"runbooks": tuple(rows)})})
-
-
 class ConfigurationStory(Story):
     """A bad commit to the configuration; a person says yes to going back, and to fetching the secrets again."""
 
     note = "the commit renamed a key"
 
     def __init__(self, *stops: Stop, mode: str = "automatic") -> None:
-        super().__init__(*stops, policy=without_state(POLICY), breaks=_misconfigure, mode=mode)
+        super().__init__(*stops, breaks=_misconfigure, mode=mode)
 
     def evidence(self) -> None:
         at = DARK_AT + timedelta(seconds=20) / SPEED
@@ -103,3 +92,24 @@ class ConfigurationStory(Story):
 
 def _misconfigure(platform: Platform) -> None:
     Breaks(platform.policy, primary(platform), platform.ec2, platform.rds).add(1, {"kind": "configuration"})
+
+
+class StateStory(Story):
+    """An apply from the wrong folder has emptied Terraform's state; a person declares it and says yes to putting it
+    back.
+    """
+
+    note = "nobody applies, and that version is the right one"
+
+    def __init__(self, *stops: Stop) -> None:
+        super().__init__(*stops, breaks=_overwrite)
+
+    def evidence(self) -> None:
+        wanted = {"command": "declare", "scenario": "configuration-error", "scope": CONFIGURATION}
+        self._deliver(DECLARED_AT, "command", wanted, "declare")
+
+
+def _overwrite(platform: Platform) -> None:
+    clients = terraform.clients(platform.aws)
+    breaks = Breaks(platform.policy, primary(platform), platform.ec2, platform.rds, clients=clients)
+    breaks.add(1, {"kind": "configuration", "state": True})

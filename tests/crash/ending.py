@@ -5,7 +5,7 @@ whose answer never arrived, or whose sender was killed, is sent once more, and t
 a fence is proven in one of two ways, whichever comes first;
 a crash delays, so that people may be told that a step is late, or that an RTO is half over or will be missed, or a page
 that was not answered may climb the ladder;
-a question may be answered before it is known whether all its channels took it;
+a question may be answered before it is known whether all its channels took it, or by who has read the page before it;
 and what is owed may be answered before it was told that it asks.
 """
 
@@ -21,6 +21,7 @@ from chalicelib.core.debt_asks import PREFIX
 from chalicelib.core.incident import Incident, NoticeState
 from chalicelib.core.incidents import PLATFORM
 from chalicelib.store.codec import read_incident
+from tests.crash import terraform
 from tests.crash.platform_in_process import SIDE_BY_SIDE, Platform
 
 _ID: Final = re.compile(r"-\d{8}T\d{6}")
@@ -38,7 +39,7 @@ _BY_TIME: Final = re.compile(
 WRITES: Final = re.compile(
     r"rds\.(Promote|Restore|Modify|Reboot|Delete|Create)|eks\.Update|PutMetricData|PutObject|PutSecretValue"
     r"|route53-recovery-cluster\.Update|arc-zonal-shift\.(Start|Update|Cancel)"
-    r"|kubernetes (POST|PATCH|PUT|DELETE)|postgres write"
+    r"|dynamodb\.(Put|Delete)Item|kubernetes (POST|PATCH|PUT|DELETE)|postgres write"
 )
 
 
@@ -76,10 +77,13 @@ def ending(platform: Platform) -> dict[str, Any]:
         "nodes": {name: platform.eks.nodes(name) for name in platform.clusters},
         "page": _page(platform),
         "objects": {name: dict(platform.s3.buckets[name].objects) for name in platform.s3.versions},
+        "states": terraform.kept(platform.policy, platform.tables, platform.s3),
         "alerts": {
             _unnamed(alert.dedup_key): alert.status
             for alert in platform.pagerduty.alerts
-            if not alert.dedup_key.partition("/")[2].startswith(LATENESS) and f"/{PREFIX}" not in f"/{alert.dedup_key}"
+            if not alert.dedup_key.partition("/")[2].startswith(LATENESS)
+            and not (alert.dedup_key.partition("/")[2].startswith(ASKS) and alert.status == "resolved")
+            and f"/{PREFIX}" not in f"/{alert.dedup_key}"
         },
         "Slack": sorted(
             {line for m in platform.slack.messages if not _BY_TIME.fullmatch(line := _first_line(m.text))},

@@ -78,9 +78,11 @@ from drctl.world.network import network
 from drctl.world.platform import BACKUPS_THERE, PRIMARY_SETTINGS, STANDBY_NODES
 from drctl.world.rights import grant
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
+from tests.crash import terraform
 from tests.crash.assume import AssumeRole
-from tests.crash.cloud import Bucket, CloudWatch, Items, SecretsManager, Ses
+from tests.crash.cloud import Bucket, CloudWatch, SecretsManager, Ses
 from tests.crash.outside import Clock, Outside, Stop
+from tests.crash.tables import Tables
 from tests.crash.traffic import Traffic
 from tests.crash.vaults import vaults
 from tests.crash.versioned import VersionedS3
@@ -155,7 +157,7 @@ class Platform:
         self.slack = Slack(now, speed, tokens={BOT_TOKEN: "U00000001"}, channels=rooms, burst=5)
         self.ec2 = network(self.policy, self.rds)
         self.assumed = AssumeRole(policy, now)
-        self.items = Items(platform.responder.table)
+        self.tables = Tables(platform.responder.table)
         self.ecr = Ecr(now)
         workloads.push(self.policy, self.ecr)
         self.shifts = ZonalShifts(now, speed, on_weights=self._weighed)
@@ -170,7 +172,7 @@ class Platform:
                 "guardduty": self.guardduty,
                 "arc-zonal-shift": self.shifts,
                 "sts": self.assumed,
-                "dynamodb": self.items,
+                "dynamodb": self.tables,
                 "rds": self.rds,
                 "eks": self.eks,
                 "ecr": self.ecr,
@@ -328,7 +330,8 @@ class Platform:
         )
 
     def _furnish(self) -> None:
-        """Databases, secrets, clusters, workloads and backups, as they are on a good day."""
+        """Terraform's states, databases, secrets, clusters, workloads and backups, as they are on a good day."""
+        terraform.furnish(self.policy, self.aws, self.s3)
         platform = self.policy.platform
         account, database = platform.account, platform.database
         sides = database.primary, database.replica

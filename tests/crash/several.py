@@ -10,7 +10,7 @@ from chalicelib.core.incident import Incident, StepState
 from chalicelib.policy import Policy
 from chalicelib.policy.load import read_raw
 from drctl.world.breaks import Breaks
-from tests.crash.deployments import LATE, without_state
+from tests.crash.deployments import LATE
 from tests.crash.failures import primary, says
 from tests.crash.outside import Stop
 from tests.crash.platform_in_process import FOLDER, POLICY, SPEED, START, Platform
@@ -48,7 +48,7 @@ class ApplicationsStory(Watched):
 
     def __init__(self, *stops: Stop) -> None:
         self._made: Breaks | None = None
-        super().__init__(*stops, policy=without_state(POLICY), breaks=self._misconfigure, answers=False)
+        super().__init__(*stops, breaks=self._misconfigure, answers=False)
 
     def _misconfigure(self, platform: Platform) -> None:
         self._made = Breaks(platform.policy, primary(platform), platform.ec2, platform.rds)

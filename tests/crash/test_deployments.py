@@ -11,7 +11,15 @@ import pytest
 from chalicelib.actions.applications import HELD
 from chalicelib.core.incident import StepState
 from chalicelib.store.codec import read_incident
-from tests.crash.deployments import BothStory, CanaryStory, ConfigurationStory, DeploymentStory, application
+from tests.crash import terraform
+from tests.crash.deployments import (
+    BothStory,
+    CanaryStory,
+    ConfigurationStory,
+    DeploymentStory,
+    StateStory,
+    application,
+)
 from tests.crash.ending import archive, effects, ending, untrue
 from tests.crash.failures import primary
 from tests.crash.stops import all_of_them, assert_alike, assert_every_call, some_of_each
@@ -23,6 +31,7 @@ CASES: Final[dict[str, Callable[[], Story]]] = {
     "deployment": DeploymentStory,
     "canary": CanaryStory,
     "configuration": ConfigurationStory,
+    "state": StateStory,
 }
 
 
@@ -86,6 +95,29 @@ def test_a_configuration_error_moves_nothing_before_a_person_has_said_yes_and_th
         assert approval.note == "the commit renamed a key"
     alerts = " ".join(str(a.payload) for a in platform.pagerduty.alerts)
     assert "automated_sync=held" in alerts
+
+
+def test_an_overwritten_state_is_put_back_under_its_lock_once_a_person_has_said_yes() -> None:
+    story = StateStory()
+    before = terraform.kept(story.platform.policy, story.platform.tables, story.platform.s3)["infrastructure"]
+    platform = story.tell()
+    incident = archive(platform)
+    assert (incident.scenario, incident.ending) == ("configuration-error", "recovered")
+    assert not untrue(platform, faults=0)
+    approval = incident.step("terraform-state").approval
+    assert approval is not None
+    assert approval.note == "nobody applies, and that version is the right one"
+    # The lock's item and the digest are put, the item is deleted.
+    assert effects(platform) == {
+        "dynamodb.DeleteItem": 1,
+        "dynamodb.PutItem": 2,
+        "kubernetes PATCH externalsecrets/*": 3,
+    }
+    found = terraform.kept(platform.policy, platform.tables, platform.s3)["infrastructure"]
+    # What it was overwritten with stays a version, and the one of before was put once.
+    assert found == {**before, "versions": before["versions"] + 2}
+    assert found["digest is the state's"]
+    assert found["locks"] == []
 
 
 def test_observing_touches_nothing_and_says_what_it_would_do() -> None:

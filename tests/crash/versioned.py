@@ -4,6 +4,7 @@ Sources, named below by their short names; tests/contract/test_versions_of_s3.py
 and MiniStack:
 - *list*: docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html (by key, within a key the newest first)
 - *head*: …/API/API_HeadObject.html (405 for a marker that is named)
+- *get*: …/API/API_GetObject.html (405 MethodNotAllowed for a marker that is named)
 - *delete*: …/API/API_DeleteObject.html (a marker, or with a version id that version for good; If-Match)
 - *copy*: …/API/API_CopyObject.html (a version of the source; If-Match and If-None-Match of the destination; no marker,
   nothing archived)
@@ -92,6 +93,7 @@ class VersionedS3(S3):
         bucket = self._bucket(params)
         if params["Bucket"] not in self.versions:
             return super().put_object(region, account, params)
+        self._judge(params)
         storage, metadata = params.get("StorageClass", "STANDARD"), params.get("Metadata", {})
         made = self._keep(params, body=body_of(params), storage=storage, metadata=metadata)
         bucket.puts += 1
@@ -150,6 +152,17 @@ class VersionedS3(S3):
             else {"ServerSideEncryption": "AES256"}
         )
         return {**told, **sealed, "VersionId": held.identifier, "Metadata": dict(held.metadata)}
+
+    def get_object(self, region: str, account: str, params: Params) -> dict[str, Any]:
+        """*get*, of a version; a marker that is named is 405, a key whose newest is one is not there."""
+        if params["Bucket"] not in self.versions:
+            return super().get_object(region, account, params)
+        held = self._version(params["Bucket"], params["Key"], params.get("VersionId", ""))
+        if held.marker:
+            message = "The specified method is not allowed against this resource."
+            raise AwsError("MethodNotAllowed", message, 405)
+        told = {"Body": held.body, "ContentLength": len(held.body), "ETag": held.etag, "LastModified": held.at}
+        return {**told, "VersionId": held.identifier, "Metadata": dict(held.metadata)}
 
     def _keep(self, params: Params, **what: Any) -> Version:
         """A new version; while versioning is suspended it is the null one, in the place of another."""
