@@ -21,10 +21,10 @@ from drctl.deployment import generate
 from drctl.deployment.agents import witness
 from drctl.deployment.permissions import AUDITS, COMMON, STORE, document, iam_action
 from drctl.deployment.primary import primary
-from drctl.deployment.project import package_of, project
+from drctl.deployment.project import package_of
 from drctl.deployment.resources import EVENTS
-from drctl.world.package import Package, package
-from tests.deployment.conftest import ROOT
+from drctl.world.package import Package
+from tests.deployment.conftest import ROOT, Templates
 
 FOLDER = ROOT / "policies"
 POLICY = load(FOLDER)
@@ -213,9 +213,8 @@ def test_an_agent_may_touch_only_the_items_that_are_its_own(name: str) -> None:
         assert keys == {"dynamodb:GetItem": [*beats, *desk], "dynamodb:PutItem": inbox, "dynamodb:UpdateItem": beats}
 
 
-def test_the_merge_adds_no_function_or_event_that_chalice_does_not_make(made: Package, tmp_path: Path) -> None:
-    with project(ROOT, FOLDER, POLICY) as folder:
-        plain = package(folder, "local", tmp_path, region="us-west-2").template["Resources"]
+def test_the_merge_adds_no_function_or_event_that_chalice_does_not_make(made: Package, template: Templates) -> None:
+    plain = template()["Resources"]
     for name in names.FUNCTIONS:
         assert plain[logical(name)]["Type"] == "AWS::Serverless::Function"
         if name in EVENTS:

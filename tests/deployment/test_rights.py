@@ -29,8 +29,7 @@ from drctl.deployment.compare import DEPLOYED, actions, compare, document_of
 from drctl.deployment.permissions import INTERFACES, PRIMARY_CLUSTER, declared, document, operations
 from drctl.deployment.primary import primary
 from drctl.deployment.resources import resources
-from drctl.world.package import package
-from tests.deployment.conftest import ROOT
+from tests.deployment.conftest import ROOT, Templates
 
 POLICY = load(ROOT / "policies")
 SUBNETS, GROUPS = ("subnet-0a1b2c3d", "subnet-4e5f6a7b"), ("sg-0123abcd",)
@@ -264,10 +263,8 @@ def test_every_function_is_in_the_network_that_policy_names_and_may_make_its_int
         assert set(INTERFACES) <= actions(document(with_network(), name))
 
 
-def test_the_merge_puts_chalice_s_functions_into_the_network(tmp_path: Path) -> None:
-    merge = tmp_path / "merge.json"
-    merge.write_text(json.dumps(resources(with_network())))
-    made = package(ROOT, "local", tmp_path, merge=merge, region="us-west-2").template["Resources"]
+def test_the_merge_puts_chalice_s_functions_into_the_network(template: Templates) -> None:
+    made = template(resources(with_network()))["Resources"]
     functions = [r for r in made.values() if r["Type"] == "AWS::Serverless::Function"]
     assert len(functions) == len(names.FUNCTIONS)
     assert all(f["Properties"]["VpcConfig"]["SubnetIds"] == list(SUBNETS) for f in functions)

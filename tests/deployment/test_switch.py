@@ -16,8 +16,8 @@ from chalicelib.policy.load import load
 from chalicelib.policy.platform import ArcSwitch
 from drctl.deployment.permissions import document
 from drctl.deployment.resources import resources
-from drctl.world.package import Package, package
-from tests.deployment.conftest import ROOT
+from drctl.world.package import Package
+from tests.deployment.conftest import Templates
 from tests.policy.broken import Broken
 from tests.policy.switches import METRIC, OBJECT, platform_with
 
@@ -118,13 +118,10 @@ def test_everybody_may_read_the_object_and_nothing_else(of: Any) -> None:
 # The shipped kind is judged with the whole package by `make check`.
 @pytest.mark.parametrize("kind", ["object", "arc"])
 def test_the_merged_template_of_another_kind_is_one_that_cloudformation_would_take(
-    of: Any, kind: str, tmp_path: Path
+    of: Any, template: Templates, kind: str, tmp_path: Path
 ) -> None:
-    merge = tmp_path / "resources.json"
-    merge.write_text(json.dumps(resources(of(kind))))
-    made = package(ROOT, "local", tmp_path / "made", merge=merge, region="us-west-2")
     target = tmp_path / "template.json"
-    target.write_text(json.dumps(made.template))
+    target.write_text(json.dumps(template(resources(of(kind)))))
     command = [str(Path(sys.executable).with_name("cfn-lint")), "--non-zero-exit-code", "warning", str(target)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
