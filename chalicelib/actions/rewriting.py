@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import combinations
 from typing import Any, Final, assert_never
 
@@ -44,7 +45,7 @@ _EXPRESSIONS: Final = 2
 """So many expressions of a required affinity's first term are looked at: a patch knows no `any`."""
 
 _Dumper: type[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-"""libyaml's where PyYAML has it: every look at a restore asks for this text."""
+"""libyaml's where PyYAML has it."""
 
 Rule = Mapping[str, Any]
 
@@ -59,7 +60,14 @@ def modifiers(policy: Policy, place: str = "standby", *, drill: bool = False) ->
     rules += _small() if drill else ()
     if not rules:
         return None  # Velero: "resource modifier rules cannot be empty"
-    return yaml.dump({"version": "v1", "resourceModifierRules": rules}, Dumper=_Dumper, sort_keys=False, width=1000)
+    return _written(json.dumps(rules))
+
+
+@lru_cache(maxsize=8)
+def _written(rules: str) -> str:
+    """Every look at a restore asks for it, and writing it takes longer than all the rest of the look."""
+    made = {"version": "v1", "resourceModifierRules": json.loads(rules)}
+    return str(yaml.dump(made, Dumper=_Dumper, sort_keys=False, width=1000))
 
 
 def modifiers_name(policy: Policy, place: str = "standby", *, drill: bool = False) -> str | None:

@@ -117,18 +117,19 @@ def foretell(nodes: Sequence[Node], goals: Sequence[Goal], *, runs: int, draw: D
     return tuple(_chance(goal, tally, nodes, runs) for goal, tally in pairs)
 
 
-def bounds(nodes: Sequence[Node], goal: Goal) -> tuple[bool, bool]:
-    """Whether the goal is met when everything is as quick as it can be, and when everything is as slow: where both are
-    so, or neither is, no run could say anything else.
-    """
-    quick, _, _ = _once([_only(n, min) for n in nodes], _nothing)
-    slow, _, _ = _once([_only(n, max) for n in nodes], _nothing)
-    return _met(goal, quick), _met(goal, slow)
+def slowest(nodes: Sequence[Node]) -> tuple[float, ...]:
+    """When each node ends if everything takes as long as it can: a goal that these keep, every run keeps."""
+    return tuple(_once([_slow(n) for n in nodes], _nothing)[0])
 
 
-def _only(node: Node, pick: Callable[[tuple[float, ...]], float]) -> Node:
-    answers = (pick(node.answers),) if node.answers else ()
-    return Node(id=node.id, needs=node.needs, floor=node.floor, answers=answers, works=(pick(node.works),))
+def met(goal: Goal, ends: Sequence[float]) -> bool:
+    """Whether nodes that end then keep it."""
+    return all(max(ends[i] for i in aim.ends) <= aim.limit for aim in goal.aims)
+
+
+def _slow(node: Node) -> Node:
+    answers = (max(node.answers),) if node.answers else ()
+    return Node(id=node.id, needs=node.needs, floor=node.floor, answers=answers, works=(max(node.works),))
 
 
 def _nothing() -> float:
@@ -154,10 +155,6 @@ def _once(nodes: Sequence[Node], draw: Draw) -> tuple[list[float], list[tuple[fl
         spent.append((answer, work))
         before.append(held)
     return ends, spent, before
-
-
-def _met(goal: Goal, ends: Sequence[float]) -> bool:
-    return all(max(ends[i] for i in aim.ends) <= aim.limit for aim in goal.aims)
 
 
 def _count(

@@ -16,7 +16,7 @@ from typing import Final
 
 from chalicelib.core.book import Book
 from chalicelib.core.draws import drawn_for
-from chalicelib.core.forecast import Chance, Goal, bounds, foretell
+from chalicelib.core.forecast import Chance, Goal, foretell, met, slowest
 from chalicelib.core.foreseen import Basis, Foreseen, foresee, service_aims, under_way
 from chalicelib.core.incident import Forewarning, Incident
 from chalicelib.core.incidents import note, put
@@ -121,10 +121,11 @@ def _misses(book: Book, incident: Incident, rules: Rules, now: datetime) -> Iter
     plan = rules.plan_of(incident.plan, incident.scenario, incident.chosen)
     nodes = under_way(incident, rules, now, all_ask=book.mode is Mode.APPROVE)
     aims = service_aims(nodes, plan, policy)
+    ends = slowest(nodes)
     for rto in sorted({c.rto for c in ahead}):
         late = [c for c in ahead if c.rto == rto]
         goal = Goal(policy.real(rto), tuple(aims[c.service] for c in late))
-        if bounds(nodes, goal)[1]:
+        if met(goal, ends):
             continue  # as slow as it can be, it is still in time
         (chance,) = foretell(nodes, (goal,), runs=RUNS, draw=drawn_for(incident.id))
         if chance.share < LIKELY:

@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.core import draws
 from chalicelib.core.draws import drawn_for
-from chalicelib.core.forecast import Aim, Chance, Draw, Goal, Node, bounds, foretell
+from chalicelib.core.forecast import Aim, Chance, Draw, Goal, Node, foretell, met, slowest
 from chalicelib.core.foreseen import DETECTION, foresee, planned
 from chalicelib.core.forewarning import basis, percent
 from chalicelib.core.times import KEPT, NONE, Run, Times
@@ -105,11 +105,14 @@ def test_a_tier_is_met_only_where_each_of_its_services_is() -> None:
     assert both.share == pytest.approx(0.25, abs=0.015)
 
 
-def test_the_quickest_and_the_slowest_say_when_no_run_is_needed() -> None:
+def test_what_the_slowest_keeps_every_run_keeps() -> None:
     nodes = (Node(id="coin", works=(10.0, 100.0)), Node(id="then", needs=(0,), answers=(0.0, 60.0), works=(1.0,)))
-    assert bounds(nodes, Goal("all", (Aim((1,), 161.0),))) == (True, True)
-    assert bounds(nodes, Goal("all", (Aim((1,), 160.0),))) == (True, False)
-    assert bounds(nodes, Goal("all", (Aim((1,), 10.0),))) == (False, False)
+    assert slowest(nodes) == (100.0, 161.0)
+    kept, missed = (Goal("all", (Aim((1,), limit),)) for limit in (161.0, 160.0))
+    assert met(kept, slowest(nodes))
+    assert not met(missed, slowest(nodes))
+    assert [c.share for c in foretell(nodes, (kept,), runs=2_000, draw=drawn(3))] == [1.0]
+    assert foretell(nodes, (missed,), runs=2_000, draw=drawn(3))[0].share < 1.0
 
 
 def test_the_draws_of_a_name_are_even_and_the_same_for_everybody() -> None:

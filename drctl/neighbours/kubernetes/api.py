@@ -8,7 +8,6 @@ at its own time.
 
 from __future__ import annotations
 
-import copy
 import gzip
 import json
 from collections import deque
@@ -41,6 +40,7 @@ from drctl.neighbours.kubernetes.reads import Reads
 from drctl.neighbours.kubernetes.rollouts import Rollouts
 from drctl.neighbours.kubernetes.status import Answer, RefusedError, no_such_path, not_acceptable, unauthorized
 from drctl.neighbours.kubernetes.subresources import Subresources
+from drctl.neighbours.kubernetes.trees import copied
 from drctl.neighbours.kubernetes.trouble import Trouble
 from drctl.neighbours.kubernetes.velero.backups import Backups
 from drctl.neighbours.kubernetes.velero.collecting import Collecting
@@ -194,7 +194,7 @@ class KubeApi:
     def objects(self, key: str, namespace: str | None = None) -> list[Obj]:
         """Copies of all objects of a kind (`pods`, `backups.velero.io`), as they are now."""
         self.cluster.advance()
-        return copy.deepcopy(self.cluster.every_object(key, namespace))
+        return copied(self.cluster.every_object(key, namespace))
 
     # --- a request
 
@@ -331,7 +331,7 @@ def seed(api: KubeApi, objects: Iterable[Mapping[str, Any]]) -> list[Obj]:
     """
     made = []
     for given in objects:
-        obj = copy.deepcopy(dict(given))
+        obj = copied(dict(given))
         resource = kinds.by_kind(obj["apiVersion"], obj["kind"])
         namespace = obj["metadata"].get("namespace", "default") if resource.namespaced else ""
         if namespace and api.cluster.get("namespaces", "", namespace) is None:

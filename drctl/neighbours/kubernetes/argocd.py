@@ -13,7 +13,6 @@ Simplified: one cluster, one source a row, plain manifests, no hooks, waves or p
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +21,7 @@ from typing import Any, Final
 from drctl.neighbours.kubernetes import kinds, native, schema
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Cluster, Obj, stamp
+from drctl.neighbours.kubernetes.trees import copied
 
 APPLICATIONS: Final = "applications.argoproj.io"
 DEPLOYMENTS: Final = "deployments.apps"
@@ -65,7 +65,7 @@ class ArgoCd:
         meta, history = application["metadata"], []
         repository = Repository()
         for number, (revision, at, manifests) in enumerate(deployed):
-            repository.revisions[revision] = tuple(copy.deepcopy(list(manifests)))
+            repository.revisions[revision] = tuple(copied(list(manifests)))
             history.append(self._entry(application, number, revision, at, application["spec"]["source"]))
         repository.head = repository.seen = deployed[-1][0]
         self.git[meta["namespace"], meta["name"]] = repository
@@ -75,7 +75,7 @@ class ArgoCd:
         """A commit becomes the head of the Application's branch, and a webhook says so. KeyError when there is none."""
         self.cluster.advance()
         repository = self.git[namespace, name]
-        repository.revisions[revision] = tuple(copy.deepcopy(list(manifests)))
+        repository.revisions[revision] = tuple(copied(list(manifests)))
         repository.head = revision
         self.cluster.after(WEBHOOK, self.name, "refresh", namespace, name)
 
@@ -96,7 +96,7 @@ class ArgoCd:
         if application.get("operation"):
             raise FailedPreconditionError("another operation is already in progress")
         sync = {"revision": entry["revision"], "source": entry["source"], "syncStrategy": {"apply": {}}}
-        new = copy.deepcopy(application) | {"operation": {"initiatedBy": {"username": who}, "sync": sync}}
+        new = copied(application) | {"operation": {"initiatedBy": {"username": who}, "sync": sync}}
         new["status"].pop("operationState", None)
         self.cluster.write(by_key(APPLICATIONS), new)
 
@@ -126,7 +126,7 @@ class ArgoCd:
                         self._reconcile(application)
 
     def _reconcile(self, application: Obj) -> None:
-        new = copy.deepcopy(application)
+        new = copied(application)
         status = new.setdefault("status", {})
         if new.get("operation") and (status.get("operationState") or {}).get("phase") != "Running":
             now = stamp(self.cluster.now)
@@ -166,7 +166,7 @@ class ArgoCd:
             return
         revision, state = status["sync"]["revision"], status.get("operationState") or {}
         attempted = (state.get("syncResult") or {}).get("revision") == revision
-        new = copy.deepcopy(application)
+        new = copied(application)
         if attempted and state["phase"] != "Succeeded":
             text = f"Failed last sync attempt to {revision}: {state.get('message', '')}"
             if not any(c["message"] == text for c in status.get("conditions") or ()):
@@ -187,7 +187,7 @@ class ArgoCd:
         application = self.cluster.get(APPLICATIONS, namespace, name)
         if application is None or not application.get("operation"):
             return
-        new = copy.deepcopy(application)
+        new = copied(application)
         sync, now = new.pop("operation")["sync"], stamp(self.cluster.now)
         state, repository = new["status"]["operationState"], self._repository(application)
         revision = sync.get("revision") or repository.seen
@@ -224,7 +224,7 @@ class ArgoCd:
         if live is None:
             self.cluster.create(resource, filled)
         else:
-            self.cluster.write(resource, copy.deepcopy(live) | {k: v for k, v in filled.items() if k in _COMPARED})
+            self.cluster.write(resource, copied(live) | {k: v for k, v in filled.items() if k in _COMPARED})
 
     def _live(self, wanted: Obj) -> Obj | None:
         resource, meta = kinds.by_kind(wanted["apiVersion"], wanted["kind"]), wanted["metadata"]
@@ -277,7 +277,7 @@ def _automated(policy: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _filled(wanted: Obj) -> Obj:
     """With the defaults that the API server gives."""
-    resource, obj = kinds.by_kind(wanted["apiVersion"], wanted["kind"]), copy.deepcopy(wanted)
+    resource, obj = kinds.by_kind(wanted["apiVersion"], wanted["kind"]), copied(wanted)
     if resource.custom:
         schema.fill(resource, obj)
     else:

@@ -6,7 +6,6 @@ Counts, conditions and the refusal's words are recorded (13-native/pdb-get). A p
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Final
 
@@ -14,6 +13,7 @@ from drctl.neighbours.kubernetes.kinds import by_key
 from drctl.neighbours.kubernetes.objects import Cluster, Obj, stamp
 from drctl.neighbours.kubernetes.selectors import selects
 from drctl.neighbours.kubernetes.status import RefusedError
+from drctl.neighbours.kubernetes.trees import copied
 
 BUDGETS: Final = "poddisruptionbudgets.policy"
 
@@ -63,7 +63,7 @@ def report(cluster: Cluster, budget: Obj) -> None:
         "reason": reason,
         "message": "",
     }
-    new = copy.deepcopy(budget)
+    new = copied(budget)
     new["status"] = {
         "observedGeneration": meta["generation"],
         "disruptionsAllowed": allowed,

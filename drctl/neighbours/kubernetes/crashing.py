@@ -10,7 +10,6 @@ one Deployment, RUNS seconds after it was started.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -18,6 +17,7 @@ from typing import Any, Final
 from drctl.neighbours.kubernetes.budgets import is_going, is_ready
 from drctl.neighbours.kubernetes.kinds import by_key
 from drctl.neighbours.kubernetes.objects import Cluster, Obj, stamp
+from drctl.neighbours.kubernetes.trees import copied
 
 RUNS: Final = 1.0
 """Seconds that a container which crashes runs."""
@@ -127,7 +127,7 @@ def _running(pod: Obj, now: str) -> Obj:
 
 def _stated(pod: Obj, said: dict[str, Any], now: str, *, ready: bool) -> Obj:
     """The pod with this said of its first container, and its conditions as they follow."""
-    new = copy.deepcopy(pod)
+    new = copied(pod)
     before = {c["type"]: c for c in new["status"].get("conditions") or ()}
     names = [c["name"] for c in pod["spec"]["containers"]]
     unready = {"reason": "ContainersNotReady", "message": f"containers with unready status: [{names[0]}]"}

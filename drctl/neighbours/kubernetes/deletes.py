@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
@@ -14,6 +13,7 @@ from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Cluster, Obj, stamp
 from drctl.neighbours.kubernetes.reads import Reads
 from drctl.neighbours.kubernetes.status import Answer, conflict, details
+from drctl.neighbours.kubernetes.trees import copied
 
 GRACE: Final = 30
 """Seconds; the default of `terminationGracePeriodSeconds`."""
@@ -23,7 +23,7 @@ def terminating(cluster: Cluster, pod: Obj, grace: int = GRACE) -> Obj:
     """Marks a pod that its kubelet has yet to end; a mark that is there stays as it is."""
     if "deletionTimestamp" in pod["metadata"]:
         return pod
-    new = copy.deepcopy(pod)
+    new = copied(pod)
     until = cluster.now + timedelta(seconds=grace / cluster.speed)
     new["metadata"] |= {"deletionTimestamp": stamp(until), "deletionGracePeriodSeconds": grace}
     return cluster.write(by_key("pods"), new)
@@ -56,7 +56,7 @@ class Deletes:
 
     def take_away(self, resource: Resource, obj: Obj, options: Mapping[str, Any]) -> Obj:
         """Deletes, or, where a finalizer holds the object, marks it; what DELETE answers."""
-        obj = copy.deepcopy(obj)
+        obj = copied(obj)
         meta = obj["metadata"]
         if options.get("propagationPolicy") == "Foreground":
             meta["finalizers"] = [*meta.get("finalizers", ()), "foregroundDeletion"]

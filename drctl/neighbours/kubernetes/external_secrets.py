@@ -11,7 +11,6 @@ Simplified: all stores are one, no SecretStore objects; `data` only, and no temp
 from __future__ import annotations
 
 import base64
-import copy
 import hashlib
 import json
 from datetime import timedelta
@@ -19,6 +18,7 @@ from typing import Final
 
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Cluster, Obj, instant, stamp
+from drctl.neighbours.kubernetes.trees import copied
 from drctl.neighbours.kubernetes.velero.shared import duration
 
 SECRETS: Final = "externalsecrets.external-secrets.io"
@@ -61,7 +61,7 @@ class ExternalSecrets:
         return bool(every) and self.cluster.now >= instant(status["refreshTime"]) + every
 
     def _sync(self, obj: Obj) -> None:
-        new, meta = copy.deepcopy(obj), obj["metadata"]
+        new, meta = copied(obj), obj["metadata"]
         status = new.setdefault("status", {})
         values, why = {}, ""
         for row in obj["spec"].get("data") or ():

@@ -9,13 +9,13 @@ a Job is one pod here, parallelism and completions above one are refused rather 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Cluster, Obj, stamp
+from drctl.neighbours.kubernetes.trees import copied
 
 JOBS: Final = "jobs.batch"
 PODS: Final = "pods"
@@ -88,7 +88,7 @@ class Jobs:
         return self._job(pod) is not None
 
     def _run(self, job: Obj) -> None:
-        meta, template = job["metadata"], copy.deepcopy(job["spec"]["template"])
+        meta, template = job["metadata"], copied(job["spec"]["template"])
         labels = {
             **((template.get("metadata") or {}).get("labels") or {}),
             NAME_LABEL: meta["name"],
@@ -150,7 +150,7 @@ class Jobs:
         return {**said, "lastProbeTime": now, "lastTransitionTime": now}
 
     def _status(self, job: Obj, status: dict[str, Any]) -> Obj:
-        return self.cluster.write(by_key(JOBS), {**copy.deepcopy(job), "status": status})
+        return self.cluster.write(by_key(JOBS), {**copied(job), "status": status})
 
     def _job(self, pod: Obj) -> Obj | None:
         for owner in pod["metadata"].get("ownerReferences") or ():
@@ -171,7 +171,7 @@ def _over(job: Obj) -> bool:
 
 
 def _stated(pod: Obj, phase: str, state: dict[str, Any]) -> Obj:
-    new = copy.deepcopy(pod)
+    new = copied(pod)
     runs = phase == "Running"
     new["status"]["phase"] = phase
     new["status"]["containerStatuses"] = [

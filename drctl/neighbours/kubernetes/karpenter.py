@@ -12,7 +12,6 @@ Simplified: one NodePool, one size of node, and a replacement comes when evicted
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Final, Literal, Protocol
 
@@ -21,6 +20,7 @@ from drctl.neighbours.kubernetes.claims import claim_of, condition, pool_object,
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.kubelet import fits, tell
 from drctl.neighbours.kubernetes.objects import Cluster, Obj, stamp
+from drctl.neighbours.kubernetes.trees import copied
 
 CLAIMS: Final = "nodeclaims.karpenter.sh"
 POOLS: Final = "nodepools.karpenter.sh"
@@ -92,7 +92,7 @@ class Karpenter:
         node = self.cluster.get("nodes", "", name)
         if claim is None or node is None:
             raise KeyError(f"no NodeClaim has node {name!r}")
-        new = copy.deepcopy(node)
+        new = copied(node)
         new["spec"]["taints"] = [*(new["spec"].get("taints") or ()), {"key": DISRUPTED, "effect": "NoSchedule"}]
         self.cluster.write(by_key("nodes"), new)
         if reason != "SpotInterrupted":
@@ -187,7 +187,7 @@ class Karpenter:
             self._count()
             self._again()
             return
-        new = copy.deepcopy(claim)
+        new = copied(claim)
         new["status"] |= {"providerID": f"aws:///{zone}/{instance}", "imageID": "ami-0a1b2c3d4e5f60000"}
         new["status"] |= {"capacity": dict(nodes.CAPACITY), "allocatable": dict(nodes.CAPACITY)}
         self.cluster.write(by_key(CLAIMS), new)
@@ -212,7 +212,7 @@ class Karpenter:
             node = nodes.with_condition(node, stamp(self.cluster.now), "False", "KubeletNotReady", text)
             node["spec"]["taints"] = [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]
         self.cluster.create(by_key("nodes"), node)
-        new = copy.deepcopy(claim)
+        new = copied(claim)
         new["status"]["nodeName"] = host
         self.cluster.write(by_key(CLAIMS), new)
         self._say(new, "Registered", "True", "Registered", "")
@@ -278,21 +278,21 @@ class Karpenter:
         return found
 
     def _say(self, claim: Obj, kind: str, status: str, reason: str, message: str) -> Obj:
-        new = copy.deepcopy(claim)
+        new = copied(claim)
         fresh = condition(kind, status, reason, message, stamp(self.cluster.now))
         kept = [c for c in new["status"]["conditions"] if c["type"] != kind]
         new["status"]["conditions"] = sorted([*kept, fresh], key=lambda c: c["type"])
         return self.cluster.write(by_key(CLAIMS), new)
 
     def _delete(self, key: str, obj: Obj) -> None:
-        new = copy.deepcopy(obj)
+        new = copied(obj)
         new["metadata"] |= {"deletionTimestamp": stamp(self.cluster.now), "deletionGracePeriodSeconds": 0}
         self.cluster.write(by_key(key), new)
 
     def _count(self) -> None:
         for pool in self.cluster.every_object(POOLS):
             many = len(self._claims())
-            new = copy.deepcopy(pool)
+            new = copied(pool)
             new["status"] = {**(pool.get("status") or {}), "nodes": many, "resources": {"cpu": str(many * CPU)}}
             self.cluster.write(by_key(POOLS), new)
 

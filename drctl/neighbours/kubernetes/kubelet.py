@@ -10,13 +10,13 @@ Known here of volumes is whether a claim's class is there; a claim whose class i
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from drctl.neighbours.kubernetes.kinds import by_key
 from drctl.neighbours.kubernetes.objects import Cluster, Obj, stamp
+from drctl.neighbours.kubernetes.trees import copied
 
 Pull = Callable[[str], str | None]
 """`pull(image)` is None when a node gets it, else why it does not, in the container runtime's words."""
@@ -79,7 +79,7 @@ def creating(pod: Obj, now: str) -> Obj:
 
 def not_started(pod: Obj, found: Waiting, now: str) -> Obj:
     """The pod with the state of a container that waits."""
-    new = copy.deepcopy(pod)
+    new = copied(pod)
     names = [c["name"] for c in pod["spec"]["containers"]]
     unready = f"containers with unready status: [{' '.join(names)}]"
     before = {c["type"]: c for c in new["status"].get("conditions") or ()}
@@ -127,7 +127,7 @@ def bind(cluster: Cluster, claim: Obj) -> None:
     if cluster.get(CLASSES, "", named) is None:
         tell(cluster, claim, "ProvisioningFailed", f'storageclass.storage.k8s.io "{named}" not found')
         return
-    new = copy.deepcopy(claim)
+    new = copied(claim)
     new["spec"]["volumeName"] = f"pvc-{claim['metadata']['uid']}"
     _provision(cluster, new)
     asked = (claim["spec"].get("resources") or {}).get("requests") or {}

@@ -6,11 +6,11 @@ The default ServiceAccount and the certificate bundle are made by kube-controlle
 
 from __future__ import annotations
 
-import copy
 from typing import Final
 
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Cluster, Obj
+from drctl.neighbours.kubernetes.trees import copied
 
 ENDING: Final = 1.0
 """Seconds until a terminating namespace, or an object held for foreground deletion, is gone."""
@@ -69,6 +69,6 @@ class Namespaces:
     def _release(self, key: str, namespace: str, name: str) -> None:
         obj = self.cluster.get(key, namespace, name)
         if obj is not None and "foregroundDeletion" in obj["metadata"].get("finalizers", ()):
-            new = copy.deepcopy(obj)
+            new = copied(obj)
             new["metadata"]["finalizers"] = [f for f in new["metadata"]["finalizers"] if f != "foregroundDeletion"]
             self.cluster.write(by_key(key), new)

@@ -11,7 +11,6 @@ kubernetes.io/docs/concepts/cluster-administration/node-shutdown, "Non-graceful 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from drctl.neighbours.kubernetes.budgets import is_going
 from drctl.neighbours.kubernetes.deletes import terminating
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Cluster, Obj, stamp
+from drctl.neighbours.kubernetes.trees import copied
 
 GRACE: Final = 50.0
 TOLERATED: Final = 300.0
@@ -67,7 +67,7 @@ def has_taint(node: Obj, key: str) -> bool:
 
 def with_condition(node: Obj, now: str, status: str, reason: str, message: str) -> Obj:
     """The node with this said of Ready."""
-    new = copy.deepcopy(node)
+    new = copied(node)
     for condition in new["status"]["conditions"]:
         if condition["type"] == "Ready":
             condition |= {"status": status, "reason": reason, "message": message, "lastTransitionTime": now}
@@ -172,7 +172,7 @@ def _untolerated(node: Obj) -> bool:
 
 def _not_ready(pod: Obj, now: str) -> Obj:
     """MarkPodsNotReady: only the condition changes, the containers are not heard of."""
-    new = copy.deepcopy(pod)
+    new = copied(pod)
     for condition in new["status"].get("conditions") or ():
         if condition["type"] == "Ready" and condition["status"] == "True":
             condition |= {"status": "False", "lastTransitionTime": now}

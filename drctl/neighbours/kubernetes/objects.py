@@ -7,7 +7,6 @@ asked.
 
 from __future__ import annotations
 
-import copy
 import heapq
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
+from drctl.neighbours.kubernetes.trees import copied
 
 Obj = dict[str, Any]
 _SUFFIX: Final = "bcdfghjklmnpqrstvwxz2456789"  # the alphabet of names made from generateName
@@ -130,7 +130,7 @@ class Cluster:
 
     def stamped(self, resource: Resource, obj: Obj) -> Obj:
         """A copy of `obj` with the metadata a new object gets, but its resourceVersion."""
-        new = copy.deepcopy(obj)
+        new = copied(obj)
         meta = new["metadata"]
         if not meta.get("name"):
             meta["name"] = meta["generateName"] + self.suffix()
@@ -154,7 +154,7 @@ class Cluster:
         meta = obj["metadata"]
         place = (meta.get("namespace", ""), meta["name"])
         old = self._kept[resource.key][place]
-        new = copy.deepcopy(obj)
+        new = copied(obj)
         if resource.counts_changes:
             ignored = {"metadata", "status"} if resource.status else {"metadata"}
             changed = {k: v for k, v in old.items() if k not in ignored} != {

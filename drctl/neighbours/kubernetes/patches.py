@@ -5,7 +5,6 @@ Merge patch is RFC 7386, JSON patch RFC 6902. Strategic merge is known for the l
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ import jsonpatch
 import jsonpointer
 
 from drctl.neighbours.kubernetes.status import RefusedError, bad_request
+from drctl.neighbours.kubernetes.trees import copied
 
 MERGE: Final = "application/merge-patch+json"
 STRATEGIC: Final = "application/strategic-merge-patch+json"
@@ -34,7 +34,7 @@ _MERGE_KEYS: Final = {
 def merge(target: Any, patch: Any) -> Any:
     """RFC 7386: null removes, objects merge, everything else replaces."""
     if not isinstance(patch, Mapping):
-        return copy.deepcopy(patch)
+        return copied(patch)
     out = dict(target) if isinstance(target, Mapping) else {}
     for name, value in patch.items():
         if value is None:
@@ -49,7 +49,7 @@ def strategic(target: Any, patch: Any, name: str = "") -> Any:
     if isinstance(patch, list) and isinstance(target, list):
         return _strategic_list(target, patch, name)
     if not isinstance(patch, Mapping):
-        return copy.deepcopy(patch)
+        return copied(patch)
     out = dict(target) if isinstance(target, Mapping) else {}
     for field, value in patch.items():
         if value is None:
@@ -62,14 +62,14 @@ def strategic(target: Any, patch: Any, name: str = "") -> Any:
 def _strategic_list(target: list[Any], patch: list[Any], name: str) -> list[Any]:
     key = "port" if name == "ports" and any("port" in p for p in patch) else _MERGE_KEYS.get(name)
     if key is None or not all(isinstance(p, Mapping) and key in p for p in patch):
-        return copy.deepcopy(patch)
+        return copied(patch)
     out = list(target)
     for item in patch:
         at = next((i for i, old in enumerate(out) if old.get(key) == item[key]), None)
         if item.get("$patch") == "delete":
             out = [old for old in out if old.get(key) != item[key]]
         elif at is None:
-            out.append(copy.deepcopy(item))
+            out.append(copied(item))
         else:
             out[at] = strategic(out[at], item)
     return out

@@ -11,7 +11,6 @@ Simplified: no ReplicaSet objects, no traffic routing, no analysis, maxSurge 25 
 
 from __future__ import annotations
 
-import copy
 import math
 from datetime import timedelta
 from typing import Any, Final
@@ -19,6 +18,7 @@ from typing import Any, Final
 from drctl.neighbours.kubernetes.budgets import is_going, is_ready
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Cluster, Obj, instant, stamp
+from drctl.neighbours.kubernetes.trees import copied
 from drctl.neighbours.kubernetes.workloads import template_hash
 
 ROLLOUTS: Final = "rollouts.argoproj.io"
@@ -75,7 +75,7 @@ class Rollouts:
 
     def _began(self, rollout: Obj, mark: str) -> Obj:
         """With the hash of today's template; another one than before begins anew, an abort is then no longer one."""
-        new = copy.deepcopy(rollout)
+        new = copied(rollout)
         status: dict[str, Any] = new.setdefault("status", {})
         status["observedGeneration"] = str(rollout["metadata"]["generation"])
         known = self._revisions.setdefault(rollout["metadata"]["uid"], [])
@@ -84,7 +84,7 @@ class Rollouts:
         if mark in known:
             known.remove(mark)
         known.append(mark)
-        self._templates[rollout["metadata"]["uid"], mark] = copy.deepcopy(rollout["spec"]["template"])
+        self._templates[rollout["metadata"]["uid"], mark] = copied(rollout["spec"]["template"])
         new["metadata"].setdefault("annotations", {})["rollout.argoproj.io/revision"] = str(len(known))
         for gone in ("abort", "abortedAt", "pauseConditions"):
             status.pop(gone, None)
@@ -240,7 +240,7 @@ def _set(rollout: Obj) -> str:
 
 
 def _pod(rollout: Obj, mark: str, template: Obj) -> Obj:
-    meta, spec = rollout["metadata"], copy.deepcopy(template)
+    meta, spec = rollout["metadata"], copied(template)
     owner = {
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",

@@ -7,7 +7,6 @@ CEL rules (`x-kubernetes-validations`) are not evaluated: none of Velero's CRDs 
 
 from __future__ import annotations
 
-import copy
 import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ import jsonschema
 
 from drctl.neighbours.kubernetes import kinds
 from drctl.neighbours.kubernetes.status import Cause
+from drctl.neighbours.kubernetes.trees import copied
 
 _JSON_TYPES: Final = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
 _BLOCKING: Final = ("FieldValueTypeInvalid", "FieldValueRequired", "FieldValueNotSupported")
@@ -76,7 +76,7 @@ def _fill(value: Any, schema: Mapping[str, Any]) -> None:
         for name, below in known.items():
             missing = name not in value or (value[name] is None and not below.get("nullable"))
             if missing and "default" in below:
-                value[name] = copy.deepcopy(below["default"])
+                value[name] = copied(below["default"])
         rest = schema.get("additionalProperties")
         for name, inner in value.items():
             below = known.get(name, rest)

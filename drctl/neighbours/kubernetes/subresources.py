@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from drctl.neighbours.kubernetes import budgets, schema
@@ -14,6 +13,7 @@ from drctl.neighbours.kubernetes.kinds import Resource
 from drctl.neighbours.kubernetes.objects import Cluster, Obj
 from drctl.neighbours.kubernetes.reads import Reads
 from drctl.neighbours.kubernetes.status import Answer, Cause, bad_request, internal, invalid, no_such_path, not_found
+from drctl.neighbours.kubernetes.trees import copied
 from drctl.neighbours.kubernetes.writes import Writes
 
 
@@ -49,7 +49,7 @@ class Subresources:
         else:
             _, sent = self.writes.patched(resource, asking, old)
         self.writes.unchanged(resource, old, _part(sent, "metadata", resource.kind), must_say=False)
-        new = copy.deepcopy(old) | {"status": _part(sent, "status", resource.kind)}
+        new = copied(old) | {"status": _part(sent, "status", resource.kind)}
         if resource.custom and (causes := schema.validate(resource, new)):
             raise invalid(resource.kind, resource.group, asking.address.name, causes)
         if resource.kind == "Deployment":
@@ -82,7 +82,7 @@ class Subresources:
             text = f"Invalid value: {replicas}: must be greater than or equal to 0"
             cause = Cause("FieldValueInvalid", "spec.replicas", text)
             raise invalid("Scale", "autoscaling", asking.address.name, [cause])
-        new = copy.deepcopy(old)
+        new = copied(old)
         new["spec"]["replicas"] = replicas
         return answered(200, _shown(resource, self.cluster.write(resource, new), before=old))
 

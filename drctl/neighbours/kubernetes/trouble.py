@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -11,6 +10,7 @@ from drctl.neighbours.kubernetes.karpenter import Karpenter, Reason
 from drctl.neighbours.kubernetes.kinds import by_key
 from drctl.neighbours.kubernetes.nodes import Nodes
 from drctl.neighbours.kubernetes.objects import Cluster
+from drctl.neighbours.kubernetes.trees import copied
 from drctl.neighbours.kubernetes.workloads import Workloads
 
 
@@ -78,7 +78,7 @@ class Trouble:
             for node in self._cluster.every_object("nodes"):
                 wanted = node["metadata"].get("labels", {}).get("topology.kubernetes.io/zone") in away
                 if bool(node["spec"].get("unschedulable")) is not wanted:
-                    new = copy.deepcopy(node)
+                    new = copied(node)
                     new["spec"].pop("unschedulable", None)
                     new["spec"] |= {"unschedulable": True} if wanted else {}
                     self._cluster.write(by_key("nodes"), new)

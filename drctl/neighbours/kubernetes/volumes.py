@@ -13,7 +13,6 @@ ReadWriteOnce.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from datetime import timedelta
 from typing import Any, Final
@@ -22,6 +21,7 @@ from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.kubelet import CLAIMS, VOLUMES, tell
 from drctl.neighbours.kubernetes.nodes import OUT_OF_SERVICE, has_taint, is_ready
 from drctl.neighbours.kubernetes.objects import Cluster, Obj, instant, stamp
+from drctl.neighbours.kubernetes.trees import copied
 
 ATTACHES: Final = 5.0
 DETACHES: Final = 5.0
@@ -131,7 +131,7 @@ class Volumes:
         unmounted = node is None or spec["nodeName"] not in self.cluster.silent
         if unmounted or (node is not None and (has_taint(node, OUT_OF_SERVICE) or (late and not is_ready(node)))):
             self._unwanted.pop(meta["name"], None)
-            new = copy.deepcopy(attachment)
+            new = copied(attachment)
             new["metadata"] |= {"deletionTimestamp": stamp(self.cluster.now), "deletionGracePeriodSeconds": 0}
             self.cluster.write(by_key(ATTACHMENTS), new)
 

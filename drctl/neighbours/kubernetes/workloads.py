@@ -6,7 +6,6 @@ Deployment has no ReplicaSet objects.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 from collections import Counter
@@ -19,6 +18,7 @@ from drctl.neighbours.kubernetes.budgets import BUDGETS, is_going, is_ready, sha
 from drctl.neighbours.kubernetes.jobs import Jobs
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Cluster, Obj, instant, stamp
+from drctl.neighbours.kubernetes.trees import copied
 
 READY: Final = 20.0
 """Seconds from a pod's node until it serves: image pull, start, probes."""
@@ -167,7 +167,7 @@ class Workloads:
         return sorted(old, key=is_ready)[:spare]
 
     def _pod(self, deployment: Obj, mark: str) -> Obj:
-        meta, template = deployment["metadata"], copy.deepcopy(deployment["spec"]["template"])
+        meta, template = deployment["metadata"], copied(deployment["spec"]["template"])
         owner = {
             "apiVersion": "apps/v1",
             "kind": "ReplicaSet",
@@ -206,7 +206,7 @@ class Workloads:
         for pod in sorted(waiting, key=lambda p: int(p["metadata"]["resourceVersion"])):
             allowed = [n["metadata"]["name"] for n in ours if not kubelet.untolerated(n) and kubelet.fits(n, pod)]
             node = max(allowed, key=lambda name: room[name], default="")
-            new = copy.deepcopy(pod)
+            new = copied(pod)
             unbound = kubelet.unbound(self.cluster, pod)
             if node and room[node] > 0 and not unbound:
                 room[node] -= 1
@@ -272,7 +272,7 @@ class Workloads:
             status["conditions"].append(
                 _kept(before.get("ReplicaFailure"), "ReplicaFailure", "True", "FailedCreate", why, now)
             )
-        new = copy.deepcopy(deployment)
+        new = copied(deployment)
         new["status"] = status
         new["metadata"].setdefault("annotations", {})["deployment.kubernetes.io/revision"] = self._revision(
             deployment, mark

@@ -5,7 +5,6 @@ kubernetes.io/docs/reference/using-api/api-concepts; every refusal's words are r
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -30,6 +29,7 @@ from drctl.neighbours.kubernetes.status import (
     not_found,
     unsupported_media,
 )
+from drctl.neighbours.kubernetes.trees import copied
 
 _LABEL: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN: Final = rf"{_LABEL}(\.{_LABEL})*"
@@ -219,7 +219,7 @@ class Writes:
         if resource.status:
             new.pop("status", None)
             if "status" in old:
-                new["status"] = copy.deepcopy(old["status"])
+                new["status"] = copied(old["status"])
         self._valid(resource, new, before["name"], [])
         if resource.kind == "VolumeAttachment" and new.get("spec") != old.get("spec"):
             raise invalid(resource.kind, resource.group, before["name"], [_attachment(new["spec"])])
@@ -265,7 +265,7 @@ class Writes:
             raise bad_request(
                 "error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}"
             )
-        new: Obj = formats[asking.media](copy.deepcopy(old), sent)
+        new: Obj = formats[asking.media](copied(old), sent)
         return sent, new
 
     def _apply(self, resource: Resource, asking: Asking) -> Answer:

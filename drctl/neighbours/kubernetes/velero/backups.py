@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any, Final
 
 from drctl.neighbours.kubernetes.kinds import Resource
 from drctl.neighbours.kubernetes.objects import Obj, stamp
+from drctl.neighbours.kubernetes.trees import copied
 from drctl.neighbours.kubernetes.velero import filters
 from drctl.neighbours.kubernetes.velero.shared import BACKUPS, Velero, duration, mine, phase
 
@@ -121,7 +121,7 @@ class Backups:
     def _start(self, backup: Obj) -> None:
         """Defaults, labels and annotations are written whatever comes of the validation."""
         velero, now = self.velero, self.velero.cluster.now
-        new = copy.deepcopy(backup)
+        new = copied(backup)
         spec = new["spec"] = new.get("spec") or {}
         meta = new["metadata"]
         for field, default in _DEFAULTS.items():
@@ -247,7 +247,7 @@ class Backups:
         prefix, name = self.velero.prefix(location), backup["metadata"]["name"]
         kept = self.velero.store.backup(prefix, name)
         if kept is not None:
-            kept.backup = copy.deepcopy(backup)
+            kept.backup = copied(backup)
             write_files(self.velero, prefix, backup)
 
     def _last_status(self, backup: Obj, *, good: bool) -> None:

@@ -7,11 +7,11 @@ A location that is read-only, or that is gone, keeps what is expired, and the ba
 
 from __future__ import annotations
 
-import copy
 from typing import Final
 
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Obj, instant
+from drctl.neighbours.kubernetes.trees import copied
 from drctl.neighbours.kubernetes.velero.shared import BACKUPS, DELETIONS, NAMESPACE, Velero, phase
 
 EVERY: Final = 3600.0
@@ -48,7 +48,7 @@ class Collecting:
         labels = {k: v for k, v in (meta.get("labels") or {}).items() if k != FAILURE}
         labels |= {FAILURE: failure} if failure else {}
         if labels != (meta.get("labels") or {}):
-            new = copy.deepcopy(backup)
+            new = copied(backup)
             new["metadata"]["labels"] = labels
             velero.cluster.write(by_key(BACKUPS), new)
         if failure or any(

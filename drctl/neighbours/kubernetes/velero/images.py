@@ -7,12 +7,12 @@ whatever its key. More than one such ConfigMap is an error of every item that th
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from drctl.neighbours.kubernetes.kinds import Resource
 from drctl.neighbours.kubernetes.objects import Obj
+from drctl.neighbours.kubernetes.trees import copied
 from drctl.neighbours.kubernetes.velero.shared import NAMESPACE, Velero
 
 SELECTOR: Final = "velero.io/plugin-config,velero.io/change-image-name=RestoreItemAction"
@@ -52,7 +52,7 @@ def changed_by(rows: Sequence[str], resource: Resource, obj: Obj) -> Obj:
     """The same for given rows."""
     if resource.plural not in _PODS:
         return obj
-    new = copy.deepcopy(obj)
+    new = copied(obj)
     spec: Any = new
     for part in _PODS[resource.plural]:
         spec = spec.get(part) or {}

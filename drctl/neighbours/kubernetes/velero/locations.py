@@ -6,12 +6,12 @@ gets neither schedules nor restores.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Obj, stamp
+from drctl.neighbours.kubernetes.trees import copied
 from drctl.neighbours.kubernetes.velero.backups import write_files
 from drctl.neighbours.kubernetes.velero.shared import BACKUPS, LOCATIONS, NAMESPACE, Velero, mine, phase
 
@@ -96,6 +96,6 @@ def _synced(backup: Obj, location: str) -> Obj:
     if meta.get("annotations"):
         new["metadata"]["annotations"] = dict(meta["annotations"])
     new["metadata"]["labels"] = {**(meta.get("labels") or {}), "velero.io/storage-location": location}
-    new["spec"] = {"hooks": {}, "metadata": {}, **copy.deepcopy(backup.get("spec") or {}), "storageLocation": location}
-    new["status"] = copy.deepcopy(backup.get("status") or {})
+    new["spec"] = {"hooks": {}, "metadata": {}, **copied(backup.get("spec") or {}), "storageLocation": location}
+    new["status"] = copied(backup.get("status") or {})
     return new

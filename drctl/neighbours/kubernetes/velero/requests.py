@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from datetime import timedelta
 from typing import Final
 
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Obj, instant, stamp
+from drctl.neighbours.kubernetes.trees import copied
 from drctl.neighbours.kubernetes.velero.backups import POISONED
 from drctl.neighbours.kubernetes.velero.shared import BACKUPS, DELETIONS, DOWNLOADS, RESTORES, Velero, mine, phase
 
@@ -143,7 +143,7 @@ class Deletions:
         if refused or backup is None:
             velero.save(request, phase="Processed", errors=[refused])
             return
-        new = copy.deepcopy(request)
+        new = copied(request)
         labels = new["metadata"].setdefault("labels", {})
         labels.update(
             {"velero.io/backup-name": backup["metadata"]["name"], "velero.io/backup-uid": backup["metadata"]["uid"]}

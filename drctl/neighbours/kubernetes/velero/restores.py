@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any, Final
 
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Obj, stamp
+from drctl.neighbours.kubernetes.trees import copied
 from drctl.neighbours.kubernetes.velero import filters, modifiers
 from drctl.neighbours.kubernetes.velero.backups import POISONED
 from drctl.neighbours.kubernetes.velero.restoring import Outcome, bring_back, count
@@ -103,7 +103,7 @@ class Restores:
         if restore is None:
             self._free()
             return
-        new = copy.deepcopy(restore)
+        new = copied(restore)
         held = new["metadata"].setdefault("finalizers", [])
         if FINALIZER not in held:
             held.append(FINALIZER)
@@ -111,7 +111,7 @@ class Restores:
 
     def _start(self, restore: Obj) -> None:
         velero = self.velero
-        new = copy.deepcopy(restore)
+        new = copied(restore)
         spec = new["spec"] = new.get("spec") or {}
         errors = [
             f"{name} are non-restorable resources"
@@ -235,7 +235,7 @@ class Restores:
         location = self.velero.location(((backup or {}).get("spec") or {}).get("storageLocation", ""))
         if location is not None:
             self.velero.store.drop_files(self.velero.prefix(location), f"restores/{restore['metadata']['name']}/")
-        new = copy.deepcopy(restore)
+        new = copied(restore)
         new["metadata"]["finalizers"] = [f for f in new["metadata"].get("finalizers", ()) if f != FINALIZER]
         self.velero.cluster.write(by_key(RESTORES), new)
 

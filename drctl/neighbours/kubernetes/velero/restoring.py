@@ -6,7 +6,6 @@ have changed nothing.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,6 +13,7 @@ from typing import Any, Final
 from drctl.neighbours.kubernetes import native
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Obj
+from drctl.neighbours.kubernetes.trees import copied
 from drctl.neighbours.kubernetes.velero import images, modifiers
 from drctl.neighbours.kubernetes.velero.filters import chosen, resource_of
 from drctl.neighbours.kubernetes.velero.shared import Velero
@@ -141,7 +141,7 @@ def _one(velero: Velero, restore: Obj, resource: Resource, obj: Obj | None, targ
 
 def _prepared(restore: Obj, obj: Obj, target: str) -> Obj:
     """The object as Velero would create it: no identity, no status, its two labels, a Service without its address."""
-    new = copy.deepcopy(obj)
+    new = copied(obj)
     meta = new["metadata"]
     for part in _OWN:
         meta.pop(part, None)
@@ -176,13 +176,13 @@ def _essence(obj: Obj) -> Obj:
 
 def _updated(existing: Obj, new: Obj) -> Obj:
     """The backed-up content under the identity of the object in the cluster."""
-    meta = copy.deepcopy(existing["metadata"])
+    meta = copied(existing["metadata"])
     meta["labels"] = new["metadata"]["labels"]
     if new["metadata"].get("annotations"):
         meta["annotations"] = {**meta.get("annotations", {}), **new["metadata"]["annotations"]}
     out = {**new, "metadata": meta}
     if "status" in existing:
-        out["status"] = copy.deepcopy(existing["status"])
+        out["status"] = copied(existing["status"])
     if existing["kind"] == "Service":
         out["spec"] = {**out["spec"], "clusterIP": existing["spec"].get("clusterIP")}
     return out

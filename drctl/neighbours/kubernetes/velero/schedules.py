@@ -7,7 +7,6 @@ phase is taken away (*source*, pkg/controller/schedule_controller.go, Reconcile)
 
 from __future__ import annotations
 
-import copy
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -17,6 +16,7 @@ import croniter
 
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Obj, instant, stamp
+from drctl.neighbours.kubernetes.trees import copied
 from drctl.neighbours.kubernetes.velero.shared import BACKUPS, NAMESPACE, SCHEDULES, Velero, duration, mine, phase
 
 NOTICE: Final = 0.2
@@ -54,7 +54,7 @@ class Schedules:
             self._run(schedule)
 
     def _validate(self, schedule: Obj) -> None:
-        new = copy.deepcopy(schedule)
+        new = copied(schedule)
         new["spec"] = {"skipImmediately": False, **(new.get("spec") or {})}
         wrong = _cron_error(_line(new))
         if wrong:
@@ -95,7 +95,7 @@ class Schedules:
                 "namespace": NAMESPACE,
                 "labels": {**(schedule["metadata"].get("labels") or {}), "velero.io/schedule-name": name},
             }
-            spec = {"hooks": {}, "metadata": {}, **copy.deepcopy(schedule["spec"]["template"])}
+            spec = {"hooks": {}, "metadata": {}, **copied(schedule["spec"]["template"])}
             if velero.get(BACKUPS, str(meta["name"])) is None:
                 velero.cluster.create(by_key(BACKUPS), {"metadata": meta, "spec": spec})
         velero.save(schedule, lastBackup=stamp(now))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 from drctl.neighbours.kubernetes.kinds import Resource, by_key
 from drctl.neighbours.kubernetes.objects import Cluster, Obj
+from drctl.neighbours.kubernetes.trees import copied
 from drctl.neighbours.kubernetes.velero.store import BackupStore
 
 NAMESPACE: Final = "velero"
@@ -83,7 +83,7 @@ class Velero:
     def save(self, obj: Obj, **status: Any) -> Obj:
         """Writes the object back with these fields set in its status; None takes a field away."""
         key = next(k for k in _KEYS if by_key(k).kind == obj["kind"])
-        new = copy.deepcopy(obj)
+        new = copied(obj)
         kept = {**new.get("status", {}), **status}
         new["status"] = {k: v for k, v in kept.items() if v is not None}
         if not new["status"]:

@@ -6,12 +6,12 @@ the same `BackupStore`, so what one backs up the other finds and restores.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from drctl.neighbours.kubernetes.trees import copied
 from drctl.neighbours.kubernetes.velero.contents import packed
 
 Obj = dict[str, Any]
@@ -55,7 +55,7 @@ class BackupStore:
 
     def keep(self, prefix: str, backup: Obj, objects: Iterable[Obj], results: Obj | None = None) -> StoredBackup:
         """Uploads a backup, in the place of one of the same name."""
-        kept = StoredBackup(copy.deepcopy(backup), copy.deepcopy(list(objects)))
+        kept = StoredBackup(copied(backup), copied(list(objects)))
         if results is not None:
             kept.results = results
         name = backup["metadata"]["name"]
