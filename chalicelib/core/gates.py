@@ -19,7 +19,7 @@ from chalicelib.core.failback import RAISES_NODES
 from chalicelib.core.incident import Incident, StepRecord, StepState, covers
 from chalicelib.core.loss import FENCES, PROMOTES
 from chalicelib.core.outcome import Call
-from chalicelib.core.plan import Rules, Step, plan
+from chalicelib.core.plan import Rules, Step
 from chalicelib.core.readiness import lowered
 from chalicelib.core.states import IncidentState
 from chalicelib.core.things import UnknownThingError, moved_by
@@ -216,7 +216,7 @@ def drill_freshness(work: Wanted, book: Book, rules: Rules, now: datetime) -> Ve
     incident, row = work.incident, rules.policy.drills.row(work.incident.scenario)
     if row is None or incident.drill is not None:
         return Pass("policy wants no drill of it" if row is None else "this is its drill")
-    real = plan(incident.scenario, policy=rules.policy).hash if incident.choices else incident.plan
+    real = rules.unchosen(incident.scenario).hash if incident.choices else incident.plan
     if why := drilling.stale(book, row, real, now):
         return Ask(f"{why}, so every step asks")
     return Pass("its drill is fresh")

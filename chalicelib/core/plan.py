@@ -216,6 +216,17 @@ class Rules:
     policies: Mapping[str, Policy] = field(default_factory=dict)
     today: Policy | None = None
     measured: Mapping[str, Times] = field(default_factory=dict)
+    _made: dict[tuple[int, str], tuple[Policy, Plan]] = field(default_factory=dict, compare=False, repr=False)
+    """What `unchosen` has made, each with its policy, which nothing else takes the place of while it is kept here."""
+
+    def unchosen(self, scenario: str) -> Plan:
+        """The policy's plan with nothing chosen, which is what a drill rehearses; PlanError as of `plan`. Every step of
+        every round asks for it.
+        """
+        key = (id(self.policy), scenario)
+        if key not in self._made:
+            self._made[key] = (self.policy, plan(scenario, policy=self.policy))
+        return self._made[key][1]
 
     def times(self, scenario: str) -> Times:
         """What was measured of a scenario; nothing where it never was."""

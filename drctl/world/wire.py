@@ -134,14 +134,16 @@ class Rest:
 
 @cache
 def _rest(service: str) -> Rest:
-    """A rest service's operations, the most particular first; none for a service that botocore does not know."""
+    """A rest service's operations, the most particular first; none for one that botocore does not know. Of two with
+    one address, it is not the deprecated one that is asked for.
+    """
     try:
         model: dict[str, Any] = Loader().load_service_model(MODELS.get(service, service), "service-2")
     except UnknownServiceError:
         return Rest("rest-json", ())
     protocol: Protocol = "rest-xml" if model["metadata"].get("protocol") == "rest-xml" else "rest-json"
     routes = []
-    for name, described in model["operations"].items():
+    for name, described in sorted(model["operations"].items(), key=lambda row: bool(row[1].get("deprecated"))):
         path, _, query = described["http"]["requestUri"].partition("?")
         # `{Key+}` takes slashes, `{Bucket}` does not; a trailing slash is optional, as it is to S3.
         pattern = re.sub(r"\\{\w+\\\+\\}", "(?P<_>.+)", re.escape(path), count=1).replace("(?P<_>.+)", ".+")

@@ -147,6 +147,8 @@ class BreachStory(Story):
 
     def _say(self, name: str, payload: Mapping[str, Any], person: Person = PERSON) -> None:
         """Several steps ask for two people at once: who answers one is whoever has not answered that one yet."""
+        if name in self._sent:
+            return
         book, step = self.platform.book(), str(payload.get("step"))
         incident = book.incidents.get(str(payload.get("incident"))) if book else None
         said = {v.by for v in incident.step(step).voices} if incident else set()

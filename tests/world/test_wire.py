@@ -64,6 +64,28 @@ CALLS: list[tuple[str, Send, str, str, str]] = [
         "us-west-2",
     ),
     ("s3", lambda c: c.get_bucket_versioning(Bucket="b"), "GetBucketVersioning", "s3", "us-west-2"),
+    # The model keeps an operation of the same method and address that AWS has deprecated.
+    (
+        "s3",
+        lambda c: c.get_bucket_lifecycle_configuration(Bucket="b"),
+        "GetBucketLifecycleConfiguration",
+        "s3",
+        "us-west-2",
+    ),
+    (
+        "s3",
+        lambda c: c.put_bucket_lifecycle_configuration(Bucket="b"),
+        "PutBucketLifecycleConfiguration",
+        "s3",
+        "us-west-2",
+    ),
+    (
+        "s3",
+        lambda c: c.get_bucket_notification_configuration(Bucket="b"),
+        "GetBucketNotificationConfiguration",
+        "s3",
+        "us-west-2",
+    ),
     (
         "s3",
         lambda c: c.put_object_retention(Bucket="b", Key="k"),
