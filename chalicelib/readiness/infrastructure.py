@@ -84,7 +84,7 @@ def _versioned(bucket: str, found: Answer) -> Verdict:
     said = f"versioning is {status}"
     if status == "Enabled":
         return Ready(because=said)
-    return Lacking(because=f"{said}, expected Enabled: it cannot be put back as of a moment")
+    return Lacking(because=f"{said}, expected Enabled: what is overwritten there cannot be put back")
 
 
 def _kept(row: Restorable, speed: float, found: Answer) -> Verdict:
@@ -103,6 +103,29 @@ def _kept(row: Restorable, speed: float, found: Answer) -> Verdict:
             said = f"versions below {prefix!r} expire after {days} days"
             return Lacking(because=f"{said}, and policy puts it back to {wanted:g} days ago")
     return Ready(because=f"what was overwritten is kept for {wanted:g} days and more")
+
+
+class StatesJudge:
+    """A verdict a state of Terraform: its bucket keeps the versions of which one is put back."""
+
+    name: ClassVar[str] = "states"
+    actions: ClassVar[frozenset[str]] = frozenset({"terraform-state-restored"})
+    place: ClassVar[Where | None] = None
+    reads: ClassVar[tuple[Op, ...]] = (
+        AwsOp(service="s3", operation="get_bucket_versioning", resources=("{terraform_buckets}",), where="primary"),
+    )
+    lowers: ClassVar[bool] = True
+    mend: ClassVar[str] = "aws s3api put-bucket-versioning --versioning-configuration Status=Enabled"
+
+    def look(self, around: Around) -> Mapping[str, Answer]:
+        return {
+            row.name: around.reader.aws("s3", row.region, "get_bucket_versioning", Bucket=row.bucket)
+            for row in around.policy.backups.terraform_states
+        }
+
+    def judge(self, facts: Mapping[str, Answer], policy: Policy, now: datetime) -> Iterator[Said]:
+        for row in policy.backups.terraform_states:
+            yield f"versions of state {row.name}", _versioned(row.bucket, facts[row.name])
 
 
 class StorageJudge:

@@ -18,6 +18,7 @@ from chalicelib.readiness.infrastructure import (
     ClaimsJudge,
     PrimaryLocation,
     StandbyLocation,
+    StatesJudge,
     StorageJudge,
 )
 from chalicelib.readiness.quotas import QuotaJudge
@@ -36,6 +37,7 @@ JUDGES: Final[Mapping[str, Judge]] = {
         BackupsJudge(),
         ContentsJudge(),
         BucketsJudge(),
+        StatesJudge(),
         StorageJudge(),
         ClaimsJudge(),
         PrimaryLocation(),

@@ -13,6 +13,7 @@ from tests.readiness.fault import Change, Fault
 
 DELETION, BREACH = "accidental-deletion", "security-breach"
 (ARTIFACTS, BACKUPS, *_) = POLICY.backups.restorable
+(STATE,) = POLICY.backups.terraform_states
 LOCATION = "backupstoragelocations.velero.io"
 CLASSES, DRIVERS = "storageclasses.storage.k8s.io", "csidrivers.storage.k8s.io"
 CLAIMS, ATTACHMENTS = "persistentvolumeclaims", "volumeattachments.storage.k8s.io"
@@ -23,9 +24,9 @@ def bucket(day: Day, name: str) -> Bucket:
     return day.platform.s3.buckets[name]
 
 
-def versioning(status: str | None) -> Change:
+def versioning(status: str | None, of: str = ARTIFACTS.bucket) -> Change:
     def done(day: Day) -> None:
-        bucket(day, ARTIFACTS.bucket).versioning = status
+        bucket(day, of).versioning = status
 
     return done
 
@@ -89,8 +90,17 @@ INFRASTRUCTURE = (
         mended=versioning("Enabled"),
         judge="buckets",
         subject=f"versions of {ARTIFACTS.bucket}",
-        said="is Suspended, expected Enabled: it cannot be put back as of a moment",
+        said="is Suspended, expected Enabled: what is overwritten there cannot be put back",
         scenario=DELETION,
+    ),
+    Fault(
+        kind="the bucket of Terraform's state keeps no versions",
+        done=versioning("Suspended", STATE.bucket),
+        mended=versioning("Enabled", STATE.bucket),
+        judge="states",
+        subject=f"versions of state {STATE.name}",
+        said="is Suspended, expected Enabled: what is overwritten there cannot be put back",
+        scenario="configuration-error",
     ),
     Fault(
         kind="a bucket never had versions",
