@@ -27,7 +27,7 @@ class AwsOp:
     """A boto3 operation, e.g. `AwsOp(service="rds", operation="describe_db_instances", resources=(...))`.
 
     `where` is the region it goes to, from policy. `resources` are the ARNs of its IAM statement, with the words of
-    drctl/deployment/permissions.py in braces, or `*` where the API knows no resource; then `condition`, an IAM
+    drctl/deployment/words.py in braces, or `*` where the API knows no resource; then `condition`, an IAM
     condition key and its value, may narrow it. `iam` is the IAM action where it is not the operation's own name.
     `batch` is the call that makes it, many times: it can be made in no other way, and the batch is what is called.
     `switch` is the kind of traffic switch that it belongs to: with another one nothing is granted. `items` are the

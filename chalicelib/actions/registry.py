@@ -19,6 +19,7 @@ from chalicelib.actions.database_elsewhere import DatabaseElsewhere
 from chalicelib.actions.databases_kept import DatabasesGivenBack, DatabasesKept
 from chalicelib.actions.drill_clear import DrillClear
 from chalicelib.actions.drill_gone import DrillCopiesGone, DrillInstanceGone
+from chalicelib.actions.drill_objects import DrillObjects, DrillObjectsGone, DrillObjectsSame
 from chalicelib.actions.drill_write import DrillWrite
 from chalicelib.actions.dumps import DumpFound, DumpRestored
 from chalicelib.actions.evidence_kept import LogsKept, ObjectsKept
@@ -134,6 +135,9 @@ ACTIONS: Final[Mapping[str, Action]] = {
         DrillWrite(),
         DrillCopiesGone(),
         DrillInstanceGone(),
+        DrillObjects(),
+        DrillObjectsSame(),
+        DrillObjectsGone(),
         InfrastructureSound(),
         NodeCapacityLowered(),
         SchedulesResumed(),
@@ -176,5 +180,8 @@ ACTIONS: Final[Mapping[str, Action]] = {
 }
 AIRGAP: Final = (DatabaseDumped.name, VaultCopied.name)
 """Those that no incident needs: the keeper of air-gapped copies takes them by the clock."""
-DRILLS: Final = (DrillClear.name, DrillWrite.name, DrillCopiesGone.name, DrillInstanceGone.name)
+DRILLS: Final = (
+    *(DrillClear.name, DrillWrite.name, DrillCopiesGone.name, DrillInstanceGone.name),
+    *(DrillObjects.name, DrillObjectsSame.name, DrillObjectsGone.name),
+)
 """Those that no runbook names: a drill's plan has them beside the real steps (core/rehearsal.py)."""

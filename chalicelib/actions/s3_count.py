@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 
 from chalicelib.actions.contract import Op, Reader, Target
 from chalicelib.actions.s3_progress import Progress
-from chalicelib.actions.versions import READS, Place, Unwanted, Wrong, look, place_of, versioning
+from chalicelib.actions.versions import READS, Place, Unwanted, Wrong, aimed, look, versioning
 from chalicelib.core.bounds import NONE
 from chalicelib.core.outcome import Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.core.restoring import written
@@ -35,17 +35,15 @@ class Seen:
 Facts = Seen | Unwanted | Wrong | Refused | NoData
 
 
-def begin(target: Target, policy: Policy, reader: Reader) -> Facts | None:
-    """The first look of a step: whether it makes sense, and where it begins. None when it has begun already."""
+def begin(target: Target, policy: Policy, reader: Reader) -> Facts | Place:
+    """The first look of a step: whether it makes sense, and where it begins. The place when it has begun already."""
     if target.params.get("folder") == NONE:
         return Unwanted()
     known = Progress.of(target.facts)
     fresh = Progress(begun=written(target.at))
-    place = place_of(target, policy, (known or fresh).began)
-    if isinstance(place, Wrong):
+    place = aimed(target, policy, (known or fresh).began, reader)
+    if known is not None or not isinstance(place, Place):
         return place
-    if known is not None:
-        return None
     return versioning(place, reader) or Seen(place, fresh, None)
 
 
@@ -70,11 +68,10 @@ class S3Count:
     calls: ClassVar[tuple[Op, ...]] = ()
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Facts:
-        if (first := begin(target, policy, reader)) is not None:
-            return first
-        progress = Progress.of(target.facts)
-        place = place_of(target, policy, progress.began if progress else target.at)
-        if progress is None or isinstance(place, Wrong):
+        place, progress = begin(target, policy, reader), Progress.of(target.facts)
+        if not isinstance(place, Place):
+            return place
+        if progress is None:
             raise ValueError(f"step {target.step!r} was begun and is not")
         span = look(place, place.aim(progress.began), reader, progress.after)
         return span if isinstance(span, Refused | NoData) else Seen(place, progress, span)

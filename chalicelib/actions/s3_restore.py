@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 from chalicelib.actions.contract import AwsOp, Op, Reader, Target
 from chalicelib.actions.s3_count import AT_ONCE, Facts, Seen, begin, silent
 from chalicelib.actions.s3_progress import Progress
-from chalicelib.actions.versions import BUCKETS, OBJECTS, READS, Place, Wrong, look, place_of
+from chalicelib.actions.versions import BUCKETS, OBJECTS, READS, Place, look
 from chalicelib.core.outcome import Act, Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.core.restoring import RESTORE, Restoring, written
 from chalicelib.policy import Policy
@@ -67,11 +67,10 @@ class S3Restore:
     )
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Facts:
-        if (first := begin(target, policy, reader)) is not None:
-            return first
-        progress = Progress.of(target.facts)
-        place = place_of(target, policy, progress.began if progress else target.at)
-        if progress is None or isinstance(place, Wrong):
+        place, progress = begin(target, policy, reader), Progress.of(target.facts)
+        if not isinstance(place, Place):
+            return place
+        if progress is None:
             raise ValueError(f"step {target.step!r} was begun and is not")
         if progress.rested_at:
             if target.at - datetime.fromisoformat(progress.rested_at) < REST / policy.speed:

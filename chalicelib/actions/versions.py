@@ -11,6 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from chalicelib.actions.contract import AwsOp, Op, Reader, Target
+from chalicelib.actions.copies import is_copy
+from chalicelib.actions.drill_folder import OBJECTS as DRILL_OBJECTS
+from chalicelib.actions.drill_folder import folder_of, listed, moment_in
 from chalicelib.core.outcome import NoData, Refused
 from chalicelib.core.restoring import moment_of, written
 from chalicelib.core.spans import Span, read_span
@@ -20,7 +23,7 @@ from chalicelib.policy.backups import Restorable
 from chalicelib.policy.base import show_duration
 
 BUCKETS: Final = ("{restorable_buckets}",)
-OBJECTS: Final = ("{restorable_objects}",)
+OBJECTS: Final = ("{restorable_objects}", *DRILL_OBJECTS)
 READS: Final[tuple[Op, ...]] = (
     AwsOp(service="s3", operation="get_bucket_versioning", resources=BUCKETS, where="primary"),
     AwsOp(
@@ -66,6 +69,19 @@ class Place:
         """The aim of a restore that began then."""
         digests = self.row.encryption == "SSE-S3"
         return Aim(as_of=self.as_of, begun=begun, newer=self.newer, digests=digests)
+
+
+def aimed(target: Target, policy: Policy, began: datetime, reader: Reader) -> Place | Wrong | Refused | NoData:
+    """What the step puts back: what its `with` names, or in a drill the drill's own folder, as of the moment in it."""
+    if not is_copy(target):
+        return place_of(target, policy, began)
+    folder = folder_of(target, policy)
+    found = listed(folder, reader)
+    if isinstance(found, Refused | NoData):
+        return found
+    if (moment := moment_in(folder, found)) is None:
+        return Wrong(f"{folder.named()} has no moment that it could be put back to")
+    return Place(folder.row, folder.objects, moment, "remove" if target.params.get("newer") == "remove" else "keep")
 
 
 def place_of(target: Target, policy: Policy, began: datetime) -> Place | Wrong:

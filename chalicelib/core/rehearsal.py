@@ -82,6 +82,13 @@ def _switch(step: Step, policy: Policy) -> Step | str:
     return replace(step, params={**step.params, COPY: DRILL})
 
 
+def _put_back(step: Step, policy: Policy) -> Step | str:
+    # Folder and moment are the drill's own. What was added is hidden, whatever the runbook says: more is proven so.
+    if policy.drills.test_folder is None:
+        return "drills.yaml names no test folder"
+    return replace(step, params={COPY: DRILL, "newer": "remove"})
+
+
 def _capacity(step: Step, _: Policy) -> Step | str:
     # The standby's own node group, which carries nobody while the primary serves; what raises it is taken back.
     if step.params.get("cluster") != "standby":
@@ -110,7 +117,6 @@ _KEPT: Final = _not("it is set at the database that people use, and a copy has n
 _IMAGES: Final = _not("there is one repository of each name in a region, and what expires there is to expire")
 _EVIDENCE: Final = _not("what it keeps is locked, and nobody could take it away after the drill")
 _ROOM: Final = _not("a drill's copies are a room of their own, and are rehearsed with the region failure")
-_CHOSEN: Final = _not("it takes what a person chooses in an incident")
 TABLE: Final[Mapping[str, Aim]] = {
     "velero-rewrites": _rewrites,
     "velero-restore": _of_service,
@@ -151,9 +157,9 @@ TABLE: Final[Mapping[str, Aim]] = {
     "open-primary": _FENCE,
     "replica-caught-up": _not("it waits for writes that were stopped, and none are"),
     "database-elsewhere": _not("it would interrupt people's database"),
-    "restore-point": _CHOSEN,
-    "s3-count": _CHOSEN,
-    "s3-restore": _not("there is one bucket of each name, and versions that are put back stay"),
+    "restore-point": _not("it takes what a person chooses in an incident"),
+    "s3-count": _put_back,
+    "s3-restore": _put_back,
     "velero-missing": _not("it puts back what is missing where people work, and nothing is"),
     "pods-recovered": _PODS,
     "nodes-replaced": _NODES,
@@ -217,7 +223,7 @@ def rehearsal(real: Plan, policy: Policy) -> Rehearsal:
     if not kept:
         raise PlanError(f"no step of {real.scenario!r} can be rehearsed with copies; a tabletop rehearses the people")
     steps = [_plain(replace(s, needs=_needs(s.needs, gone))) for s in kept.values()]
-    steps = _asked_too(_one_by_one(_on_clear_ground(steps, policy)), policy)
+    steps = _with_objects(_asked_too(_one_by_one(_on_clear_ground(steps, policy)), policy), policy)
     ordered, undos = in_order(real.scenario, steps), _clean_up(steps, policy)
     hashed = hash_of(f"{DRILL}:{real.scenario}", ordered, undos)
     plan = Plan(scenario=real.scenario, title=f"Drill: {real.title}", steps=ordered, hash=hashed, undos=undos)
@@ -312,6 +318,36 @@ def _asked_too(steps: list[Step], policy: Policy) -> list[Step]:
     return [*steps, *found]
 
 
+OF_OBJECTS: Final = frozenset({"s3-count", "s3-restore"})
+
+
+def _with_objects(steps: list[Step], policy: Policy) -> list[Step]:
+    """Before anything is counted or put back there are objects that want it, and afterwards they are compared."""
+    if not any(s.action in OF_OBJECTS for s in steps):
+        return steps
+    minutes = policy.drills.clean_within
+
+    def own(name: str, title: str, action: str, needs: tuple[str, ...], share: int) -> Step:
+        return Step(
+            id=name,
+            title=title,
+            action=action,
+            params={COPY: DRILL},
+            needs=needs,
+            automatic=True,
+            reversible=True,
+            expected=minutes / share,
+            deadline=minutes,
+        )
+
+    made = own("drill-objects", "Write objects in the drill's own folder, and harm them", "drill-objects", (), 20)
+    put_back = tuple(s.id for s in steps if s.action == "s3-restore")
+    title = "Compare what was put back with what was there"
+    same = [own("drill-objects-same", title, "drill-objects-same", put_back, 30)] if put_back else []
+    first = (replace(s, needs=(*s.needs, made.id)) if s.action in OF_OBJECTS else s for s in steps)
+    return [made, *first, *same]
+
+
 def _clean_up(steps: list[Step], policy: Policy) -> tuple[Step, ...]:
     """What takes the copies away, each verified by a look; owed as soon as what it `undoes` had begun."""
 
@@ -335,6 +371,8 @@ def _clean_up(steps: list[Step], policy: Policy) -> tuple[Step, ...]:
         found.append(clean("copies", "Take the copies of services away", "drill-copies-gone", made, cluster="standby"))
     if made := first.get("restore-instance"):
         found.append(clean("database", "Delete the throw-away instance", "drill-instance-gone", made))
+    if made := first.get("drill-objects"):
+        found.append(clean("objects", "Delete the drill's objects, every version of them", "drill-objects-gone", made))
     if made := first.get("node-capacity"):
         found.append(
             clean("capacity", "Lower the standby's nodes again", "node-capacity-lowered", made, cluster="standby")

@@ -333,6 +333,11 @@ TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
             "what it deletes is its own drill's, under names that only a drill has",
         ),
     ),
+    "drill-objects": (
+        Shares(("s3 put_object", "s3 delete_object", "kms generate_data_key"), "the folder is its own drill's"),
+    ),
+    "drill-objects-same": (),
+    "drill-objects-gone": (Shares(("s3 delete_object",), "the folder is its own drill's"),),
     "drill-instance-gone": (Shares(("rds delete_db_instance",), "the instance is its own drill's"),),
 }
 """Action → what each of its operations moves or shares, as the executor names them: `rds promote_read_replica`,

@@ -54,6 +54,19 @@ class TestRecord(Row):
     switch: MetricSwitch
 
 
+class TestFolder(Row):
+    """Where a drill writes objects, harms them, and puts them back: a folder that nobody uses, and each drill has one
+    of its own below it. The bucket is one of backups.yaml `restorable`, so that what is proven is that bucket's
+    versions, its key, and the rights to them.
+    """
+
+    __test__ = False
+    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+    prefix: Annotated[str, Field(pattern=r"^[^/*?$][^*?$]*/$")] = Field(
+        description="ends with a slash; no prefix of policy in that bucket lies in it, and it lies in none"
+    )
+
+
 class Drills(Row):
     """All of it. Without rows nothing is rehearsed by the clock, and nothing asks because it was not."""
 
@@ -69,6 +82,8 @@ class Drills(Row):
     answer_within: Duration = Field(default=timedelta(minutes=15), description="how long a tabletop waits for people")
     left_out: tuple[LeftOut, ...] = ()
     test_record: TestRecord | None = Field(default=None, description="left out, the switch is not rehearsed")
+
+    test_folder: TestFolder | None = Field(default=None, description="left out, no object of S3 is put back in a drill")
 
     def row(self, runbook: str) -> DrillRow | None:
         """The row of a runbook, None where it has none."""

@@ -24,7 +24,8 @@ from chalicelib.policy.runbooks import Choice, ChoiceKind
 from chalicelib.policy.scenarios import Automation
 from drctl.cli.people import chosen
 from drctl.cli.places import POLICIES, JsonOption, PoliciesOption, fail, out, read_policies, show_json
-from drctl.deployment.permissions import targets, words
+from drctl.deployment.permissions import targets
+from drctl.deployment.words import words
 
 WRITES: Final = frozenset({"verify-write", "verify-home-write", "verify-outage-write"})
 ASKED: Final = frozenset({"person", "wrong-side-listed"}) | WRITES

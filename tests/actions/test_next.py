@@ -39,6 +39,7 @@ from tests.actions import (
     breaches,
     configuration,
     deployments,
+    drilled_objects,
     drills,
     failbacks,
     failures,
@@ -83,6 +84,7 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     *backups.ROWS,
     *airgaps.ROWS,
     *drills.ROWS,
+    *drilled_objects.ROWS,
     *failbacks.ROWS,
     *breaches.ROWS,
     ("velero-location-read-only", STANDBY, SILENT, Wait, "looking again"),
@@ -416,7 +418,7 @@ def test_rows_that_policy_no_longer_has_leave_the_image_mapping() -> None:
 def test_only_a_promotion_a_released_volume_a_switch_to_older_data_and_a_locked_copy_cannot_be_undone() -> None:
     lasting = {"promote-replica", "volumes-attached", "point-restored", "vault-copied"}
     # What is deleted for good is a drill's own, a clean room's, or what a failback takes away by two people's word.
-    lasting |= {"drill-copies-gone", "drill-instance-gone", "clean-room-gone"}
+    lasting |= {"drill-copies-gone", "drill-instance-gone", "drill-objects-gone", "clean-room-gone"}
     lasting |= {"promote-primary", "workloads-gone", "instance-discarded"}
     # What a lower retention does not reach is deleted.
     lasting |= {"databases-given-back"}

@@ -163,14 +163,15 @@ WITH_FENCING: dict[str, Action] = {**ACTIONS, Fencing.name: Fencing()}
 
 
 def plain() -> Policy:
-    """The shipped policy, less the runbooks that put objects in S3 back or keep them there, and less Terraform's
-    states, whose bucket is none that is put back by prefixes.
+    """The shipped policy, less the runbooks that put objects in S3 back or keep them there, less Terraform's states,
+    whose bucket is none that is put back by prefixes, and less the folder in which drills put back.
     """
     actions = ("s3-", "lifecycles-")
     kept = [r for r in POLICY.runbooks.runbooks if not any(s.action.startswith(actions) for s in r.steps)]
     runbooks = POLICY.runbooks.model_copy(update={"runbooks": tuple(kept)})
     backups = POLICY.backups.model_copy(update={"terraform_states": ()})
-    return POLICY.model_copy(update={"runbooks": runbooks, "backups": backups})
+    drills = POLICY.drills.model_copy(update={"test_folder": None})
+    return POLICY.model_copy(update={"runbooks": runbooks, "backups": backups, "drills": drills})
 
 
 PLAIN = plain()
@@ -240,6 +241,32 @@ def test_a_step_that_restores_may_change_what_lies_below_the_prefixes_of_policy_
         "s3:ListBucket",
     }
     assert statements(policy, "s3:GetObjectRetention") == [["arn:aws:s3:::neurectomy-vault-us-west-2/*"]]
+
+
+DRILLED = ["arn:aws:s3:::neurectomy-mlflow-us-east-1/dr-drill/drill-*"]
+
+
+def test_a_drill_may_write_and_delete_in_the_folders_of_drills_and_nowhere_else_and_uses_one_key() -> None:
+    folder = {"drills": POLICY.drills}
+    policy = using("s3-restore", PLAIN, bucket="neurectomy-mlflow-us-east-1", prefix="artifacts/")
+    policy = policy.model_copy(update=folder)
+    before = using("s3-restore", PLAIN, bucket="neurectomy-mlflow-us-east-1", prefix="artifacts/")
+    for action in ("s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObjectVersion"):
+        more = [s for s in statements(policy, action) if s not in statements(before, action)]
+        (restores,) = [s for s in statements(before, action) if "artifacts/" in str(s)]
+        # The restore itself reaches into the folders of drills, and what writes and deletes there reaches nowhere else.
+        assert sorted(more) == sorted([[*restores, *DRILLED], DRILLED]), action
+    key = POLICY.backups.restorable[0].kms_key
+    assert [key] in statements(policy, "kms:GenerateDataKey")
+    assert [key] in statements(policy, "kms:Decrypt")
+    assert ["arn:aws:s3:::neurectomy-mlflow-us-east-1"] in statements(policy, "s3:ListBucketVersions")
+
+
+def test_where_no_drill_of_policy_puts_objects_back_nothing_is_granted_in_its_folder() -> None:
+    assert "dr-drill" in str(document(POLICY, "tick"))
+    rows = tuple(r for r in POLICY.drills.rows if r.runbook != "data-corruption")
+    drills = POLICY.drills.model_copy(update={"rows": rows})
+    assert "dr-drill" not in str(document(POLICY.model_copy(update={"drills": drills}), "tick"))
 
 
 def test_a_policy_without_such_buckets_grants_no_statement_without_a_resource() -> None:

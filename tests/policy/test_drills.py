@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
+from chalicelib.policy.drills import TestFolder
 from tests.policy.broken import Broken
 
 
@@ -85,6 +87,63 @@ def test_a_drill_that_would_move_people_is_told(
         allowed=allowed,
         because=because,
     )
+
+
+FOLDER = "test_folder: { bucket: neurectomy-mlflow-us-east-1, prefix: dr-drill/ }"
+
+
+@pytest.mark.parametrize(
+    ("bucket", "prefix", "where", "found", "allowed", "because"),
+    [
+        (
+            "neurectomy-mlflow-us-east-1",
+            "artifacts/dr-drill/",
+            "prefix",
+            "artifacts/dr-drill/",
+            "its own",
+            "'artifacts/'",
+        ),
+        ("neurectomy-mlflow-us-east-1", "artifacts/", "prefix", "artifacts/", "its own", "is put back in an incident"),
+        ("somebody-s", "dr-drill/", "bucket", "somebody-s", "neurectomy-mlflow-us-east-1", "would prove nothing"),
+        (
+            "neurectomy-backups-us-east-1",
+            "dr-drill/",
+            "bucket",
+            "neurectomy-backups-us-east-1",
+            "neurectomy-mlflow-us-east-1",
+            "would stay in the copy",
+        ),
+    ],
+)
+def test_a_folder_of_drills_in_which_somebody_else_s_objects_lie_is_told(
+    broken: Broken, bucket: str, prefix: str, where: str, found: str, allowed: str, because: str
+) -> None:
+    new = f"test_folder: {{ bucket: {bucket}, prefix: {prefix} }}"
+    drilled(broken, FOLDER, new).says(
+        "drill-folder-is-nobody-s",
+        f"drills.yaml test_folder.{where}",
+        at=new,
+        found=found,
+        allowed=allowed,
+        because=because,
+    )
+
+
+def test_a_whole_bucket_that_is_put_back_has_no_room_for_a_drill_s_folder(broken: Broken) -> None:
+    broken.edit("backups", "prefixes: [artifacts/]", "prefixes: ['']").says(
+        "drill-folder-is-nobody-s",
+        "drills.yaml test_folder.prefix",
+        at=FOLDER,
+        found="dr-drill/",
+        allowed="its own",
+        because="the whole of 'neurectomy-mlflow-us-east-1' is put back in an incident",
+    )
+
+
+@pytest.mark.parametrize("prefix", ["dr-drill", "", "/", "/dr-drill/", "dr-*/"])
+def test_a_folder_that_is_none_is_not_read(prefix: str) -> None:
+    with pytest.raises(ValidationError, match="prefix"):
+        TestFolder.model_validate({"bucket": "some-bucket", "prefix": prefix})
 
 
 def test_a_window_in_which_no_drill_begins_is_told(broken: Broken) -> None:

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 from chalicelib.core.plan import PlanError, plan
 from chalicelib.core.rehearsal import rehearsal
+from chalicelib.policy import Policy
+from chalicelib.policy.airgap import S3Vault
 from chalicelib.policy.lint.finding import Flaw, Whole, error, one_of, repeats
+from chalicelib.policy.platform import ObjectSwitch
 
 
 def drill_runbook_is_known(whole: Whole) -> Iterator[Flaw]:
@@ -70,6 +73,54 @@ def drill_moves_what_nobody_uses(whole: Whole) -> Iterator[Flaw]:
             because = "the right to publish is one to the namespace of the traffic's switch"
             found = test.switch.namespace
             yield error(*path, "switch", "namespace", allowed=real.namespace, found=found, because=because)
+
+
+def drill_folder_is_nobody_s(whole: Whole) -> Iterator[Flaw]:
+    """What a drill writes, harms and deletes there for good is nobody else's, and no copy of it is left elsewhere.
+
+    Replication does not follow the deletion of a version
+    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-what-is-isnot-replicated.html).
+    """
+    policy, folder = whole.policy, whole.policy.drills.test_folder
+    if folder is None:
+        return
+    path = ("drills", "test_folder")
+    buckets = [r.bucket for r in policy.backups.restorable]
+    copied = [r.source for r in policy.backups.replication]
+    allowed = [b for b in buckets if b not in copied]
+    if folder.bucket not in buckets:
+        because = "what is put back there would prove nothing of a bucket that an incident puts back"
+        yield error(*path, "bucket", allowed=one_of(allowed), found=folder.bucket, because=because)
+    elif folder.bucket in copied:
+        because = f"{folder.bucket!r} is replicated, and the versions that a drill deletes would stay in the copy"
+        yield error(*path, "bucket", allowed=one_of(allowed), found=folder.bucket, because=because)
+    for used, whose in _used(policy, folder.bucket):
+        if folder.prefix.startswith(used) or used.startswith(folder.prefix):
+            lies = f"{used!r} of {folder.bucket!r}" if used else f"the whole of {folder.bucket!r}"
+            because = f"{lies} is {whose}, and a drill would write and delete in it"
+            allowed_prefix = "a folder of its own, in which no prefix of policy lies and which lies in none"
+            yield error(*path, "prefix", allowed=allowed_prefix, found=folder.prefix, because=because)
+
+
+def _used(policy: Policy, bucket: str) -> Iterator[tuple[str, str]]:
+    """The prefixes and keys of a bucket that policy knows, and whose each is; '' is the whole bucket."""
+    platform, backups = policy.platform, policy.backups
+    found = [(r.bucket, prefix, "put back in an incident") for r in backups.restorable for prefix in r.prefixes]
+    found += [(r.bucket, r.key, f"Terraform's state {r.name}") for r in backups.terraform_states]
+    found += [(r.destination, "", "a replica") for r in backups.replication]
+    found.append((platform.responder.status_bucket, "", "the status page"))
+    if platform.responder.operators_bucket:
+        found.append((platform.responder.operators_bucket, "", "the operators' page"))
+    if platform.containment:
+        found.append((platform.containment.evidence.bucket, "", "evidence"))
+        found += [(r.bucket, r.prefix, f"logs of {r.name}") for r in platform.containment.logs]
+    if airgap := backups.airgap:
+        found.append((airgap.source.bucket, airgap.source.prefix, "Velero's, and copied to the vaults"))
+        found.append((airgap.dump.bucket, "", "the database's dumps"))
+        found += [(r.bucket, "", f"vault {r.name}") for r in airgap.vaults if isinstance(r, S3Vault)]
+    if isinstance(platform.traffic.switch, ObjectSwitch):
+        found.append((platform.traffic.switch.bucket, platform.traffic.switch.key, "the traffic switch"))
+    return ((prefix, whose) for held, prefix, whose in found if held == bucket)
 
 
 def drill_window_is_open(whole: Whole) -> Iterator[Flaw]:

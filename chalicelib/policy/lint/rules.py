@@ -165,6 +165,7 @@ RULES: Final[tuple[Rule, ...]] = (
     drills.drill_runbook_is_known,
     drills.drill_can_be_done,
     drills.drill_moves_what_nobody_uses,
+    drills.drill_folder_is_nobody_s,
     drills.drill_window_is_open,
     rewrites.rewrite_leads_to_the_standby,
     rewrites.rewrite_service_is_known,
