@@ -90,6 +90,8 @@ def work(book: Book, seconds: float = 0, rules: Rules = RULES) -> list[Any]:
 
 # The plan
 
+DRILLED_OBJECTS = ("drill-objects", "s3-count", "s3-restore", "drill-objects-same", "drill-objects-gone")
+
 
 def test_every_action_is_rehearsed_or_says_why_it_is_not() -> None:
     assert set(TABLE) == set(ACTIONS) - set(DRILLS)
@@ -128,6 +130,28 @@ def test_restores_go_one_after_another_so_that_a_real_one_waits_for_one_at_most(
 def test_a_throw_away_database_is_always_written_to_and_asked() -> None:
     actions = {s.action for s in rehearsal(plan_of("data-corruption"), POLICY).plan.steps}
     assert {"restore-instance", "drill-write", "integrity-check"} <= actions
+
+
+@pytest.mark.parametrize("runbook", ["data-corruption", "accidental-deletion", "ransomware"])
+def test_objects_are_written_before_they_are_counted_put_back_and_compared_and_deleted_in_the_end(runbook: str) -> None:
+    found = rehearsal(plan_of(runbook), POLICY).plan
+    by = {s.action: s for s in found.steps}
+    assert by["drill-objects"].needs == ()
+    assert by["drill-objects"].id in by["s3-count"].needs
+    assert {by["drill-objects"].id, by["s3-count"].id} <= set(by["s3-restore"].needs)
+    assert by["drill-objects-same"].needs == (by["s3-restore"].id,)
+    assert all(by[name].params == {COPY: DRILL, "newer": "remove"} for name in ("s3-count", "s3-restore"))
+    assert ("drill-objects-gone", by["drill-objects"].id) in [(u.action, u.undoes) for u in found.undos]
+
+
+def test_without_a_folder_of_drills_no_object_is_put_back_and_the_report_says_so() -> None:
+    drills = POLICY.drills.model_copy(update={"test_folder": None})
+    without = POLICY.model_copy(update={"drills": drills})
+    found = rehearsal(plan_of("data-corruption"), without)
+    assert dict(found.left_out)["Put the artifacts back as they were"] == "drills.yaml names no test folder"
+    assert not {s.action for s in (*found.plan.steps, *found.plan.undos)} & set(DRILLED_OBJECTS)
+    with pytest.raises(PlanError, match="a tabletop rehearses the people"):
+        rehearsal(plan_of("accidental-deletion"), without)
 
 
 def test_the_structure_of_a_drill_is_another_when_its_runbook_s_is() -> None:

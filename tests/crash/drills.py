@@ -15,13 +15,20 @@ from chalicelib.intake.probe import from_heartbeat, from_probe
 from chalicelib.policy import Policy
 from chalicelib.policy.platform import Mode
 from chalicelib.policy.runbooks import Runbook
+from chalicelib.settings import SHORTEST_SHIFT
 from chalicelib.store.codec import read_incident
+from tests.crash.datapoint import furnish
+from tests.crash.inline import one_thread
 from tests.crash.outside import Stop
 from tests.crash.platform_in_process import POLICY, SPEED, START, Platform
 from tests.crash.story import Story, route53
+from tests.crash.versioned import Version
 
 BEGUN_AT: Final = START + timedelta(seconds=6)
 COPIES: Final = "drill-"
+FOLDER: Final = POLICY.drills.test_folder
+assert FOLDER
+BUCKET: Final = FOLDER.bucket
 
 
 def nothing(_: Platform) -> None:
@@ -82,7 +89,8 @@ def patient(policy: Policy) -> Policy:
         return row.model_copy(update={"steps": steps})
 
     books = policy.runbooks.model_copy(update={"runbooks": tuple(map(unscaled, policy.runbooks.runbooks))})
-    return policy.model_copy(update={"runbooks": books})
+    drills = policy.drills.model_copy(update={"clean_within": policy.drills.clean_within * SPEED})
+    return policy.model_copy(update={"runbooks": books, "drills": drills})
 
 
 class PatientDrillStory(DrillStory):
@@ -90,6 +98,22 @@ class PatientDrillStory(DrillStory):
 
     def __init__(self, *stops: Stop) -> None:
         super().__init__(*stops, policy=patient(POLICY))
+
+
+class ObjectsDrillStory(DrillStory):
+    """A drill of a runbook that puts objects back; beside its folder there are artifacts, which are nobody's drill."""
+
+    shift = SHORTEST_SHIFT  # a span of a bucket is one call, which fits into no shorter one
+
+    def __init__(self, *stops: Stop, runbook: str = "accidental-deletion") -> None:
+        super().__init__(*stops, runbook=runbook, policy=patient(POLICY))
+        furnish(self.platform)
+        self.before = versions(self.platform)
+
+    def tell(self) -> Platform:
+        """See Story: by one thread, as it forks at each of its calls."""
+        with one_thread():
+            return super().tell()
 
 
 class Overheard:
@@ -111,8 +135,8 @@ class AlarmStory(DrillStory):
     `back` the region is there again once it is over, so that what stood in it can be seen to be gone.
     """
 
-    def __init__(self, *stops: Stop, step: str = "restore-authentication") -> None:
-        super().__init__(*stops, answers=True)
+    def __init__(self, *stops: Stop, step: str = "restore-authentication", runbook: str = "region-failure") -> None:
+        super().__init__(*stops, runbook=runbook, answers=True)
         self._step = step
         self.fallen = False
 
@@ -137,6 +161,43 @@ class AlarmStory(DrillStory):
         return bool(self.platform.store.docs.get("closed")) and super()._over()
 
 
+def aims_at_copies(call: Call) -> bool:
+    """Whether all that the call changes is a drill's own."""
+    test, params = POLICY.drills.test_record, dict[str, Any](call.params)
+    match call.system, call.operation:
+        case "aws", "restore_db_instance_to_point_in_time":
+            return COPIES in params["TargetDBInstanceIdentifier"]
+        case "aws", "modify_db_instance" | "delete_db_instance":
+            return COPIES in params["DBInstanceIdentifier"]
+        case "aws", "restore_span":
+            return own_folder(params["Bucket"], params["Prefix"])
+        case "aws", "put_object" | "delete_object":
+            return own_folder(params["Bucket"], params["Key"])
+        case "aws", "put_metric_data":
+            return test is not None and [d["MetricName"] for d in params["MetricData"]] == [test.switch.metric]
+        case "kubernetes", "create velero.io/v1 restores":
+            spec = params["body"]["spec"]
+            mapped: dict[str, str] = spec["namespaceMapping"]
+            return set(mapped) == set(spec["includedNamespaces"]) and all(v.startswith(COPIES) for v in mapped.values())
+        case "kubernetes", "delete velero.io/v1 restores" | "create v1 configmaps" | "delete v1 configmaps":
+            # A Restore that it deletes is one that it created: its label is the drill's.
+            return str(params["name"]).startswith("dr-")
+        case "kubernetes", "delete v1 namespaces":
+            return str(params["name"]).startswith(COPIES)
+        case "postgres", "write-heartbeat":
+            return COPIES in params["source"]
+        case "aws", "update_nodegroup_config":
+            # The standby's nodes are the real ones: nobody is on them, and they are lowered again.
+            return bool(params["clusterName"] == POLICY.platform.clusters.standby.name)
+        case _:
+            return False
+
+
+def own_folder(bucket: str, key: str) -> bool:
+    """Whether a key, or a prefix, lies in the folder of some drill."""
+    return FOLDER is not None and bucket == BUCKET and key.startswith(f"{FOLDER.prefix}{COPIES}")
+
+
 def kept(platform: Platform) -> Incident:
     """The one drill, as it is kept."""
     (body,) = platform.store.docs["drill"].values()
@@ -148,10 +209,16 @@ def left(platform: Platform) -> list[str]:
     cluster = platform.clusters[POLICY.platform.clusters.standby.name].cluster
     found = [o["metadata"]["name"] for _, o in cluster.everything() if _of_drill(o)]
     found += [i.identifier for i in platform.rds.instances() if COPIES in i.identifier]
+    found += sorted({v.key for v in versions(platform) if own_folder(BUCKET, v.key)})
     test = POLICY.drills.test_record
     if test and platform.cloudwatch.state(test.switch.region, test.switch.alarm) == "ALARM":
         found.append(test.record)
     return sorted(found)
+
+
+def versions(platform: Platform) -> list[Version]:
+    """Every version and delete marker in the bucket of drills, in the order in which they were made."""
+    return list(platform.s3.versions[BUCKET])
 
 
 def nodes(platform: Platform) -> int:

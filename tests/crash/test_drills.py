@@ -12,11 +12,10 @@ import pytest
 
 from chalicelib.core.drill_report import report
 from chalicelib.core.incident import Incident, StepState
-from chalicelib.core.outcome import Call
 from chalicelib.core.plan import Rules
 from chalicelib.core.rehearsal import CLEAN
 from drctl.world.platform import STANDBY_NODES
-from tests.crash.drills import COPIES, AlarmStory, DrillStory, PatientDrillStory, kept, left, nodes
+from tests.crash.drills import AlarmStory, DrillStory, PatientDrillStory, aims_at_copies, kept, left, nodes
 from tests.crash.ending import effects
 from tests.crash.platform_in_process import POLICY, Platform
 from tests.crash.stops import all_of_them, assert_alike, assert_every_call, some_of_each
@@ -29,34 +28,6 @@ OWN: Final = ("rds.", "kubernetes DELETE", "kubernetes POST", "cloudwatch.Put", 
 def of_drill(case: Incident) -> Any:
     assert case.drill is not None
     return case.drill
-
-
-def aims_at_copies(call: Call) -> bool:
-    """Whether all that the call changes is a drill's own."""
-    test, params = POLICY.drills.test_record, dict[str, Any](call.params)
-    match call.system, call.operation:
-        case "aws", "restore_db_instance_to_point_in_time":
-            return COPIES in params["TargetDBInstanceIdentifier"]
-        case "aws", "modify_db_instance" | "delete_db_instance":
-            return COPIES in params["DBInstanceIdentifier"]
-        case "aws", "put_metric_data":
-            return test is not None and [d["MetricName"] for d in params["MetricData"]] == [test.switch.metric]
-        case "kubernetes", "create velero.io/v1 restores":
-            spec = params["body"]["spec"]
-            mapped: dict[str, str] = spec["namespaceMapping"]
-            return set(mapped) == set(spec["includedNamespaces"]) and all(v.startswith(COPIES) for v in mapped.values())
-        case "kubernetes", "delete velero.io/v1 restores" | "create v1 configmaps" | "delete v1 configmaps":
-            # A Restore that it deletes is one that it created: its label is the drill's.
-            return str(params["name"]).startswith("dr-")
-        case "kubernetes", "delete v1 namespaces":
-            return str(params["name"]).startswith(COPIES)
-        case "postgres", "write-heartbeat":
-            return COPIES in params["source"]
-        case "aws", "update_nodegroup_config":
-            # The standby's nodes are the real ones: nobody is on them, and they are lowered again.
-            return bool(params["clusterName"] == POLICY.platform.clusters.standby.name)
-        case _:
-            return False
 
 
 def test_a_drill_proves_the_way_and_leaves_nothing_behind() -> None:

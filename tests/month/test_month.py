@@ -17,8 +17,7 @@ from chalicelib.core.incident import NoticeState
 from chalicelib.core.plan import Rules
 from chalicelib.policy.notifications import EmailChannel
 from chalicelib.vitals import SYNTHETIC_TRAVEL
-from tests.crash.drills import left, nodes
-from tests.crash.test_drills import aims_at_copies
+from tests.crash.drills import aims_at_copies, left, nodes
 from tests.month.house import BEGINS, HOUR, Month, expressions, of_a_test
 
 DAYS = 30
