@@ -50,7 +50,9 @@ class Bench:
         self.s3.versioned(BUCKET, FOLDER.row.kms_key or "")
 
     def aws(self, _service: str, region: str, operation: str, **params: Any) -> Mapping[str, Any] | Refused | NoData:
-        more = {"MaxKeys": self.page} if operation == "list_object_versions" else {}
+        more: dict[str, Any] = {"MaxKeys": self.page} if operation == "list_object_versions" else {}
+        if isinstance(body := params.get("Body"), str):
+            more["Body"] = body.encode()  # as boto3 sends it
         try:
             found: Mapping[str, Any] = getattr(self.s3, operation)(region, "", {**params, **more})
         except AwsError as error:
@@ -72,6 +74,10 @@ class Bench:
         self.now += TAKES
         self.made.append(call)
         self.aws(call.service, call.region, call.operation, **call.params)
+
+    def put(self, key: str, body: str) -> None:
+        """Whoever does it."""
+        self.s3.put_object("", "", {"Bucket": BUCKET, "Key": key, "Body": body.encode()})
 
     def run(self, name: str, *, twice: int = -1) -> Next:
         """To its end, or to where it is stuck; the call of that number is made twice."""
@@ -120,7 +126,7 @@ def test_a_call_whose_answer_was_lost_and_that_comes_twice_changes_nothing_of_wh
     assert isinstance(bench.run("drill-objects", twice=number), Done)
     before = bench.moment()
     # A late second object that marks the moment marks no other one.
-    bench.s3.put_object("", "", {"Bucket": BUCKET, "Key": FOLDER.mark, "Body": "late"})
+    bench.put(FOLDER.mark, "late")
     assert bench.moment() == before
     bench.now += GAP
     assert isinstance(bench.look("drill-objects"), Done)
@@ -129,8 +135,8 @@ def test_a_call_whose_answer_was_lost_and_that_comes_twice_changes_nothing_of_wh
 def test_an_object_that_marks_the_moment_too_early_is_written_again() -> None:
     bench = Bench()
     for planned in PLANNED[:4]:
-        bench.s3.put_object("", "", {"Bucket": BUCKET, "Key": FOLDER.key(planned), "Body": FOLDER.was(planned)})
-    bench.s3.put_object("", "", {"Bucket": BUCKET, "Key": FOLDER.mark, "Body": "early"})
+        bench.put(FOLDER.key(planned), FOLDER.was(planned))
+    bench.put(FOLDER.mark, "early")
     assert bench.moment() is None
     assert isinstance(bench.run("drill-objects"), Done)
     assert [c.params["Key"] for c in bench.made].count(FOLDER.mark) == 1
@@ -172,7 +178,7 @@ def test_what_is_harmed_and_not_put_back_is_told_by_its_key() -> None:
 def test_every_version_of_the_folder_is_deleted_and_nothing_else_be_its_name_ever_so_near(page: int) -> None:
     bench = Bench(page=page)
     for key in OTHERS:
-        bench.s3.put_object("", "", {"Bucket": BUCKET, "Key": key, "Body": "somebody's"})
+        bench.put(key, "somebody's")
         bench.s3.delete_object("", "", {"Bucket": BUCKET, "Key": key})
     before = bench.everything()
     bench.run("drill-objects")

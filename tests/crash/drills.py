@@ -105,8 +105,8 @@ class ObjectsDrillStory(DrillStory):
 
     shift = SHORTEST_SHIFT  # a span of a bucket is one call, which fits into no shorter one
 
-    def __init__(self, *stops: Stop, runbook: str = "accidental-deletion") -> None:
-        super().__init__(*stops, runbook=runbook, policy=patient(POLICY))
+    def __init__(self, *stops: Stop, runbook: str = "accidental-deletion", policy: Policy | None = None) -> None:
+        super().__init__(*stops, runbook=runbook, policy=policy or patient(POLICY))
         furnish(self.platform)
         self.before = versions(self.platform)
 
