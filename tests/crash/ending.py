@@ -6,7 +6,8 @@ a fence is proven in one of two ways, whichever comes first;
 a crash delays, so that people may be told that a step is late, or that an RTO is half over or will be missed, or a page
 that was not answered may climb the ladder;
 a question may be answered before it is known whether all its channels took it, or by who has read the page before it;
-and what is owed may be answered before it was told that it asks.
+what is owed may be answered before it was told that it asks;
+and a step that nothing waits for may be done after the incident's end, as what is owed, where it was not known before.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from chalicelib.core.debt_asks import PREFIX
-from chalicelib.core.incident import Incident, NoticeState
+from chalicelib.core.incident import Incident, NoticeState, StepState
 from chalicelib.core.incidents import PLATFORM
 from chalicelib.store.codec import read_incident
 from tests.crash import terraform
@@ -65,7 +66,7 @@ def effects(platform: Platform) -> dict[str, int]:
 def ending(platform: Platform) -> dict[str, Any]:
     """Everything that lasts, by what holds it."""
     return {
-        "incidents": {incident.scenario: _incident(incident) for incident in archives(platform)},
+        "incidents": {incident.scenario: _incident(incident, _owed(platform)) for incident in archives(platform)},
         "effects": effects(platform),
         "serving": platform.serving(),
         "databases": _databases(platform),
@@ -125,7 +126,13 @@ def entries(platform: Platform, name: str) -> list[dict[str, Any]]:
     return [json.loads(e) for _, e in sorted(platform.store.timelines.get(name, {}).items())]
 
 
-def _incident(incident: Incident) -> dict[str, Any]:
+def _owed(platform: Platform) -> frozenset[str]:
+    """What is owed still: `<incident>/<step>`."""
+    book = platform.book()
+    return frozenset(f"{d.incident}/{step}" for d in (book.debts if book else ()) if d.case for step in d.case.steps)
+
+
+def _incident(incident: Incident, owed: frozenset[str]) -> dict[str, Any]:
     return {
         "scope": incident.scope,
         "ending": incident.ending,
@@ -133,7 +140,8 @@ def _incident(incident: Incident) -> dict[str, Any]:
         "plan": incident.plan,
         "acknowledged by": incident.acknowledged_by,
         "steps": {
-            name: (record.state, sorted(set(record.facts) - {"denied_at"})) for name, record in incident.steps.items()
+            name: (_state(record.state, f"{incident.id}/{name}", owed), sorted(set(record.facts) - {"denied_at"}))
+            for name, record in incident.steps.items()
         },
         "notices": {
             _unnamed(key): notice.state is NoticeState.SENT
@@ -142,6 +150,11 @@ def _incident(incident: Incident) -> dict[str, Any]:
             if not key.startswith(LATENESS)
         },
     }
+
+
+def _state(state: StepState, name: str, owed: frozenset[str]) -> StepState:
+    """What was left and is owed no more is done."""
+    return StepState.DONE if state is StepState.LEFT and name not in owed else state
 
 
 def _databases(platform: Platform) -> dict[str, Any]:
