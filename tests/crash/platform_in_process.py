@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
@@ -20,10 +20,11 @@ import trustme
 from botocore.exceptions import ConnectTimeoutError
 
 from chalicelib import names
+from chalicelib.actions.contract import Where
 from chalicelib.actions.lifecycles_paused import platform_buckets
 from chalicelib.actions.reader import Ports
 from chalicelib.actions.registry import ACTIONS
-from chalicelib.actions.rights import PLACES, kube_rights
+from chalicelib.actions.rights import PLACES
 from chalicelib.agents.build import FenceHands, checker, writer
 from chalicelib.agents.heart import Heart
 from chalicelib.agents.replay import Replay
@@ -50,6 +51,7 @@ from chalicelib.store.codec import read_book
 from chalicelib.store.contract import Store
 from chalicelib.store.memory import MemoryStore
 from chalicelib.tools import Tools
+from drctl.deployment import rbac
 from drctl.deployment.rbac import group, readers
 from drctl.neighbours.aws import Aws
 from drctl.neighbours.aws_clients import make_client
@@ -57,6 +59,7 @@ from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.eks import Eks
 from drctl.neighbours.guardduty import GuardDuty
 from drctl.neighbours.kubernetes.api import KubeApi, seed
+from drctl.neighbours.kubernetes.objects import Obj
 from drctl.neighbours.kubernetes.rbac import User
 from drctl.neighbours.kubernetes.transport import ModelTransport
 from drctl.neighbours.kubernetes.velero.store import BackupStore
@@ -76,12 +79,12 @@ from drctl.world import deployments, nodes, people, workloads, zones
 from drctl.world.lifecycles import lifecycle
 from drctl.world.network import network
 from drctl.world.platform import BACKUPS_THERE, PRIMARY_SETTINGS, STANDBY_NODES
-from drctl.world.rights import grant
 from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
 from tests.crash import terraform
 from tests.crash.assume import AssumeRole
 from tests.crash.cloud import Bucket, CloudWatch, SecretsManager, Ses
 from tests.crash.outside import Clock, Outside, Stop
+from tests.crash.straight import Straight
 from tests.crash.tables import Tables
 from tests.crash.traffic import Traffic
 from tests.crash.vaults import vaults
@@ -247,11 +250,11 @@ class Platform:
             web=Web({}, httpx2.MockTransport(lambda _: httpx2.Response(403))),
             dns=Dns({}),
         )
-        responder, side = platform.responder, platform.database.primary
+        side = platform.database.primary
         return Heart(
             policy=self.policy,
             clock=self.clock,
-            beats=Beats(clients.writing("dynamodb", responder.region), table=responder.table, platform=platform.name),
+            beats=self._beats(),
             write=writer(ports, side.region, side.instance),
             hands=FenceHands(self.policy, ports),
             third_answers=lambda: not self.cut_off,
@@ -260,7 +263,7 @@ class Platform:
 
     def _replay(self) -> Replay:
         """The agent in the standby region, likewise."""
-        clients, responder = AwsClients(_Own(self)), self.policy.platform.responder
+        clients = AwsClients(_Own(self))
         ports = Ports(
             aws=clients,
             kube=KubeClients(clients, (), now=self.clock.now),
@@ -268,10 +271,18 @@ class Platform:
             web=Web({}, httpx2.MockTransport(lambda _: httpx2.Response(403))),
             dns=Dns({}),
         )
-        beats = Beats(
-            clients.writing("dynamodb", responder.region), table=responder.table, platform=self.policy.platform.name
-        )
-        return Replay(self.policy, ports, beats)
+        return Replay(self.policy, ports, self._beats())
+
+    def _beats(self) -> Beats:
+        """The agents' way to the desk's table, which the primary's has lost where it is cut off."""
+        responder, platform = self.policy.platform.responder, self.policy.platform
+
+        def reached() -> None:
+            if self.cut_off and responder.region != platform.regions.primary:
+                raise ConnectTimeoutError(endpoint_url=f"dynamodb in {responder.region}")
+
+        client = Straight(self.tables, responder.region, platform.account, reached)
+        return Beats(client, table=responder.table, platform=platform.name)
 
     def beat(self) -> None:
         """The standby's agent beats, and the primary's if its region is up."""
@@ -381,8 +392,9 @@ class Platform:
     def _rights(self) -> None:
         """The worker's role in each cluster, as the generated manifests and access entries have it."""
         for place, row in zip(PLACES, self._rows(), strict=True):
-            grant(self.clusters[row.name], self.policy, place)
-            if not kube_rights(self.policy, place):
+            manifests = _granted(self.policy, place)
+            seed(self.clusters[row.name], manifests)
+            if not manifests:
                 continue
             for function, its in (("tick", group(self.policy)), ("readiness", readers(self.policy))):
                 role = _role(self.policy, function)
@@ -496,6 +508,16 @@ class Platform:
         secret = own or platform.application_secret
         held = self.secrets.value(secret.region, secret.name)
         return str(held[secret.host_key]), int(held[secret.port_key])
+
+
+def _granted(policy: Policy, place: Where) -> Sequence[Obj]:
+    """What is applied there; of the shipped policy it is made once, for a platform is made hundreds of times."""
+    return _shipped(place) if policy is POLICY else tuple(rbac.manifests(policy, place))
+
+
+@cache
+def _shipped(place: Where) -> Sequence[Obj]:
+    return tuple(rbac.manifests(POLICY, place))
 
 
 def _role(policy: Policy, function: str) -> str:
