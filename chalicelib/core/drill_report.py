@@ -35,8 +35,9 @@ class StepTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """`loss` is what would have been lost had the database been lost when its copy was begun; None: not measured.
-    `clean_in` is how long the clean-up took, None while it goes on.
+    """`loss` is what a restore as of a time would have lost when the copy was begun, `rpo` what policy allows it to: a
+    copy is never of the replica, which loses less. None: not measured. `clean_in` is how long the clean-up took, None
+    while it goes on.
     """
 
     id: str
@@ -69,7 +70,7 @@ def report(case: Incident, rules: Rules, now: datetime) -> Report:
     undos = () if people else tuple(u for u in plan.undos if u.id in case.steps)
     known = (r.facts.get("loss_seconds") for r in case.steps.values())
     losses = [seconds for seconds in known if isinstance(seconds, float | int)]
-    over_at = drill.over_at or case.ended_at
+    over_at, database = drill.over_at or case.ended_at, its.policy.platform.database
     return Report(
         id=case.id,
         runbook=case.scenario,
@@ -82,7 +83,7 @@ def report(case: Incident, rules: Rules, now: datetime) -> Report:
         steps=tuple(_time(case, s, clean_up=s in undos) for s in (*steps, *undos)),
         services=() if people else clocks(case, its, now),
         loss=timedelta(seconds=losses[0]) if losses else None,
-        rpo=its.policy.platform.database.rpo,
+        rpo=database.restore_rpo or database.rpo,
         not_rehearsed=drill.not_rehearsed,
         answers=tuple((a.by, a.at - case.opened_at) for a in drill.answers),
     )

@@ -119,6 +119,11 @@ class Database(Row):
     name: str
     port: int = 5432
     rpo: Duration
+    restore_rpo: Duration | None = Field(
+        default=None,
+        description="what a restore as of a time may lose, of backups whose logs RDS uploads every five minutes; left "
+        "out, it is the rpo",
+    )
     lag_threshold: Duration
     credentials_secret: str = Field(description="Secrets Manager name, standby region; JSON with username and password")
     heartbeat_table: str = "dr_heartbeat"

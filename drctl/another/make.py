@@ -122,6 +122,7 @@ def _to_decide(policy: Policy) -> Iterator[tuple[Field, str]]:
     yield ("platform", "account"), "the account"
     yield ("platform", "traffic", "zone"), "the domain, and with it every address and sender"
     yield ("platform", "database", "rpo"), "how much data of the database may be lost (RPO)"
+    yield ("platform", "database", "restore_rpo"), "how much of it a restore as of a time may lose"
     yield ("platform", "database", "primary", "instance"), "the database's instances, as they are called"
     yield ("platform", "clusters", "primary", "name"), "the clusters and their node groups"
     for i, tier in enumerate(policy.services.tiers):

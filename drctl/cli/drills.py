@@ -196,7 +196,8 @@ def print_one(found: Report, policy: Policy) -> None:
         out.print(table)
     if found.loss is not None:
         verdict = "[green]within[/green]" if found.rpo_met else "[red]over[/red]"
-        out.print(f"Data loss  {policy.real(found.loss)}: {verdict} the RPO of {policy.real(found.rpo)}")
+        said = f"{verdict} the RPO of {policy.real(found.rpo)} that such a restore has"
+        out.print(f"Data loss  {policy.real(found.loss)}, by the database's restore from backups: {said}")
     for by, after in found.answers:
         out.print(f"answered   {by} after {policy.real(after)}")
     if found.not_rehearsed:

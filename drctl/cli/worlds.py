@@ -95,9 +95,7 @@ def screen(world: Any) -> Panel:
     grid.add_row("speed", f"durations are divided by {policy.speed:g}")
     grid.add_row("", "")
     grid.add_row("let it act", ".venv/bin/drctl set-mode automatic   (it starts in observe, and touches nothing)")
-    grid.add_row(
-        "break", f".venv/bin/drctl break region {regions.primary}   (or pods SERVICE, node, zone ZONE, data, deletion)"
-    )
+    grid.add_row("break", f".venv/bin/drctl break region {regions.primary}   (or what `drctl break --help` lists)")
     grid.add_row("watch", ".venv/bin/drctl status      .venv/bin/drctl show")
     grid.add_row("answer", ".venv/bin/drctl approve     .venv/bin/drctl --help")
     grid.add_row("mend", ".venv/bin/drctl mend")

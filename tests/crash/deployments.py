@@ -108,6 +108,10 @@ class StateStory(Story):
         wanted = {"command": "declare", "scenario": "configuration-error", "scope": CONFIGURATION}
         self._deliver(DECLARED_AT, "command", wanted, "declare")
 
+    def _over(self) -> bool:
+        book = self.platform.book()
+        return super()._over() and book is not None and not book.debts
+
 
 def _overwrite(platform: Platform) -> None:
     clients = terraform.clients(platform.aws)

@@ -6,7 +6,8 @@ a fence is proven in one of two ways, whichever comes first;
 a crash delays, so that people may be told that a step is late, or that an RTO is half over or will be missed, or a page
 that was not answered may climb the ladder;
 a question may be answered before it is known whether all its channels took it, or by who has read the page before it;
-and what is owed may be answered before it was told that it asks.
+what is owed may be answered before it was told that it asks;
+and a step that nothing waits for may be done after the incident's end, as what is owed, where it was not known before.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from chalicelib.core.debt_asks import PREFIX
-from chalicelib.core.incident import Incident, NoticeState
+from chalicelib.core.incident import Incident, NoticeState, StepState
 from chalicelib.core.incidents import PLATFORM
 from chalicelib.store.codec import read_incident
+from drctl.neighbours.kubernetes.api import KubeApi
+from drctl.neighbours.kubernetes.objects import Obj
 from tests.crash import terraform
 from tests.crash.platform_in_process import SIDE_BY_SIDE, Platform
 
@@ -65,7 +68,7 @@ def effects(platform: Platform) -> dict[str, int]:
 def ending(platform: Platform) -> dict[str, Any]:
     """Everything that lasts, by what holds it."""
     return {
-        "incidents": {incident.scenario: _incident(incident) for incident in archives(platform)},
+        "incidents": {incident.scenario: _incident(incident, _owed(platform)) for incident in archives(platform)},
         "effects": effects(platform),
         "serving": platform.serving(),
         "databases": _databases(platform),
@@ -125,7 +128,13 @@ def entries(platform: Platform, name: str) -> list[dict[str, Any]]:
     return [json.loads(e) for _, e in sorted(platform.store.timelines.get(name, {}).items())]
 
 
-def _incident(incident: Incident) -> dict[str, Any]:
+def _owed(platform: Platform) -> frozenset[str]:
+    """What is owed still: `<incident>/<step>`."""
+    book = platform.book()
+    return frozenset(f"{d.incident}/{step}" for d in (book.debts if book else ()) if d.case for step in d.case.steps)
+
+
+def _incident(incident: Incident, owed: frozenset[str]) -> dict[str, Any]:
     return {
         "scope": incident.scope,
         "ending": incident.ending,
@@ -133,7 +142,8 @@ def _incident(incident: Incident) -> dict[str, Any]:
         "plan": incident.plan,
         "acknowledged by": incident.acknowledged_by,
         "steps": {
-            name: (record.state, sorted(set(record.facts) - {"denied_at"})) for name, record in incident.steps.items()
+            name: (_state(record.state, f"{incident.id}/{name}", owed), sorted(set(record.facts) - {"denied_at"}))
+            for name, record in incident.steps.items()
         },
         "notices": {
             _unnamed(key): notice.state is NoticeState.SENT
@@ -142,6 +152,11 @@ def _incident(incident: Incident) -> dict[str, Any]:
             if not key.startswith(LATENESS)
         },
     }
+
+
+def _state(state: StepState, name: str, owed: frozenset[str]) -> StepState:
+    """What was left and is owed no more is done."""
+    return StepState.DONE if state is StepState.LEFT and name not in owed else state
 
 
 def _databases(platform: Platform) -> dict[str, Any]:
@@ -157,13 +172,24 @@ def _cluster(platform: Platform, name: str) -> dict[str, Any]:
     api = platform.clusters[name]
     restores = api.objects("restores.velero.io")
     return {
-        "restores": sorted((_service(r), r["spec"]["backupName"], r["status"]["phase"]) for r in restores),
+        "restores": sorted((_service(r), _backup(api, r), r["status"]["phase"]) for r in restores),
         "locations": {o["metadata"]["name"]: o["spec"] for o in api.objects("backupstoragelocations.velero.io")},
         "deployments": {
             f"{o['metadata']['namespace']}/{o['metadata']['name']}": o["status"].get("readyReplicas")
             for o in api.objects("deployments.apps")
         },
     }
+
+
+def _backup(api: KubeApi, restore: Obj) -> str:
+    """What it is of. A crash delays, so that the newest may be another one: one that had just come may not have been
+    seen yet, an older one is told by its name.
+    """
+    name, made = restore["spec"]["backupName"], restore["metadata"]["creationTimestamp"]
+    kept = (o for o in api.objects("backups.velero.io") if o["status"].get("phase") == "Completed")
+    there = sorted((str(o["status"]["completionTimestamp"]), o["metadata"]["name"]) for o in kept)
+    newest = [found for ended, found in there if ended <= made][-2:]
+    return "one of the two newest" if name in newest else str(name)
 
 
 def _service(restore: Mapping[str, Any]) -> str:

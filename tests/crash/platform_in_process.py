@@ -6,27 +6,20 @@ neighbours do not keep is in cloud.py. A worker that looks at it holds the real 
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 import httpx2
-import trustme
-from botocore.exceptions import ConnectTimeoutError
 
 from chalicelib import names
 from chalicelib.actions.lifecycles_paused import platform_buckets
 from chalicelib.actions.reader import Ports
 from chalicelib.actions.registry import ACTIONS
-from chalicelib.actions.rights import PLACES, kube_rights
-from chalicelib.agents.build import FenceHands, checker, writer
-from chalicelib.agents.heart import Heart
-from chalicelib.agents.replay import Replay
 from chalicelib.bootstrap import Responder, channels, others
 from chalicelib.channels.contract import Channel
 from chalicelib.clients.any_endpoint import endpoints
@@ -42,25 +35,21 @@ from chalicelib.executor import Executor
 from chalicelib.intake import identity
 from chalicelib.policy import Policy
 from chalicelib.policy.load import load
-from chalicelib.policy.notifications import EmailChannel, PagerDutyChannel, SlackChannel
+from chalicelib.policy.notifications import EmailChannel, SlackChannel
 from chalicelib.policy.platform import Cluster
 from chalicelib.settings import Settings
-from chalicelib.store.beats import Beats
 from chalicelib.store.codec import read_book
 from chalicelib.store.contract import Store
 from chalicelib.store.memory import MemoryStore
 from chalicelib.tools import Tools
-from drctl.deployment.rbac import group, readers
 from drctl.neighbours.aws import Aws
-from drctl.neighbours.aws_clients import make_client
 from drctl.neighbours.ecr import Ecr
 from drctl.neighbours.eks import Eks
 from drctl.neighbours.guardduty import GuardDuty
-from drctl.neighbours.kubernetes.api import KubeApi, seed
+from drctl.neighbours.kubernetes.api import KubeApi
 from drctl.neighbours.kubernetes.rbac import User
 from drctl.neighbours.kubernetes.transport import ModelTransport
 from drctl.neighbours.kubernetes.velero.store import BackupStore
-from drctl.neighbours.kubernetes.velero.taken import take_backup
 from drctl.neighbours.pagerduty import PagerDuty
 from drctl.neighbours.quotas import ServiceQuotas
 from drctl.neighbours.rds.client import InMemoryClients
@@ -72,15 +61,14 @@ from drctl.neighbours.slack import Slack
 from drctl.neighbours.sts import Sts
 from drctl.neighbours.sts_token import Unauthorized, Verifier
 from drctl.neighbours.zonal_shift import ZonalShifts
-from drctl.world import deployments, nodes, people, workloads, zones
+from drctl.world import people, workloads, zones
 from drctl.world.lifecycles import lifecycle
 from drctl.world.network import network
-from drctl.world.platform import BACKUPS_THERE, PRIMARY_SETTINGS, STANDBY_NODES
-from drctl.world.rights import grant
-from drctl.world.seeds import BOT_TOKEN, DATABASE_PASSWORD, DATABASE_USER, ROUTING_KEY
-from tests.crash import terraform
+from drctl.world.seeds import BOT_TOKEN, ROUTING_KEY
+from tests.crash.agents import heart, replay
 from tests.crash.assume import AssumeRole
 from tests.crash.cloud import Bucket, CloudWatch, SecretsManager, Ses
+from tests.crash.furnished import furnish, role
 from tests.crash.outside import Clock, Outside, Stop
 from tests.crash.tables import Tables
 from tests.crash.traffic import Traffic
@@ -117,12 +105,6 @@ SIDE_BY_SIDE: Final = 8
 def _session() -> InProcessSession:
     """One for all platforms: making a boto3 client takes longer than a whole failover."""
     return InProcessSession(session(POLICY.platform.account))
-
-
-@cache
-def _authority() -> str:
-    """The clusters' certificate authority, in base64 as EKS gives it."""
-    return base64.b64encode(trustme.CA().cert_pem.bytes()).decode()
 
 
 class Platform:
@@ -194,13 +176,12 @@ class Platform:
         self.backups.upload = self._uploaded
         for bucket, _ in platform_buckets(policy):
             self.s3.buckets.setdefault(bucket, Bucket()).rules = lifecycle(policy, bucket)
-        self.clusters = {c.name: self._cluster(c) for c in self._rows()}
+        self.clusters = {c.name: self._cluster(c) for c in self.rows()}
         self.services = {e.region: self._services(e.region) for e in platform.endpoints}
-        self._furnish()
         self.vaults = vaults(policy, START)
-        self._evidence()
-        self.heart = self._heart()
-        self.replay = self._replay()
+        furnish(self, START)
+        self.heart = heart(self, SETTINGS, _session().events)
+        self.replay = replay(self, _session().events)
         # Route 53 looks at the switch all the time, not only when somebody asks who serves.
         self.clock.every = self.traffic.watch
 
@@ -235,44 +216,6 @@ class Platform:
         tools = Tools(store=store, hands=hands, policy=policy, clock=self.clock, side_by_side=SIDE_BY_SIDE)
         return Responder(settings=SETTINGS, policy=policy, store=store, desk=Desk(tools), ports=ports, clock=self.clock)
 
-    def _heart(self) -> Heart:
-        """The agent in the primary region: no worker of the desk's, so its calls are nobody's to stop."""
-        session, platform = _Own(self), self.policy.platform
-        region, who = platform.regions.primary, names.function(self.policy, names.HEART)
-        clients = AwsClients(session, others=others(SETTINGS, self.policy, region, who, self.clock))
-        ports = Ports(
-            aws=clients,
-            kube=KubeClients(clients, (), now=self.clock.now),
-            database=cast("DatabaseClients", InMemoryClients(self.engine)),
-            web=Web({}, httpx2.MockTransport(lambda _: httpx2.Response(403))),
-            dns=Dns({}),
-        )
-        responder, side = platform.responder, platform.database.primary
-        return Heart(
-            policy=self.policy,
-            clock=self.clock,
-            beats=Beats(clients.writing("dynamodb", responder.region), table=responder.table, platform=platform.name),
-            write=writer(ports, side.region, side.instance),
-            hands=FenceHands(self.policy, ports),
-            third_answers=lambda: not self.cut_off,
-            check=checker(ports, side.region, side.instance),
-        )
-
-    def _replay(self) -> Replay:
-        """The agent in the standby region, likewise."""
-        clients, responder = AwsClients(_Own(self)), self.policy.platform.responder
-        ports = Ports(
-            aws=clients,
-            kube=KubeClients(clients, (), now=self.clock.now),
-            database=cast("DatabaseClients", InMemoryClients(self.engine)),
-            web=Web({}, httpx2.MockTransport(lambda _: httpx2.Response(403))),
-            dns=Dns({}),
-        )
-        beats = Beats(
-            clients.writing("dynamodb", responder.region), table=responder.table, platform=self.policy.platform.name
-        )
-        return Replay(self.policy, ports, beats)
-
     def beat(self) -> None:
         """The standby's agent beats, and the primary's if its region is up."""
         self.replay.record(self.clock.now())
@@ -283,7 +226,7 @@ class Platform:
         """The primary region is back."""
         self.dark = frozenset()
         self.rds.darken(self.dark)
-        for row in self._rows():
+        for row in self.rows():
             self.clusters[row.name].reachable = True
 
     def darken(self) -> None:
@@ -291,7 +234,7 @@ class Platform:
         self.dark = frozenset({self.policy.platform.regions.primary})
         self.rds.darken(self.dark)
         self.ecr.dark = self.dark
-        for row in self._rows():
+        for row in self.rows():
             self.clusters[row.name].reachable = row.region not in self.dark
 
     def book(self) -> Book | None:
@@ -302,7 +245,7 @@ class Platform:
         """The region that the public name leads to."""
         return self.traffic.serving()
 
-    def _rows(self) -> tuple[Cluster, Cluster]:
+    def rows(self) -> tuple[Cluster, Cluster]:
         return (self.policy.platform.clusters.primary, self.policy.platform.clusters.standby)
 
     def _cluster(self, row: Cluster) -> KubeApi:
@@ -329,66 +272,6 @@ class Platform:
             database_write=self._write,
         )
 
-    def _furnish(self) -> None:
-        """Terraform's states, databases, secrets, clusters, workloads and backups, as they are on a good day."""
-        terraform.furnish(self.policy, self.aws, self.s3)
-        platform = self.policy.platform
-        account, database = platform.account, platform.database
-        sides = database.primary, database.replica
-        held = [side.account or account for side in sides]
-        primary = self.rds.add(
-            sides[0].region, sides[0].instance, account=held[0], db_name=database.name, **PRIMARY_SETTINGS
-        )
-        zones.furnish(self.policy, self.shifts, primary)
-        self.rds.add(sides[1].region, sides[1].instance, source=primary, account=held[1], db_name=database.name)
-        self._secrets(primary.address.host, primary.address.port)
-        for row in self._rows():
-            group, api = row.node_group, self.clusters[row.name]
-            size = (nodes.GROUP if row is platform.clusters.primary else STANDBY_NODES) if group else 0
-            self.eks.add(
-                row.region,
-                row.name,
-                endpoint=f"https://{row.name}.eks.example",
-                certificate=_authority(),
-                nodegroups={group.name: (1, size, group.max_size)} if group else {},
-                account=row.account or account,
-            )
-            if group:
-                api.workloads.node_labels["eks.amazonaws.com/nodegroup"] = group.name
-            workloads.furnish(self.policy, row, api, self.ecr)
-            api.set_nodes(size)
-            if row is platform.clusters.primary:
-                nodes.furnish(self.policy, row, api, self.ec2)
-        self._rights()
-        source = self.clusters[platform.clusters.primary.name]
-        seed(source, workloads.objects(self.policy))
-        seed(source, workloads.schedules(self.policy))
-        deployments.furnish(self.policy, source, START)
-        for schedule, age, phase in BACKUPS_THERE:
-            at = START - age / self.policy.speed
-            take_backup(source, f"{schedule}-{at:%Y%m%d%H%M%S}", at=at, schedule=schedule, phase=phase)
-
-    def _evidence(self) -> None:
-        """A bucket with Object Lock, and logs of the day."""
-        containment = self.policy.platform.containment
-        if containment is None:
-            return
-        self.s3.buckets[containment.evidence.bucket].locks = {}
-        for log in containment.logs:
-            for n in range(3):
-                self.s3.buckets[log.bucket].objects[f"{log.prefix}{n:03d}.json.gz"] = b"a log"
-
-    def _rights(self) -> None:
-        """The worker's role in each cluster, as the generated manifests and access entries have it."""
-        for place, row in zip(PLACES, self._rows(), strict=True):
-            grant(self.clusters[row.name], self.policy, place)
-            if not kube_rights(self.policy, place):
-                continue
-            for function, its in (("tick", group(self.policy)), ("readiness", readers(self.policy))):
-                role = _role(self.policy, function)
-                entry = {"clusterName": row.name, "principalArn": role, "kubernetesGroups": [its]}
-                self.eks.create_access_entry(row.region, row.account or self.policy.platform.account, entry)
-
     def _known(self, row: Cluster, token: str) -> User | None:
         """Whom the cluster takes a token for: STS is asked, as EKS does, and its access entries."""
         if self.untaken:
@@ -414,29 +297,14 @@ class Platform:
     def _sts(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """GetCallerIdentity, asked by a session of the caller's role."""
         del url, headers
-        account, role = self.policy.platform.account, _role(self.policy, self.caller).rpartition("/")[2]
+        account, its = self.policy.platform.account, role(self.policy, self.caller).rpartition("/")[2]
         who = {
             "Account": account,
-            "UserId": f"AROA:{role}",
-            "Arn": f"arn:aws:sts::{account}:assumed-role/{role}/{role}",
+            "UserId": f"AROA:{its}",
+            "Arn": f"arn:aws:sts::{account}:assumed-role/{its}/{its}",
         }
         said = {"GetCallerIdentityResponse": {"GetCallerIdentityResult": who}}
         return 200, json.dumps(said).encode()
-
-    def _secrets(self, host: str, port: int) -> None:
-        platform, region = self.policy.platform, self.policy.platform.responder.region
-        user = {"username": DATABASE_USER, "password": DATABASE_PASSWORD}
-        application = platform.application_secret
-        where = {application.host_key: host, application.port_key: port}
-        self.secrets.add(application.region, application.name, {**user, **where})
-        if own := platform.primary_secret:
-            self.secrets.add(own.region, own.name, {**user, own.host_key: host, own.port_key: port})
-        self.secrets.add(region, platform.database.credentials_secret, user)
-        for channel in self.policy.notifications.channels:
-            if isinstance(channel, PagerDutyChannel):
-                self.secrets.add(region, channel.secret, {"routing_key": ROUTING_KEY})
-            if isinstance(channel, SlackChannel):
-                self.secrets.add(region, channel.secret, {"bot_token": BOT_TOKEN})
 
     def _channels(self, ports: Ports) -> Mapping[str, Channel]:
         """The real channels, Slack's with its one method replaced."""
@@ -473,7 +341,7 @@ class Platform:
 
     def _ready(self, region: str, service: str) -> bool:
         row = self.policy.service(service)
-        api = next(self.clusters[c.name] for c in self._rows() if c.region == region)
+        api = next(self.clusters[c.name] for c in self.rows() if c.region == region)
         return all(api.ready_deployment(row.namespace or "", name) for name in row.deployments)
 
     def _write(self, region: str, service: str) -> str:
@@ -496,30 +364,3 @@ class Platform:
         secret = own or platform.application_secret
         held = self.secrets.value(secret.region, secret.name)
         return str(held[secret.host_key]), int(held[secret.port_key])
-
-
-def _role(policy: Policy, function: str) -> str:
-    return f"arn:aws:iam::{policy.platform.account}:role/{names.function(policy, function)}"
-
-
-class _Own:
-    """A session whose clients ask the platform's AWS directly, past everything that counts or stops workers."""
-
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
-        self.events = _session().events
-
-    def client(
-        self, service: str, *, region_name: str, config: Any, aws_access_key_id: str | None = None, **_: Any
-    ) -> Any:
-        del config
-        platform = self._platform.policy.platform
-        account = aws_access_key_id or platform.account
-        client = make_client(self._platform.aws, service, region_name, account=account)
-
-        def hears(**_: Any) -> None:
-            if self._platform.cut_off and region_name != platform.regions.primary:
-                raise ConnectTimeoutError(endpoint_url=f"{service} in {region_name}")
-
-        client.meta.events.register_first("before-send", hears)
-        return client

@@ -37,13 +37,20 @@ def writes(kind: str) -> bool:
     return bool(WRITES.match(kind) or OTHER_WRITES.match(kind)) or kind.startswith(MESSAGES)
 
 
-def some_of_each(calls: list[str]) -> Callable[[int, str], Iterable[When]]:
+def desks(kind: str) -> bool:
+    """Whether a call of this kind is the desk's own, which it makes in the same way whatever goes on."""
+    return kind.startswith(("store", "http GET sts", *MESSAGES)) or kind == "secrets-manager.GetSecretValue"
+
+
+def some_of_each(calls: list[str], *, desk: bool = True) -> Callable[[int, str], Iterable[When]]:
     """Of the kinds that change something in turn: the first without its answer, though it was done, or the last not
-    done. Of every eighth kind that only reads: the first without an answer. The sweep of all calls leaves nothing out.
+    done. Of every eighth kind that only reads: the first without an answer. Without `desk`, its own are left to the
+    stories that stop at them. The sweep of all calls leaves nothing out.
     """
     numbers: dict[str, list[int]] = {}
     for number, kind in enumerate(calls):
-        numbers.setdefault(kind, []).append(number)
+        if desk or not desks(kind):
+            numbers.setdefault(kind, []).append(number)
     changing = [found for kind, found in numbers.items() if writes(kind)]
     reading = [found for kind, found in numbers.items() if not writes(kind)]
     picked = {found[0]: When.AFTER for found in changing[::2]} | {found[-1]: When.BEFORE for found in changing[1::2]}

@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.policy import Policy
 from drctl.neighbours.aws import Aws
 from drctl.neighbours.aws_clients import make_client
 from drctl.world import states
+from tests.crash.straight import Straight
 from tests.crash.tables import Tables
 from tests.crash.versioned import VersionedS3
 
 
-@dataclass(frozen=True, slots=True)
-class _Straight:
-    """A model asked without a client: making one takes longer than all that furnishing asks."""
-
-    service: Any
-    region: str
-    account: str
-
-    def __getattr__(self, operation: str) -> Callable[..., Any]:
-        return lambda **params: getattr(self.service, operation)(self.region, self.account, params)
-
-
 def furnish(policy: Policy, aws: Aws, s3: VersionedS3) -> None:
     """As drctl/world/states.py has them in the local world, with the key that their buckets encrypt with."""
-    states.furnish(policy, lambda service, region: _Straight(aws.services[service], region, aws.account))
+    states.furnish(policy, lambda service, region: Straight(aws.services[service], region, aws.account))
     for row in policy.backups.terraform_states:
         s3.kms[row.bucket] = row.kms_key or ""
 

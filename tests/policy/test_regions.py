@@ -25,9 +25,9 @@ def test_one_region_in_two_roles_is_told(broken: Broken) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "field", "line"),
     [
-        ("responder:\n  region: us-west-2", "responder:\n  region: us-east-1", "responder.region", 59),
+        ("responder:\n  region: us-west-2", "responder:\n  region: us-east-1", "responder.region", 60),
         ("replica: { region: us-west-2", "replica: { region: us-east-1", "database.replica.region", 26),
-        ("secret:\n  region: us-west-2", "secret:\n  region: us-east-1", "application_secret.region", 34),
+        ("secret:\n  region: us-west-2", "secret:\n  region: us-east-1", "application_secret.region", 35),
         ("usw2\n    region: us-west-2", "usw2\n    region: us-east-1", "clusters.standby.region", 17),
     ],
 )
@@ -48,7 +48,7 @@ def test_a_responder_in_the_witness_region_is_a_warning(broken: Broken) -> None:
     broken.edit("platform", "responder:\n  region: us-west-2", "responder:\n  region: us-east-2").says(
         "standby-side-stands-in-the-standby",
         "platform.yaml responder.region",
-        at=59,
+        at=60,
         found="us-east-2",
         allowed="us-west-2",
         severity="warning",

@@ -88,6 +88,16 @@ def test_a_deadline_before_the_step_can_be_done_is_told(broken: Broken) -> None:
     )
 
 
+def test_a_restore_that_is_to_lose_less_than_rds_uploads_is_told(broken: Broken) -> None:
+    broken.edit("platform", "restore_rpo: 10m", "restore_rpo: 4m").says(
+        "a-restore-can-keep-its-rpo",
+        "platform.yaml database.restore_rpo",
+        at="restore_rpo",
+        found="4m",
+        allowed="at least 5m",
+    )
+
+
 def test_a_lag_that_is_called_well_and_breaks_the_rpo_is_told(broken: Broken) -> None:
     broken.edit("platform", "lag_threshold: 1s", "lag_threshold: 2m").says(
         "lag-fits-the-database-rpo",

@@ -185,7 +185,7 @@ def test_a_switch_outside_the_standby_is_told(broken: Broken, region: str, sever
     broken.edit("platform", "kind: metric\n    region: us-west-2", f"kind: metric\n    region: {region}").says(
         "switch-stands-in-the-standby",
         "platform.yaml traffic.switch.region",
-        at=47,
+        at=48,
         found=region,
         allowed="us-west-2",
         severity=severity,

@@ -26,15 +26,19 @@ def told(day: Day, scenario: str) -> str:
     return next(r.because for r in day.report.judged().runbooks if r.scenario == scenario)
 
 
+@pytest.mark.parametrize("scenario", sorted({f.scenario for f in FAULTS}))
+def test_a_good_day_lacks_nothing_that_a_fault_takes_away(scenario: str) -> None:
+    day = Day()
+    report = day.runbook(scenario)
+    assert report.state is Readiness.READY, report.because
+    assert [r for f in FAULTS if f.scenario == scenario for r in found(report, f)] == []
+    book = judged(empty(), day.report.judged(), RULES, day.report.at)
+    assert standing(book, kind(scenario)) is None
+
+
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.kind.replace(" ", "-"))
 def test_a_fault_is_found_by_name_in_one_round_and_settled_after_it_is_mended(fault: Fault) -> None:
     day = Day()
-    before = day.runbook(fault.scenario)
-    assert found(before, fault) == []
-    assert before.state is Readiness.READY, before.because
-    book = judged(empty(), day.report.judged(), RULES, day.report.at)
-    assert standing(book, kind(fault.scenario)) is None
-
     fault.done(day)
     after = day.runbook(fault.scenario)
     (row,) = found(after, fault)
@@ -50,13 +54,13 @@ def test_a_fault_is_found_by_name_in_one_round_and_settled_after_it_is_mended(fa
         assert f"to mend by {first.owner}: {first.mend}" in told(day, fault.scenario)
     else:
         assert after.state is not Readiness.NOT_READY
-    book = judged(book, day.report.judged(), RULES, day.report.at)
+    book = judged(empty(), day.report.judged(), RULES, day.report.at)
     assert (standing(book, kind(fault.scenario)) is not None) is fault.lowers
 
     fault.mended(day)
     mended = day.runbook(fault.scenario)
     assert found(mended, fault) == []
-    assert mended.state is before.state, mended.because
+    assert mended.state is Readiness.READY, mended.because
     book = judged(book, day.report.judged(), RULES, day.report.at)
     assert standing(book, kind(fault.scenario)) is None
 

@@ -25,7 +25,9 @@ from chalicelib.readiness.steps import observed
 from drctl.cli.readiness import word
 from tests.crash.platform_in_process import POLICY
 from tests.readiness.day import REGION, REGIONS, Day, lacking
-from tests.readiness.faults import APPLICATION, secret_is_gone, started, stopped, too_old
+from tests.readiness.faults_of_backups import too_old
+from tests.readiness.faults_of_secrets import APPLICATION, secret_is_gone
+from tests.readiness.faults_of_the_database import started, stopped
 
 READING = re.compile(
     r"\w[\w-]*\.(Describe|Get|List|Head)\w*|kubernetes GET.*|postgres (beat|role|proof|clock)|http.*|dns|store read.*"

@@ -81,6 +81,7 @@ RULES: Final[tuple[Rule, ...]] = (
     times.recovery_time_is_a_range,
     times.deadline_holds_expected,
     times.lag_fits_the_database_rpo,
+    times.a_restore_can_keep_its_rpo,
     regions.regions_differ,
     regions.standby_side_stands_in_the_standby,
     regions.primary_side_stands_in_the_primary,

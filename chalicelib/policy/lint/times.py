@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Final
 
 from chalicelib.core.plan import Plan
 from chalicelib.policy.base import show_duration
@@ -105,6 +106,23 @@ def deadline_holds_expected(whole: Whole) -> Iterator[Flaw]:
                     found=step.deadline,
                     because=f"step {step.id!r} would be late before it can be done",
                 )
+
+
+LOGS_UPLOADED: Final = timedelta(minutes=5)
+"""By RDS: https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIT.html, "every five minutes"."""
+
+
+def a_restore_can_keep_its_rpo(whole: Whole) -> Iterator[Flaw]:
+    """A restore as of a time loses what RDS has not uploaded yet."""
+    database = whole.policy.platform.database
+    wanted = database.restore_rpo
+    if wanted is not None and wanted * whole.policy.speed < LOGS_UPLOADED:
+        yield error(
+            *("platform", "database", "restore_rpo"),
+            allowed=f"at least {show_duration(LOGS_UPLOADED)}",
+            found=wanted,
+            because="RDS uploads a database's logs every five minutes, and a restore loses what was not uploaded yet",
+        )
 
 
 def lag_fits_the_database_rpo(whole: Whole) -> Iterator[Flaw]:

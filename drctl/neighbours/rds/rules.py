@@ -32,6 +32,7 @@ AT_ONCE: Final = frozenset({"DeletionProtection", "VpcSecurityGroupIds", "Prefer
 BACKUPS: Final = "BackupRetentionPeriod"
 PENDING: Final = {"NewDBInstanceIdentifier": "DBInstanceIdentifier"}
 """Names that PendingModifiedValues has for parameters, where they differ."""
+VERSION: Final = "18.1"
 
 
 def refuse_unless_available(instance: Instance) -> None:
@@ -39,6 +40,20 @@ def refuse_unless_available(instance: Instance) -> None:
     if instance.status != "available":
         message = f"Instance {instance.identifier} is not in available state; it is {instance.status}."
         raise AwsError("InvalidDBInstanceState", message)
+
+
+def refuse_unless_replica(instance: Instance) -> None:
+    """InvalidDBInstanceState for what replicates nothing, and for a replica that is not available."""
+    if instance.source is None:
+        raise AwsError("InvalidDBInstanceState", "DB Instance is not a read replica")
+    refuse_unless_available(instance)
+
+
+def refuse_stopping(instance: Instance) -> None:
+    """InvalidDBInstanceState for a replica, and for an instance that has one (*stop*)."""
+    refuse_unless_available(instance)
+    if instance.source is not None or instance.replicas:
+        raise AwsError("InvalidDBInstanceState", "Cannot stop a DB instance that is or has a read replica")
 
 
 def refuse_unless_multi_az(instance: Instance) -> None:
@@ -99,6 +114,21 @@ def at_once(params: Mapping[str, Any], instance: Instance) -> dict[str, Any]:
         return {named.get(n, n): v for n, v in instance.pending.items()} | wanted
     kept = {BACKUPS} if wanted.get(BACKUPS) and instance.backup_retention else set()
     return {n: v for n, v in wanted.items() if n in AT_ONCE | kept}
+
+
+def pend(instance: Instance, wanted: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """What is not changed at once waits; what is waits no longer."""
+    instance.pending |= {PENDING.get(n, n): v for n, v in wanted.items() if n not in now}
+    for name in now:
+        instance.pending.pop(PENDING.get(name, name), None)
+
+
+def inherited(base: Instance | None) -> dict[str, Any]:
+    """What a new instance has: all but what is asked for otherwise is the source's (*api*,
+    CreateDBInstanceReadReplica).
+    """
+    own: dict[str, Any] = {"username": "postgres", "db_name": "postgres", "engine_version": VERSION}
+    return own if base is None else {name: getattr(base, name) for name in (*own, "instance_class", "storage")}
 
 
 def restore_time(params: Mapping[str, Any], source: Instance, earliest: datetime, latest: datetime) -> datetime:

@@ -11,8 +11,8 @@ Sources, named below by their short names:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
 from drctl.neighbours.aws import DEFAULT_ACCOUNT, AwsError
 from drctl.neighbours.rds import rules
@@ -37,8 +37,7 @@ from drctl.neighbours.rds.instance import (
     Stage,
     backed_up,
 )
-
-VERSION: Final = "18.1"
+from drctl.neighbours.rds.snapshots import Snapshots
 
 
 class Rds:
@@ -60,7 +59,7 @@ class Rds:
         self.engine = engine
         self.closed_groups = frozenset(closed_groups)
         self._instances: list[Instance] = []
-        self._snapshots: list[Snapshot] = []
+        self._snapshots = Snapshots(speed)
         self._dark: frozenset[str] = frozenset()
         self._denied: frozenset[str] = frozenset()
         self._failed: dict[str, frozenset[str]] = {}
@@ -196,10 +195,7 @@ class Rds:
         else:
             address = self.engine.create(resource_id, source=source.resource_id if source is not None else None)
         base = source or (restored[0] if restored is not None else None)
-        taken: dict[str, Any] = {"username": "postgres", "db_name": "postgres", "engine_version": VERSION}
-        if base is not None:
-            # Everything but what is asked for otherwise is the source's (*api*, CreateDBInstanceReadReplica).
-            taken = {name: getattr(base, name) for name in (*taken, "instance_class", "storage")}
+        taken = rules.inherited(base)
         if source is not None:
             taken |= {"source": source.name_for(region), "backup_retention": 0}
         made = Instance(account, region, identifier, resource_id, self.clock(), address, **(taken | set_))
@@ -226,9 +222,7 @@ class Rds:
         """PromoteReadReplica: modifying, rebooting, available. It stays a replica until the reboot is over."""
         self.settle()
         replica = self._known(region, account, params["DBInstanceIdentifier"])
-        if replica.source is None:
-            raise AwsError("InvalidDBInstanceState", "DB Instance is not a read replica")
-        rules.refuse_unless_available(replica)
+        rules.refuse_unless_replica(replica)
         replica.backup_retention = rules.retention(params.get("BackupRetentionPeriod", 1), replica)
         replica.backup_window = params.get("PreferredBackupWindow", replica.backup_window)
         return self._enter(replica, PROMOTION)
@@ -290,9 +284,7 @@ class Rds:
         if "NewDBInstanceIdentifier" in wanted:
             wanted["NewDBInstanceIdentifier"] = self._free(region, account, wanted["NewDBInstanceIdentifier"])
         now = rules.at_once(params, instance)
-        instance.pending |= {rules.PENDING.get(n, n): v for n, v in wanted.items() if n not in now}
-        for name in now:
-            instance.pending.pop(rules.PENDING.get(name, name), None)
+        rules.pend(instance, wanted, now)
         if not now:
             return {"DBInstance": self._shown(instance)}
         instance.applying = {n: tuple(v) if isinstance(v, list) else v for n, v in now.items()}
@@ -321,9 +313,7 @@ class Rds:
         """StopDBInstance: refused for a replica, and for an instance that has one (*stop*)."""
         self.settle()
         instance = self._known(region, account, params["DBInstanceIdentifier"])
-        rules.refuse_unless_available(instance)
-        if instance.source is not None or instance.replicas:
-            raise AwsError("InvalidDBInstanceState", "Cannot stop a DB instance that is or has a read replica")
+        rules.refuse_stopping(instance)
         instance.resting = "stopped"
         return self._enter(instance, STOP)
 
@@ -344,7 +334,7 @@ class Rds:
         instance = self._known(region, account, params["DBInstanceIdentifier"])
         rules.refuse_deletion(instance, params)
         if not params.get("SkipFinalSnapshot"):
-            self._snapshot(instance, params["FinalDBSnapshotIdentifier"])
+            self._snapshots.take(instance, params["FinalDBSnapshotIdentifier"], self.clock(), {})
         for other in self._instances:
             if other.source == instance.name_for(other.region) and other.account == account:
                 if other.region == region:
@@ -360,21 +350,15 @@ class Rds:
         self.settle()
         instance = self._known(region, account, params["DBInstanceIdentifier"])
         rules.refuse_unless_available(instance)
-        made = self._snapshot(instance, params["DBSnapshotIdentifier"])
-        made.tags = rules.tags(params.get("Tags", ()))
+        tags = rules.tags(params.get("Tags", ()))
+        made = self._snapshots.take(instance, params["DBSnapshotIdentifier"], self.clock(), tags)
         instance.enter(BACKUP, self.clock(), self.speed)
         return {"DBSnapshot": made.shown(self.clock())}
 
     def describe_db_snapshots(self, region: str, account: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """DescribeDBSnapshots by snapshot, by instance, by type, or all."""
         self.settle()
-        name, of = params.get("DBSnapshotIdentifier"), params.get("DBInstanceIdentifier")
-        found = [s for s in self._snapshots if (s.of.region, s.of.account) == (region, account)]
-        found = [s for s in found if name is None or name in (s.identifier, s.arn)]
-        if name is not None and not found:
-            raise AwsError("DBSnapshotNotFound", f"DBSnapshot {name} not found.")
-        found = [s for s in found if of in (None, s.of.identifier)]
-        found = [s for s in found if params.get("SnapshotType") in (None, s.kind)]
+        found = self._snapshots.find(region, account, params)
         return {"DBSnapshots": [s.shown(self.clock()) for s in found]}
 
     def add_tags_to_resource(self, region: str, account: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -389,19 +373,7 @@ class Rds:
 
     def _tagged(self, region: str, account: str, arn: str) -> Instance | Snapshot:
         self.settle()
-        snapshot = next((s for s in self._snapshots if s.arn == arn and s.of.region == region), None)
-        return snapshot or self._known(region, account, arn)
-
-    def _snapshot(self, instance: Instance, identifier: str) -> Snapshot:
-        here = (s for s in self._snapshots if (s.of.region, s.of.account) == (instance.region, instance.account))
-        if any(s.identifier == identifier for s in here):
-            raise AwsError(
-                "DBSnapshotAlreadyExists", f"Cannot create the snapshot because {identifier} already exists."
-            )
-        now = self.clock()
-        made = Snapshot(identifier, instance, "manual", now, now + timedelta(seconds=BACKUP[0].seconds) / self.speed)
-        self._snapshots.append(made)
-        return made
+        return self._snapshots.by_arn(region, arn) or self._known(region, account, arn)
 
     def _enter(self, instance: Instance, phases: Iterable[Phase]) -> dict[str, Any]:
         instance.enter(phases, self.clock(), self.speed)

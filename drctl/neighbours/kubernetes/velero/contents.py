@@ -8,6 +8,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from drctl.neighbours.kubernetes.kinds import by_kind
@@ -17,9 +18,15 @@ FORMAT: Final = "1.1.0"
 
 def packed(objects: Iterable[Mapping[str, Any]]) -> bytes:
     """The file."""
+    return _packed(json.dumps(list(objects)))
+
+
+@lru_cache(maxsize=8)
+def _packed(objects: str) -> bytes:
+    """Backups that follow one another often hold the same."""
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w:gz") as file:
-        for path, content in _paths(objects):
+        for path, content in _paths(json.loads(objects)):
             info = tarfile.TarInfo(path)
             info.size = len(content)
             file.addfile(info, io.BytesIO(content))
