@@ -26,8 +26,8 @@ from chalicelib.policy.drills import TestFolder
 GAP: Final = timedelta(seconds=2)
 """A whole second on both sides of the moment."""
 SECOND: Final = timedelta(seconds=1)
-PAGES: Final = 3
-"""Pages of 1,000 versions; a drill writes some twenty."""
+MOST: Final = 1000
+"""So many versions are looked at; a drill writes some twenty."""
 OBJECTS: Final = ("{drill_objects}",)
 LIST: Final = AwsOp(
     service="s3",
@@ -113,7 +113,7 @@ def listed(folder: Folder, reader: Reader) -> tuple[Entry, ...] | Refused | NoDa
     """Every version and delete marker in it, by key, the newest of a key first."""
     markers: dict[str, str] = {}
     found: list[Entry] = []
-    for _ in range(PAGES):
+    while len(found) <= MOST:
         page = page_of(folder, reader, markers)
         if isinstance(page, Refused | NoData):
             return page
