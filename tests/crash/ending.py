@@ -5,7 +5,8 @@ whose answer never arrived, or whose sender was killed, is sent once more, and t
 a fence is proven in one of two ways, whichever comes first;
 a crash delays, so that people may be told that a step is late, or that an RTO is half over or will be missed, or a page
 that was not answered may climb the ladder;
-a question may be answered before it is known whether all its channels took it, or by who has read the page before it;
+a question may be answered before it is asked, before it is known whether all its channels took it, or by who has read
+the page before it;
 what is owed may be answered before it was told that it asks;
 and a step that nothing waits for may be done after the incident's end, as what is owed, where it was not known before.
 """
@@ -147,9 +148,9 @@ def _incident(incident: Incident, owed: frozenset[str]) -> dict[str, Any]:
         },
         "notices": {
             _unnamed(key): notice.state is NoticeState.SENT
-            or (notice.state is NoticeState.LAPSED and key.startswith(ASKS))
             for key, notice in incident.notices.items()
             if not key.startswith(LATENESS)
+            and not (key.startswith(ASKS) and notice.state in (NoticeState.SENT, NoticeState.LAPSED))
         },
     }
 
