@@ -139,7 +139,7 @@ class Outage:
         whole = {"id": f"{who}-{self._number}", **payload}
         while True:
             answer = self.life(lambda engine: engine.say(whole), who)
-            if answer is not None and (answer["ok"] or not answer["because"].startswith("cluster")):
+            if answer is not None and (answer["ok"] or "was not answered" not in answer["because"]):
                 found_ = answer
                 return cast("Mapping[str, Any]", found_)
             self.clock.sleep(1.0)

@@ -28,6 +28,7 @@ STORE_WRITES: Final = (
 )
 SHARE: Final = "DR_SWEEP"
 """The variable that says which part of a whole sweep is told: a whole one takes an hour where a story is long."""
+OUTSIDE_AWS: Final = ("cloudflare P",)
 MESSAGES: Final = ("slack", "sesv2", "http POST")
 
 
@@ -36,7 +37,7 @@ def writes(kind: str) -> bool:
     where, _, what = kind.partition(" ")
     if where == "store":
         return what in STORE_WRITES
-    return bool(WRITES.match(kind) or OTHER_WRITES.match(kind)) or kind.startswith(MESSAGES)
+    return bool(WRITES.match(kind) or OTHER_WRITES.match(kind)) or kind.startswith((*MESSAGES, *OUTSIDE_AWS))
 
 
 def desks(kind: str) -> bool:

@@ -4,7 +4,6 @@ what AWS's side does when it comes back and finds the marker.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +21,7 @@ from tests.crash.ending import effects
 from tests.crash.outside import When
 from tests.crash.outside_aws import ANA, BOB, STRANGER, Outage
 from tests.crash.platform_in_process import POLICY, START
-from tests.crash.stops import assert_alike
+from tests.crash.stops import all_of_them, assert_alike, assert_every_call
 from tests.crash.story import Story
 from tests.crash.sweep import sweep
 
@@ -170,7 +169,6 @@ CHANGES = (
     ),
     *("kubernetes PATCH secrets", "kubernetes PATCH backupstoragelocations", "postgres write-heartbeat"),
 )
-WRITES = ("cloudflare P", "kubernetes P", "postgres write", "http POST", "store ")
 
 
 def judged(outage: Outage) -> tuple[list[str], Any]:
@@ -180,11 +178,6 @@ def judged(outage: Outage) -> tuple[list[str], Any]:
         f"timeline {n}: {sorted(rows)}" for n, rows in kept.timelines.items() if sorted(rows) != list(range(len(rows)))
     ]
     return torn, outage.ending()
-
-
-def every(_: int, kind: str) -> Iterable[When]:
-    """Before, after and with a lost answer, where something changes; what only looks is the same before and after."""
-    return (When.BEFORE, When.AFTER, When.LOST) if kind.startswith(WRITES) else (When.BEFORE, When.LOST)
 
 
 def test_the_first_of_each_call_that_changes_something_outside(told: Outage, tmp_path: Path) -> None:
@@ -201,8 +194,8 @@ def test_the_first_of_each_call_that_changes_something_outside(told: Outage, tmp
 
 @pytest.mark.long
 def test_every_call(told: Outage, tmp_path: Path) -> None:
-    found = sweep(every, told.ending(), tmp_path, Outage, judged)
-    assert {t.stop.call for t in found} == set(range(len(told.outside.calls)))
+    found = sweep(all_of_them, told.ending(), tmp_path, Outage, judged)
+    assert_every_call(found, told.outside.calls)
     assert_alike(found)
 
 
