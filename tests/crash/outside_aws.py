@@ -166,10 +166,10 @@ class Outage:
                 for who in (ANA, BOB) if POLICY_STEPS[step].people > 1 else (ANA,):
                     self.say(who, command="approve", incident=incident.id, plan=incident.plan, step=step)
 
-    def tell(self) -> Outage:
-        """To its end."""
+    def tell(self, patience: timedelta = PATIENCE) -> Outage:
+        """To its end; AssertionError when there is none by then."""
         self.begin()
-        while self.clock.now() < START + PATIENCE:
+        while self.clock.now() < START + patience:
             self.turn()
             book = self.book()
             if book is not None and not book.incidents and self.closed():

@@ -109,11 +109,11 @@ def test_a_torn_dump_is_passed_over() -> None:
     assert outage.tell().tertiary.dumps.restored == second
 
 
-def test_name_servers_of_aws_that_still_answer_keep_it_from_being_over() -> None:
+def test_name_servers_of_aws_that_still_answer_keep_it_from_being_over(told: Outage) -> None:
     outage = Outage()
     outage.platform.traffic.silent.clear()
     with pytest.raises(AssertionError, match="out of the zone's delegation at the registrar"):
-        outage.tell()
+        outage.tell(told.clock.now() - START + timedelta(minutes=2))
     assert outage.incident().step("traffic").state is StepState.DONE
 
 
