@@ -173,7 +173,10 @@ def _fold_step(
         case Asked(because=because):
             if record.state is StepState.ASKING and record.because == because:
                 return book
-            asked_at = record.asked_at if record.state is StepState.ASKING else now
+            asked_at = record.asked_at if record.state is StepState.ASKING else None
+            # Whose word has expired meanwhile does not know it: the question is a new one, and is told as one.
+            if asked_at is None or any(asked_at < voice.expires_at <= now for voice in record.voices):
+                asked_at = now
             changed = replace(record, state=StepState.ASKING, because=because, asked_at=asked_at)
             book = put_step(book, incident.id, step.id, changed)
             return note(book, incident.id, "asks", f"{step.title}: {because}", now)

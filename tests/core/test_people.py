@@ -256,6 +256,17 @@ def test_the_first_yes_expires_and_then_counts_for_nothing() -> None:
     assert "1 of 2 people have approved it (bob)" in record.because
 
 
+def test_a_yes_that_expires_is_told_as_a_new_question_and_once() -> None:
+    book = asked()
+    book = judged(take(book, approve(book, "yes", 20), seconds=20, rules=RULES), 21)
+    assert only(book).step("promote").asked_at == at(20)
+    book = judged(book, 1830)
+    record = only(book).step("promote")
+    assert record.because.startswith("0 of 2 people have approved it; ")
+    assert record.asked_at == at(1830)
+    assert only(judged(book, 1900)).step("promote").asked_at == at(1830)
+
+
 def test_two_yeses_last_as_long_as_the_first_of_them() -> None:
     one = Approval(by="ana", at=at(0), plan="p", expires_at=at(9), arns=("arn:1",))
     both = together((one, replace(one, by="bob", at=at(5), expires_at=at(14), arns=("arn:2",))))
