@@ -173,10 +173,7 @@ def _fold_step(
         case Asked(because=because):
             if record.state is StepState.ASKING and record.because == because:
                 return book
-            asked_at = record.asked_at if record.state is StepState.ASKING else None
-            # Whose word has expired meanwhile does not know it: the question is a new one, and is told as one.
-            if asked_at is None or any(asked_at < voice.expires_at <= now for voice in record.voices):
-                asked_at = now
+            asked_at = _asked_since(record, record.asked_at if record.state is StepState.ASKING else None, now)
             changed = replace(record, state=StepState.ASKING, because=because, asked_at=asked_at)
             book = put_step(book, incident.id, step.id, changed)
             return note(book, incident.id, "asks", f"{step.title}: {because}", now)
@@ -212,6 +209,14 @@ def _hindered(book: Book, because: str) -> bool:
     """Whether what holds it back has nothing to do with its plan; that a need is to be verified again first has."""
     stands = book.paused is not None or book.mode is Mode.OBSERVE
     return stands or any(because == block.because for block in book.blocks)
+
+
+def _asked_since(record: StepRecord, asked_at: datetime | None, now: datetime) -> datetime:
+    """When the question that stands was asked. Whose word has expired since does not know it: it is a new one then, and
+    is told as one.
+    """
+    expired = asked_at is not None and any(asked_at < voice.expires_at <= now for voice in record.voices)
+    return now if asked_at is None or expired else asked_at
 
 
 def _looked(
@@ -258,7 +263,8 @@ def _looked(
             )
             if step.action in ASKED and record.approval is None and (step.action == "person" or found.facts):
                 because = asked_for(step, record, incident.plan, now, found.because)
-                changed = replace(changed, state=StepState.ASKING, asked_at=record.asked_at or now, because=because)
+                asked_at = _asked_since(record, record.asked_at, now)
+                changed = replace(changed, state=StepState.ASKING, asked_at=asked_at, because=because)
             book = put_step(book, incident.id, step.id, changed)
             kind = "asks" if changed.state is StepState.ASKING else "waits"
             return (

@@ -283,23 +283,32 @@ def test_a_rejection_takes_the_first_yes_back() -> None:
     assert "1 of 2 people have approved it (bob)" in only(book).step("promote").because
 
 
-def test_a_step_that_only_people_do_also_waits_for_the_second() -> None:
-    book = declared("provider-outage", "neurectomy", rules=RULES)
+def decided(book: Book, seconds: float) -> Book:
+    """A look at the step that only people do."""
     step = RULES.plan_of(only(book).plan, "provider-outage").step("leave")
+    approved_by = aim(step, only(book), at(seconds)).approved_by
+    said_ = Done(because=f"{approved_by} say so") if approved_by else Wait(because="decide", again_in=step.expected)
+    return take(book, Looked(incident=only(book).id, step="leave", next=said_), seconds=seconds, rules=RULES)
 
-    def look(book: Book, seconds: float) -> Book:
-        approved_by = aim(step, only(book), at(seconds)).approved_by
-        said_ = Done(because=f"{approved_by} say so") if approved_by else Wait(because="decide", again_in=step.expected)
-        looked = Looked(incident=only(book).id, step="leave", next=said_)
-        return take(book, looked, seconds=seconds, rules=RULES)
 
-    book = look(book, 1)
+def test_a_step_that_only_people_do_also_waits_for_the_second() -> None:
+    book = decided(declared("provider-outage", "neurectomy", rules=RULES), 1)
     assert only(book).step("leave").because == "0 of 2 people have approved it; decide"
-    book = look(take(book, approve(book, "yes", 20), seconds=20, rules=RULES), 21)
+    book = decided(take(book, approve(book, "yes", 20), seconds=20, rules=RULES), 21)
     assert only(book).step("leave").because == "1 of 2 people have approved it (ana); another person must; decide"
     assert only(book).step("leave").state is StepState.ASKING
-    book = look(take(book, approve(book, "yes2", 30, by="bob"), seconds=30, rules=RULES), 31)
+    book = decided(take(book, approve(book, "yes2", 30, by="bob"), seconds=30, rules=RULES), 31)
     assert only(book).step("leave").because == "ana and bob say so"
+
+
+def test_a_yes_to_what_only_people_do_expires_likewise() -> None:
+    book = decided(declared("provider-outage", "neurectomy", rules=RULES), 1)
+    book = decided(take(book, approve(book, "yes", 20), seconds=20, rules=RULES), 21)
+    assert only(book).step("leave").asked_at == at(20)
+    book = decided(book, 1830)
+    assert only(book).step("leave").because == "0 of 2 people have approved it; decide"
+    assert only(book).step("leave").asked_at == at(1830)
+    assert only(decided(book, 1900)).step("leave").asked_at == at(1830)
 
 
 def test_two_people_are_asked_even_where_policy_would_let_it_pass() -> None:
