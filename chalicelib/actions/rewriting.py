@@ -65,7 +65,7 @@ def modifiers(policy: Policy, place: str = "standby", *, drill: bool = False) ->
 
 @lru_cache(maxsize=8)
 def _written(rules: str) -> str:
-    """Every look at a restore asks for it, and writing it takes longer than all the rest of the look."""
+    """Every look at a restore asks for it."""
     made = {"version": "v1", "resourceModifierRules": json.loads(rules)}
     return str(yaml.dump(made, Dumper=_Dumper, sort_keys=False, width=1000))
 

@@ -82,7 +82,6 @@ class Drills(Row):
     answer_within: Duration = Field(default=timedelta(minutes=15), description="how long a tabletop waits for people")
     left_out: tuple[LeftOut, ...] = ()
     test_record: TestRecord | None = Field(default=None, description="left out, the switch is not rehearsed")
-
     test_folder: TestFolder | None = Field(default=None, description="left out, no object of S3 is put back in a drill")
 
     def row(self, runbook: str) -> DrillRow | None:

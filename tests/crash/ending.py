@@ -35,7 +35,7 @@ REPEATABLE: Final = frozenset({"cloudwatch.PutMetricData", "s3.PutObject", "secr
 LATENESS: Final = ("step-late/", "escalated/", "budget-spent/", "forecast-miss/")
 """Notices that are owed because time went by."""
 ASKS: Final = "approval-needed/"
-"""It lapses when the question is answered before anybody knows that this channel took it too."""
+"""What of them was sent, and whether they were at all, is of no account once the question is answered."""
 _BY_TIME: Final = re.compile(
     r"(?:Settled: )?Owed since .*"
     r"|.*: (.* is late|paging .*|a person must answer|.* of the RTO of .* over|the RTO of .* to be missed)"

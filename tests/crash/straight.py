@@ -1,5 +1,5 @@
-"""A model of an AWS service asked without a client, for what no test is about: to serialise, sign and parse a request
-takes ten times as long as to answer it.
+"""A model of an AWS service asked without a client, for what no test is about: most of a request's time goes into
+serialising, signing and parsing it.
 """
 
 from __future__ import annotations

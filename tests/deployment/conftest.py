@@ -31,7 +31,7 @@ def made() -> Package:
 @pytest.fixture
 def template(tmp_path: Path) -> Templates:
     """By Chalice itself, of the app without the libraries that it needs where it runs: no template tells of those, and
-    fetching and compiling them takes five times as long as all the rest.
+    fetching and compiling them takes longer than all the rest.
     """
     folder = ROOT / "policies"
 

@@ -216,7 +216,7 @@ class Rds:
         else:
             wanted = rules.filters(params.get("Filters", ()))
             found = [i for i in self._in(region, account) if rules.matches(i, wanted)]
-        return {"DBInstances": [self._shown(i) for i in found]}
+        return {"DBInstances": [i.shown(self.clock(), self.speed) for i in found]}
 
     def promote_read_replica(self, region: str, account: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """PromoteReadReplica: modifying, rebooting, available. It stays a replica until the reboot is over."""
@@ -237,7 +237,7 @@ class Rds:
             raise AwsError("InvalidDBInstanceState", "Automated backups are not enabled for this database instance.")
         rules.refuse_key(params, region, account, source)
         made = self._make(region, account, identifier, CREATION, source=source, **rules.settings(params))
-        return {"DBInstance": self._shown(made)}
+        return {"DBInstance": made.shown(self.clock(), self.speed)}
 
     def restore_db_instance_to_point_in_time(
         self, region: str, account: str, params: Mapping[str, Any]
@@ -259,7 +259,7 @@ class Rds:
         wanted = {"backup_retention": source.backup_retention} | wanted
         phases = [p for p in RESTORATION if p.status != "backing-up" or wanted["backup_retention"]]
         made = self._make(region, account, identifier, phases, restored=(source, at), **wanted)
-        return {"DBInstance": self._shown(made)}
+        return {"DBInstance": made.shown(self.clock(), self.speed)}
 
     def describe_db_instance_automated_backups(
         self, region: str, account: str, params: Mapping[str, Any]
@@ -286,7 +286,7 @@ class Rds:
         now = rules.at_once(params, instance)
         rules.pend(instance, wanted, now)
         if not now:
-            return {"DBInstance": self._shown(instance)}
+            return {"DBInstance": instance.shown(self.clock(), self.speed)}
         instance.applying = {n: tuple(v) if isinstance(v, list) else v for n, v in now.items()}
         return self._enter(instance, MODIFICATION)
 
@@ -378,10 +378,7 @@ class Rds:
     def _enter(self, instance: Instance, phases: Iterable[Phase]) -> dict[str, Any]:
         instance.enter(phases, self.clock(), self.speed)
         self._connect(instance)
-        return {"DBInstance": self._shown(instance)}
-
-    def _shown(self, instance: Instance) -> dict[str, Any]:
-        return instance.shown(self.clock(), self.speed)
+        return {"DBInstance": instance.shown(self.clock(), self.speed)}
 
     def _in(self, region: str, account: str) -> Iterator[Instance]:
         return (i for i in self._instances if (i.region, i.account) == (region, account))
