@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from chalicelib.core.debt_asks import PREFIX
-from chalicelib.core.incident import Incident, NoticeState, StepState
+from chalicelib.core.incident import Incident, NoticeState, StepRecord, StepState
 from chalicelib.core.incidents import PLATFORM
 from chalicelib.store.codec import read_incident
 from drctl.neighbours.kubernetes.api import KubeApi
@@ -69,7 +69,7 @@ def effects(platform: Platform) -> dict[str, int]:
 def ending(platform: Platform) -> dict[str, Any]:
     """Everything that lasts, by what holds it."""
     return {
-        "incidents": {incident.scenario: _incident(incident, _owed(platform)) for incident in archives(platform)},
+        "incidents": {incident.scenario: _incident(platform, incident) for incident in archives(platform)},
         "effects": effects(platform),
         "serving": platform.serving(),
         "databases": _databases(platform),
@@ -129,13 +129,7 @@ def entries(platform: Platform, name: str) -> list[dict[str, Any]]:
     return [json.loads(e) for _, e in sorted(platform.store.timelines.get(name, {}).items())]
 
 
-def _owed(platform: Platform) -> frozenset[str]:
-    """What is owed still: `<incident>/<step>`."""
-    book = platform.book()
-    return frozenset(f"{d.incident}/{step}" for d in (book.debts if book else ()) if d.case for step in d.case.steps)
-
-
-def _incident(incident: Incident, owed: frozenset[str]) -> dict[str, Any]:
+def _incident(platform: Platform, incident: Incident) -> dict[str, Any]:
     return {
         "scope": incident.scope,
         "ending": incident.ending,
@@ -143,7 +137,7 @@ def _incident(incident: Incident, owed: frozenset[str]) -> dict[str, Any]:
         "plan": incident.plan,
         "acknowledged by": incident.acknowledged_by,
         "steps": {
-            name: (_state(record.state, f"{incident.id}/{name}", owed), sorted(set(record.facts) - {"denied_at"}))
+            name: (_state(platform, record, f"{incident.id}/{name}"), sorted(set(record.facts) - {"denied_at"}))
             for name, record in incident.steps.items()
         },
         "notices": {
@@ -155,9 +149,10 @@ def _incident(incident: Incident, owed: frozenset[str]) -> dict[str, Any]:
     }
 
 
-def _state(state: StepState, name: str, owed: frozenset[str]) -> StepState:
-    """What was left and is owed no more is done."""
-    return StepState.DONE if state is StepState.LEFT and name not in owed else state
+def _state(platform: Platform, record: StepRecord, debt: str) -> StepState:
+    """What was left is done once its debt is paid, by the debt's own timeline."""
+    paid = any(e["kind"] == "paid" for e in entries(platform, debt))
+    return StepState.DONE if record.state is StepState.LEFT and paid else record.state
 
 
 def _databases(platform: Platform) -> dict[str, Any]:
