@@ -150,13 +150,8 @@ def wake_at(book: Book, *, rules: Rules, now: datetime) -> datetime | None:
                 times.append(incident.good_since + rule.clear_after)
         if incident.state in _RUNNING:
             plan = its.plan_of(incident.plan, incident.scenario, incident.chosen)
-            times += [
-                record.look_at
-                for step in plan.steps
-                if (record := incident.step(step.id)).look_at
-                and record.state not in (StepState.DONE, StepState.LEFT)
-                and _ready(incident, step)
-            ]
+            records = [incident.step(name) for name in _ready(incident, plan)]
+            times += [r.look_at for r in records if r.look_at and r.state is not StepState.LEFT]
         elif incident.state is IncidentState.CLOSING:
             times += [at for s in on_their_way(incident, rules, now) if (at := incident.step(s.id).look_at)]
     times += drilling.wake_times(book, rules, now)
@@ -197,15 +192,14 @@ def _telling(about: str, owed: Owed, worded: Message) -> Tell:
 
 def _steps(book: Book, incident: Incident, rules: Rules, now: datetime) -> Iterator[Work | Held]:
     plan = rules.plan_of(incident.plan, incident.scenario, incident.chosen)
+    ready = _ready(incident, plan)
+    leaned_on = {need for step in ready.values() for need in step.needs}
     for step in plan.steps:
         record = incident.step(step.id)
-        if record.state is StepState.LEFT:
-            continue
-        if record.state is StepState.DONE:
-            if _stale(incident, plan, step, record, now):
-                yield Look(incident=incident.id, step=step, because=f"{step.id} is leaned on and no longer fresh")
-        elif _ready(incident, step):
+        if step.id in ready and record.state is not StepState.LEFT:
             yield from _step(book, incident, step, record, rules, now)
+        elif step.id in leaned_on and _stale(step, record, now):
+            yield Look(incident=incident.id, step=step, because=f"{step.id} is leaned on and no longer fresh")
 
 
 def _drill(book: Book, case: Incident, its: Rules, now: datetime) -> Iterator[Work | Held]:
@@ -262,18 +256,15 @@ def _left_moving(incident: Incident, rules: Rules, now: datetime) -> Iterator[Lo
             yield Look(incident=incident.id, step=step, because=because, aside=step.best_effort)
 
 
-def _ready(incident: Incident, step: Step) -> bool:
-    return all(incident.step(need).state is StepState.DONE for need in step.needs)
+def _ready(incident: Incident, plan: Plan) -> dict[str, Step]:
+    """The steps that are not done and of which all that they need is, by name."""
+    done = {step.id for step in plan.steps if incident.step(step.id).state is StepState.DONE}
+    return {step.id: step for step in plan.steps if step.id not in done and done.issuperset(step.needs)}
 
 
-def _stale(incident: Incident, plan: Plan, step: Step, record: StepRecord, now: datetime) -> bool:
-    """Whether its Done is older than policy allows to lean on, and somebody is about to lean on it."""
-    if step.fresh_for is None or record.done_at is None or now - record.done_at <= step.fresh_for:
-        return False
-    return any(
-        step.id in other.needs and incident.step(other.id).state is not StepState.DONE and _ready(incident, other)
-        for other in plan.steps
-    )
+def _stale(step: Step, record: StepRecord, now: datetime) -> bool:
+    """Whether its Done is older than policy allows to lean on."""
+    return step.fresh_for is not None and record.done_at is not None and now - record.done_at > step.fresh_for
 
 
 def _ask_alarms(incident: Incident, rules: Rules, now: datetime) -> Iterator[AskAlarms]:

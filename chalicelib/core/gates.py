@@ -216,7 +216,7 @@ def drill_freshness(work: Wanted, book: Book, rules: Rules, now: datetime) -> Ve
     incident, row = work.incident, rules.policy.drills.row(work.incident.scenario)
     if row is None or incident.drill is not None:
         return Pass("policy wants no drill of it" if row is None else "this is its drill")
-    real = rules.unchosen(incident.scenario).hash if incident.choices else incident.plan
+    real = rules.made(incident.scenario).hash if incident.choices else incident.plan
     if why := drilling.stale(book, row, real, now):
         return Ask(f"{why}, so every step asks")
     return Pass("its drill is fresh")

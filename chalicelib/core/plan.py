@@ -202,6 +202,10 @@ def hash_of(
     return hashlib.sha256(json.dumps(structure, sort_keys=True).encode()).hexdigest()[:16]
 
 
+_Made = tuple[int, str, frozenset[tuple[str, str]]]
+"""Which plan: the policy's identity, the scenario, what was chosen."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The policy, and the plans that open incidents follow, by hash.
@@ -216,16 +220,16 @@ class Rules:
     policies: Mapping[str, Policy] = field(default_factory=dict)
     today: Policy | None = None
     measured: Mapping[str, Times] = field(default_factory=dict)
-    _made: dict[tuple[int, str], tuple[Policy, Plan]] = field(default_factory=dict, compare=False, repr=False)
-    """What `unchosen` has made, each with its policy, which nothing else takes the place of while it is kept here."""
+    _made: dict[_Made, tuple[Policy, Plan]] = field(default_factory=dict, compare=False, repr=False)
+    """What `made` has made, each with its policy, which nothing else takes the place of while it is kept here."""
 
-    def unchosen(self, scenario: str) -> Plan:
-        """The policy's plan with nothing chosen, which is what a drill rehearses; PlanError as of `plan`. Every step of
-        every round asks for it.
+    def made(self, scenario: str, choices: Mapping[str, str] = NOTHING) -> Plan:
+        """The policy's plan with what was chosen; with nothing chosen it is what a drill rehearses. PlanError as of
+        `plan`. Every step of every round asks for it.
         """
-        key = (id(self.policy), scenario)
+        key = (id(self.policy), scenario, frozenset(choices.items()))
         if key not in self._made:
-            self._made[key] = (self.policy, plan(scenario, policy=self.policy))
+            self._made[key] = (self.policy, plan(scenario, policy=self.policy, choices=choices))
         return self._made[key][1]
 
     def times(self, scenario: str) -> Times:
@@ -244,7 +248,7 @@ class Rules:
         """The plan with that hash; KeyError when it was neither loaded nor is what policy gives today by `choices`."""
         if plan_hash in self.plans:
             return self.plans[plan_hash]
-        today = plan(scenario, policy=self.policy, choices=choices)
+        today = self.made(scenario, choices)
         if today.hash != plan_hash and (drill := _rehearsed(today, self.policy)) and drill.hash == plan_hash:
             return drill
         if today.hash != plan_hash:
