@@ -15,7 +15,7 @@ from chalicelib.policy.people import Person
 from chalicelib.settings import SHORTEST_SHIFT
 from drctl.neighbours.kubernetes.api import seed
 from drctl.world import said
-from tests.crash.datapoint import ANOTHER, AS_OF, BUCKET, PREFIX, artifacts, furnish
+from tests.crash.datapoint import AS_OF, BUCKET, PREFIX, artifacts, furnish
 from tests.crash.failures import primary, says
 from tests.crash.inline import one_thread
 from tests.crash.outside import Stop
@@ -144,15 +144,6 @@ class BreachStory(Story):
         chosen = {"choices": self.choices()} if self.choices() else {}
         wanted = {"command": "declare", "scenario": self.scenario, "scope": self.scope, **chosen}
         self._deliver(DECLARED_AT, "command", wanted, "declare")
-
-    def _say(self, name: str, payload: Mapping[str, Any], person: Person = PERSON) -> None:
-        """Several steps ask for two people at once: who answers one is whoever has not answered that one yet."""
-        if name in self._sent:
-            return
-        book, step = self.platform.book(), str(payload.get("step"))
-        incident = book.incidents.get(str(payload.get("incident"))) if book else None
-        said = {v.by for v in incident.step(step).voices} if incident else set()
-        super()._say(name, payload, ANOTHER if PERSON.name in said else person)
 
 
 class RansomwareStory(BreachStory):

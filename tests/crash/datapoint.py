@@ -7,14 +7,12 @@ from typing import Any, Final
 
 from chalicelib.actions.restored import name_of
 from chalicelib.core.bounds import spelled
-from chalicelib.policy.people import Person
 from chalicelib.settings import SHORTEST_SHIFT
-from drctl.neighbours.pagerduty import Alert
 from tests.crash.failures import primary, says
 from tests.crash.inline import one_thread
 from tests.crash.outside import Stop
 from tests.crash.platform_in_process import POLICY, START, Platform
-from tests.crash.story import DARK_AT, PERSON, Story
+from tests.crash.story import DARK_AT, Story
 
 SPACE: Final = "cache"
 CHECK: Final = "runs-have-experiments"
@@ -28,7 +26,6 @@ DELETIONS: Final = "us-east-1/deletions"
 BUCKET: Final = POLICY.backups.restorable[0].bucket
 PREFIX: Final = f"{POLICY.backups.restorable[0].prefixes[0]}0/"
 CHOICES: Final = {"as_of": spelled(AS_OF), "namespaces": SPACE, "folder": "none"}
-ANOTHER: Final = next(p for p in POLICY.people.people if p.name != PERSON.name and p.roles == PERSON.roles)
 BESIDE: Final = name_of(POLICY, AS_OF)
 
 
@@ -94,9 +91,6 @@ class CorruptionStory(Story):
         elif self.choices:
             (incident,) = book.incidents
             self._say("choose", {"command": "choose", "incident": incident, "choices": self.choices})
-
-    def answering(self, alert: Alert) -> Person:
-        return ANOTHER if "1 of 2 people have approved" in str(alert.payload) else PERSON
 
 
 class DeletionStory(CorruptionStory):

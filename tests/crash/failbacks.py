@@ -8,19 +8,16 @@ from datetime import timedelta
 from typing import Any, Final
 
 from chalicelib.core.incident import StepState
-from chalicelib.policy.people import Person
 from chalicelib.store.codec import read_incident
 from drctl.neighbours.ec2 import Acl
-from drctl.neighbours.pagerduty import Alert
 from tests.crash.as_was import whole
 from tests.crash.outside import Stop
 from tests.crash.platform_in_process import POLICY, START, Platform
-from tests.crash.story import PERSON, NotOverError, Story
+from tests.crash.story import NotOverError, Story
 from tests.crash.switchovers import DECLARED_AT, nothing
 
 RETURN: Final = "failback"
 SWITCHOVER: Final = "planned-switchover"
-ANOTHER: Final = next(p for p in POLICY.people.people if p.name != PERSON.name and p.roles == PERSON.roles)
 PATIENCE: Final = timedelta(hours=2)
 SETTLES: Final = timedelta(seconds=30)
 """How long the platform stands as it is before anything happens to it, so that its agents have written."""
@@ -69,9 +66,6 @@ class FailbackStory(Story):
             self.platform.clock.at(DECLARED_AT, lambda: self.say("away-0", wanted))
         else:
             super().evidence()
-
-    def answering(self, alert: Alert) -> Person:
-        return ANOTHER if "1 of 2 people have approved" in str(alert.payload) else PERSON
 
     def ended(self, scenario: str) -> int:
         """How many incidents of it have recovered."""

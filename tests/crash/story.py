@@ -17,13 +17,14 @@ from typing import Any, Final
 
 from chalicelib import ways_in
 from chalicelib.bootstrap import Responder
+from chalicelib.core.approvals import counted
 from chalicelib.core.happened import AlarmState, Signal, SignalKind
+from chalicelib.core.incident import Incident
 from chalicelib.hearing import Unheard, heard
 from chalicelib.intake.probe import from_heartbeat, from_probe
 from chalicelib.policy import Policy
 from chalicelib.policy.people import Person
 from chalicelib.store.contract import StoreUnavailableError
-from drctl.neighbours.pagerduty import Alert
 from drctl.signing import signed
 from drctl.world.people import credentials_of
 from tests.crash.outside import Crash, Stop
@@ -37,6 +38,7 @@ SILENT_AT: Final = START + timedelta(seconds=8.5)
 ANSWER_TIME: Final = timedelta(seconds=3)
 PATIENCE: Final = timedelta(minutes=20)
 PERSON: Final = POLICY.people.people[0]
+ANOTHER: Final = next(p for p in POLICY.people.people if p.name != PERSON.name and p.roles == PERSON.roles)
 _ASK: Final = re.compile(r"drctl approve (?P<incident>\S+) --step (?P<step>[^:\s]+)")
 
 
@@ -100,10 +102,11 @@ class Story:
         self.alarm(ALARM_AT, route53())
         self.alarm(SILENT_AT, from_heartbeat("primary", healthy=False, changed_at=SILENT_AT, reason="silent"))
 
-    def answering(self, alert: Alert) -> Person:
-        """Who answers a page."""
-        del alert
-        return PERSON
+    def answering(self, incident: Incident, step: str) -> Person:
+        """Who answers a page for a step: whoever has not answered it yet, where two must."""
+        now = self.platform.clock.now()
+        said = {v.by for v in counted(incident.step(step), incident.plan, now)}
+        return ANOTHER if PERSON.name in said else PERSON
 
     def deploy(self, policy: Policy) -> None:
         """The responder is deployed with another policy: every worker is a new one."""
@@ -205,7 +208,7 @@ class Story:
                 if found := _ASK.match(ask):
                     wanted = {"command": "approve", "plan": incident.plan, "note": self.note}
                     # One yes a page and step: a page that rings again for the same step gets another.
-                    who, name = self.answering(alert), f"approve-{found['step']}-{alert.dedup_key}"
+                    who, name = self.answering(incident, found["step"]), f"approve-{found['step']}-{alert.dedup_key}"
                     self._say(name[:120], {**wanted, **found.groupdict()}, who)
         clock.at(clock.now() + timedelta(seconds=1), self._read)
 

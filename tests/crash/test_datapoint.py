@@ -14,6 +14,7 @@ import pytest
 
 from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.plan import plan
+from chalicelib.policy.people import Person
 from tests.crash.datapoint import (
     BESIDE,
     BUCKET,
@@ -138,8 +139,9 @@ def test_an_approval_for_another_plan_is_refused_and_moves_nothing() -> None:
 
 def test_one_person_alone_moves_no_application() -> None:
     class Alone(CorruptionStory):
-        def answering(self, alert: Any) -> Any:
-            return Story.answering(self, alert)
+        def answering(self, incident: Incident, step: str) -> Person:
+            del incident, step
+            return PERSON
 
     story = Alone()
     incident = some_minutes(story, 20)
