@@ -4,6 +4,7 @@ actions and clients over what stands outside. Workers are stopped as in outside.
 
 from __future__ import annotations
 
+import base64
 import json
 import tempfile
 from collections import Counter
@@ -14,6 +15,7 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import httpx2
+import trustme
 import yaml
 
 from chalicelib.actions.reader import Ports
@@ -47,6 +49,8 @@ from tests.crash.wires import OutsideDatabase, OutsideStore, OutsideTransport
 ANA, BOB, STRANGER = "ana", "bob", "clusterAdmin"
 PATIENCE: Final = timedelta(minutes=30)
 TURN: Final = timedelta(seconds=20)
+AUTHORITY: Final = base64.b64encode(trustme.CA().cert_pem.bytes()).decode()
+"""As AKS writes it into a kubeconfig. Without one every client reads all that this machine trusts."""
 WHO: Final = {
     name: User(f"{name}@neurectomy.io" if name != STRANGER else "masterclient", ("system:masters",))
     for name in (ANA, BOB, STRANGER)
@@ -258,7 +262,12 @@ class Outage:
                 "apiVersion": "v1",
                 "kind": "Config",
                 "current-context": "there",
-                "clusters": [{"name": "there", "cluster": {"server": self.tertiary.outage.server}}],
+                "clusters": [
+                    {
+                        "name": "there",
+                        "cluster": {"server": self.tertiary.outage.server, "certificate-authority-data": AUTHORITY},
+                    }
+                ],
                 "users": [{"name": "me", "user": {"token": who}}],
                 "contexts": [{"name": "there", "context": {"cluster": "there", "user": "me"}}],
             }
