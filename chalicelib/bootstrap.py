@@ -263,8 +263,10 @@ def rights_of_the_desk(aws: AwsClients, policy: Policy) -> Mapping[str, Any] | N
     return body
 
 
-def channels(settings: Settings, policy: Policy, ports: Ports) -> Mapping[str, Channel]:
-    """The channels of policy; their secrets stand in the standby region."""
+def channels(
+    settings: Settings, policy: Policy, ports: Ports, *, monotonic: Callable[[], float] = time.monotonic
+) -> Mapping[str, Channel]:
+    """The channels of policy; their secrets stand in the standby region. `monotonic` as of the registry."""
     region = policy.platform.responder.region
 
     def secret(name: str) -> Mapping[str, str]:
@@ -284,4 +286,5 @@ def channels(settings: Settings, policy: Policy, ports: Ports) -> Mapping[str, C
         s3=ports.aws.writing("s3", region),
         slack_base_url=settings.slack_url,
         pagerduty_base_url=settings.pagerduty_url,
+        monotonic=monotonic,
     )

@@ -8,6 +8,7 @@ anew the next time, so that a secret somebody mended is read again.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, assert_never
@@ -41,10 +42,12 @@ def build(
     s3: Any,
     slack_base_url: str | None = None,
     pagerduty_base_url: str | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> Mapping[str, Channel]:
     """The channels by name. Nothing is read, imported or connected until one is asked to send.
 
-    `ses` and `s3` are boto3 clients (`sesv2`, `s3`) of the standby region with timeouts and retries off.
+    `ses` and `s3` are boto3 clients (`sesv2`, `s3`) of the standby region with timeouts and retries off; by `monotonic`
+    a channel knows how long it has been sending, in seconds.
     """
 
     def make(row: rows.Channel) -> Channel:
@@ -60,6 +63,7 @@ def build(
                     base_url=pagerduty_base_url or "https://events.pagerduty.com",
                     client=f"{platform.display_name} disaster recovery",
                     links=((platform.responder.status_url, "Status page"),),
+                    monotonic=monotonic,
                 )
             case rows.SlackChannel():
                 from chalicelib.channels.slack import SlackChannel

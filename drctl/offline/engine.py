@@ -4,6 +4,7 @@ operator's kubeconfig and secrets, and nobody where AWS was.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -170,7 +171,13 @@ def database(
 
 
 def channels(
-    policy: Policy, secrets: Secrets, http: httpx2.Client, *, pagerduty: str, slack: str
+    policy: Policy,
+    secrets: Secrets,
+    http: httpx2.Client,
+    *,
+    pagerduty: str,
+    slack: str,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> Mapping[str, Channel]:
     """The channels of policy. What stands in AWS (mail, the status page) fails, and is recorded as failed."""
 
@@ -191,4 +198,5 @@ def channels(
         s3=aws.writing("s3", region),
         slack_base_url=slack,
         pagerduty_base_url=pagerduty,
+        monotonic=monotonic,
     )

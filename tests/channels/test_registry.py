@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from chalicelib.channels.registry import SecretSilentError, build
 from chalicelib.core.message import StatusPage
 from chalicelib.core.outcome import Doubtful, Made, Refused
 from chalicelib.policy.load import load
+from chalicelib.policy.notifications import NoticeEvent
 from drctl.neighbours.pagerduty import PagerDuty
 from tests.channels.answers import client, json_answer, s3_error, s3_taken
 from tests.channels.stories import Clock, message, page
@@ -47,6 +49,15 @@ def channels(http: httpx2.Client) -> Callable[..., Mapping[str, Channel]]:
         return build(POLICY, http=http, secret=secret, **{"ses": ses, "s3": s3, **clients})
 
     return make
+
+
+def test_how_long_an_end_takes_is_told_by_the_clock_that_was_given(
+    channels: Callable[..., Mapping[str, Channel]],
+) -> None:
+    end = message(NoticeEvent.RECOVERY_COMPLETE, closes=True, keys=(message(NoticeEvent.ESCALATED, "0-1").id,))
+    ticks = count(step=60.0)
+    assert isinstance(channels(monotonic=ticks.__next__)["pagerduty"].send(end, page()), Doubtful)
+    assert isinstance(channels(monotonic=lambda: 0.0)["pagerduty"].send(end, page()), Made)
 
 
 def refusing(code: str) -> Callable[[str], Mapping[str, str]]:

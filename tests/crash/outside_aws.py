@@ -124,7 +124,14 @@ class Outage:
             dns=Dns({}, self.platform.name_server),
             cloudflare=Cloudflare(there, lambda: secrets.field(token, "token")),
         )
-        told = channels(POLICY, secrets, web.client, pagerduty=SETTINGS.pagerduty_url, slack=SETTINGS.slack_url)
+        told = channels(
+            POLICY,
+            secrets,
+            web.client,
+            pagerduty=SETTINGS.pagerduty_url,
+            slack=SETTINGS.slack_url,
+            monotonic=self.platform.monotonic,
+        )
         store = cast("Store", OutsideStore(cast("MemoryStore", self.kept), self.outside))
         return assembled(POLICY, store, ports, told, self.clock, kube)
 

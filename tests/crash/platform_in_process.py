@@ -306,9 +306,15 @@ class Platform:
         said = {"GetCallerIdentityResponse": {"GetCallerIdentityResult": who}}
         return 200, json.dumps(said).encode()
 
+    def monotonic(self) -> float:
+        """The story's clock, in seconds."""
+        return self.clock.now().timestamp()
+
     def _channels(self, ports: Ports) -> Mapping[str, Channel]:
-        """The real channels, Slack's with its one method replaced."""
-        built = dict(channels(SETTINGS, self.policy, ports))
+        """The real channels, Slack's with its one method replaced. A sweep waits for its children at a call, so that
+        how long one has been sending is told by the story's clock.
+        """
+        built = dict(channels(SETTINGS, self.policy, ports, monotonic=self.monotonic))
         for row in self.policy.notifications.channels:
             if isinstance(row, SlackChannel):
                 built[row.name] = InProcessSlackChannel(
