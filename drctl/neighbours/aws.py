@@ -25,10 +25,10 @@ import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from aiohttp import web
@@ -51,8 +51,6 @@ SETTLES_EVERY: Final = 0.25
 TURN: Final = web.AppKey("turn", asyncio.Lock)
 SEEN: Final = 1000
 """How many requests `seen` remembers."""
-SOME_ID: Final = "00000000-0000-4000-8000-000000000000"
-"""Stands for the request's identifier in an answer that is remembered."""
 COMMON_ERRORS: Final = {
     "AccessDenied": 403,
     "AccessDeniedException": 403,
@@ -299,30 +297,6 @@ def _model(service: str) -> ServiceModel:
 @cache
 def _router(service: str) -> ServiceOperationRouter:
     return ServiceOperationRouter(_model(service))
-
-
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """What is to be written: two of the same text are the same on the wire, whichever objects hold it."""
-
-    service: str
-    protocol: str
-    name: str
-    text: str
-    operation: OperationModel = field(compare=False)
-    result: Any = field(compare=False)
-
-
-def _serialized(written: _Result) -> dict[str, Any]:
-    """`{body, headers, status_code}`, with `SOME_ID` for the request's."""
-    serializer = get_serializer_class(written.service, written.protocol)
-    raw = serializer(written.operation, SerializationContext(SOME_ID)).serialize(written.result)
-    body = raw["body"]
-    return {**raw, "body": body.encode() if isinstance(body, str) else body}
-
-
-_remembered = lru_cache(maxsize=1000)(_serialized)
-"""Who watches asks the same again and again, and writing XML is the longest part of an answer."""
 
 
 def _plain(code: str, message: str, status: int) -> Answer:
