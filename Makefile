@@ -17,8 +17,8 @@ demo: $(STAMP)
 # A local world has the machine to itself; the rest goes side by side.
 test: $(STAMP)
 	$(BIN)/drctl setup
-	$(BIN)/pytest -q -m "not long" -n auto --dist worksteal --ignore=tests/local
-	$(BIN)/pytest -q -m "not long" tests/local
+	$(BIN)/pytest -q -n auto --dist worksteal --ignore=tests/local
+	$(BIN)/pytest -q tests/local
 
 # Hours: a whole sweep stops a story at each of its calls. DR_SWEEP=2/5 takes the second of five parts of each sweep.
 test-long: $(STAMP)
