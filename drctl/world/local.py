@@ -353,7 +353,7 @@ class LocalWorld:
         return next(n.url for n in self.world.neighbours if n.name == f"services-{region}")
 
     async def stopped(self) -> None:
-        """Waits for Ctrl-C or SIGTERM."""
+        """Waits for Ctrl-C, SIGTERM, or a terminal that is closed."""
         await self.world.stopped()
 
     async def __aexit__(

