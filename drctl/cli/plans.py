@@ -205,6 +205,8 @@ def choice_sentence(choice: Choice, made: Plan, policy: Policy, given: Mapping[s
     seen = f"; step {choice.seen_by} proposes one and says the earliest" if choice.seen_by else ""
     waiting = [s.id for s in made.steps if choice.name in s.missing]
     waits = f"; waited for by {', '.join(waiting)}" if waiting else ""
+    if choice.default:
+        waits = f"; {choice.default} as long as nobody chooses"
     return f"{choice.asks}; allowed: {allowed(choice, policy, datetime.now(UTC))}{bound}{seen}{waits}"
 
 
@@ -214,12 +216,24 @@ def typed(scenario: str, made: Plan, policy: Policy, given: Mapping[str, str]) -
     # Never `none` by itself: whoever copies the line would put nothing back.
     words = {c.name: given.get(c.name, c.name.upper()) for c in may_choose(scenario, policy)}
     nothing = "; none where nothing of it was lost" if any(c.none for c in may_choose(scenario, policy)) else ""
-    first = next((s.id for s in made.steps if why_it_asks(s, scenario, policy)), "STEP")
+    free = [c.name for c in may_choose(scenario, policy) if c.default]
+    said = [(name, f"{name}={word}") for name, word in words.items()]
+    needed, other = (" ".join(w for name, w in said if (name in free) is which) for which in (False, True))
+    first = next((s.id for s in made.steps if why_it_asks(s, scenario, policy)), "")
     return [
         ("confirm", " or ".join(_begun_by(scenario, scope, policy) for scope in scopes)),
         ("look", "drctl show, which says what every step found, and proposes"),
-        ("choose", "drctl choose " + " ".join(f"{name}={value}" for name, value in words.items()) + nothing),
-        ("allow", f"drctl approve --step {first}, and so on with each that asks; drctl reject stops one"),
+        *([("choose", f"drctl choose {needed}{nothing}")] if needed else []),
+        *(
+            [("choose otherwise", f"drctl choose {other}, any of them, before what takes it has begun")]
+            if other
+            else []
+        ),
+        *(
+            [("allow", f"drctl approve --step {first}, and so on with each that asks; drctl reject stops one")]
+            if first
+            else []
+        ),
     ]
 
 
@@ -238,6 +252,7 @@ def _choice_json(choice: Choice, made: Plan) -> dict[str, Any]:
         "name": choice.name,
         "kind": choice.kind,
         "asks": choice.asks,
+        "default": choice.default,
         "taken_by": [s.id for s in made.steps if choice.name in s.takes],
         "waited_for_by": [s.id for s in made.steps if choice.name in s.missing],
     }

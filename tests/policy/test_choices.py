@@ -108,6 +108,9 @@ def test_a_list_that_reaches_back_is_told(broken: Broken) -> None:
         ("seen_by: point", "seen_by: restore", "choices[0].seen_by", "restore"),
         ("seen_by: point", "seen_by: pont", "choices[0].seen_by", "pont"),
         ("none: true", "seen_by: point", "choices[1].seen_by", "point"),
+        ("reach: 30d", "default: found", "choices[0].default", "found"),
+        ("none: true", "default: none", "choices[1].default", "none"),
+        ("none: true", "default: found", "choices[1].default", "found"),
     ],
 )
 def test_a_bound_that_does_not_fit_is_told(broken: Broken, old: str, new: str, field: str, found: str) -> None:
