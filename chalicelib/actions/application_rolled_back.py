@@ -172,7 +172,7 @@ def _back(app: App, target: Target, policy: Policy, cluster: Cluster, now: datet
         what = f"{_named(app)} is Degraded, but ran {short(current.revision)} for {ran} before that"
         return Stuck(
             because=f"{what}: no deployment of the last {policy.real(blames)} is to blame, nothing is moved;"
-            f" a person may name one of {applications.listed(app)}"
+            f" a person may name one of {applications.listed(app)}, or none"
         )
     found = applications.of_history(app, chosen) if chosen else applications.good_before(app, stood)
     if found is None:

@@ -98,7 +98,7 @@ def allowed(choice: Choice, policy: Policy, now: datetime) -> str:
     """What may be given, as a person reads it before anything has happened."""
     match choice.kind:
         case ChoiceKind.TIME:
-            return f"a time with its zone, like {spelled(now)}"
+            return f"a time with its zone, like {spelled(now)}{_or(choice)}"
         case ChoiceKind.SERVICES:
             return ", ".join(s.name for s in policy.services.in_order() if s.namespace) + _or(choice)
         case ChoiceKind.NAMESPACES:
@@ -175,12 +175,12 @@ def _fact(choice: Choice, incident: Incident | None, name: str) -> str:
 
 
 def _time(choice: Choice, value: str, incident: Incident | None, policy: Policy, now: datetime) -> str:
+    if value == NONE and choice.none:
+        return NONE
     try:
         at = moment(value)
     except (ValueError, OverflowError) as error:
-        raise WrongChoiceError(
-            f"{choice.name} is {value!r}; allowed: a time with its zone, like {spelled(now)}"
-        ) from error
+        raise WrongChoiceError(f"{choice.name} is {value!r}; allowed: {allowed(choice, policy, now)}") from error
     if at > now:
         raise WrongChoiceError(f"{choice.name} is {spelled(at)}, which is to come; allowed: until now, {spelled(now)}")
     if choice.reach is not None and at < now - choice.reach:

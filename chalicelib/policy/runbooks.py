@@ -88,7 +88,8 @@ class Choice(Row):
     )
     none: bool = Field(
         default=False,
-        description="lists, prefix, revision, version: whether `none` may be chosen; what takes it has no work then",
+        description="lists, prefix, revision, version: whether `none` may be chosen; what takes it has no work then;"
+        " time: `none` is no bound",
     )
     default: Literal["none", "all", "found"] | None = Field(
         default=None,

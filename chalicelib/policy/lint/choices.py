@@ -13,7 +13,7 @@ _LISTS = (
     *(ChoiceKind.INSTANCES, ChoiceKind.SUBNETS),
 )
 _GIT_OR_S3 = (ChoiceKind.REVISION, ChoiceKind.VERSION)
-_NOTHING = (*_LISTS, *_GIT_OR_S3)
+_NOTHING = (*_LISTS, *_GIT_OR_S3, ChoiceKind.TIME)
 _NAMED = (ChoiceKind.SERVICES, ChoiceKind.NAMESPACES)
 _TIMED = (ChoiceKind.TIME, ChoiceKind.WHEN)
 _SEEN = (ChoiceKind.TIME, ChoiceKind.NAMESPACES, ChoiceKind.INSTANCES, ChoiceKind.SUBNETS)
