@@ -21,11 +21,11 @@ from chalicelib.policy import Policy
 from chalicelib.policy.base import show_duration
 from chalicelib.policy.lint.ways import detection
 from chalicelib.store.codec import read_incident
+from drctl.cli.asking import why_it_asks
 from drctl.cli.looking import rules_of, times_of
 from drctl.cli.outlook import basis_json
 from drctl.cli.places import POLICIES, ROOT, JsonOption, Place, PoliciesOption, StageName, fail, out, place, show_json
 from drctl.cli.places import read_policies as read
-from drctl.cli.plans import why_it_asks
 from drctl.world.supervisor import running
 
 RUNS: Final = 5000

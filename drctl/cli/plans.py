@@ -15,23 +15,34 @@ from chalicelib.actions.lifecycles_paused import BUCKETS
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.versions import where as where_of
 from chalicelib.clients.aws import READ_ONLY
-from chalicelib.core.bounds import WrongChoiceError, allowed, read
+from chalicelib.core.bounds import WrongChoiceError, read
 from chalicelib.core.plan import Plan, PlanError, Step
 from chalicelib.core.plan import plan as make_plan
 from chalicelib.policy import Policy
 from chalicelib.policy.base import show_duration
-from chalicelib.policy.runbooks import Choice, ChoiceKind
-from chalicelib.policy.scenarios import Automation
+from chalicelib.policy.runbooks import Choice
+from drctl.cli.asking import (
+    WRITES,
+    asked_sentence,
+    begins,
+    choice_sentence,
+    from_the_journal,
+    may_choose,
+    typed,
+    voices,
+    why_it_asks,
+)
 from drctl.cli.people import chosen
 from drctl.cli.places import POLICIES, JsonOption, PoliciesOption, fail, out, read_policies, show_json
 from drctl.deployment.permissions import targets
 from drctl.deployment.words import words
 
-WRITES: Final = frozenset({"verify-write", "verify-home-write", "verify-outage-write"})
-ASKED: Final = frozenset({"person", "wrong-side-listed"}) | WRITES
-"""Actions that declare no call and ask all the same: the one asks only, the others call the database itself."""
 KEEPS: Final = frozenset({"logs-kept", "objects-kept"})
 """Actions that write evidence."""
+SUFFIX: Final = "-??????"
+"""What stands for the six characters that Secrets Manager adds to a name."""
+GROUPS: Final = frozenset({"og:*", "pg:*", "subgrp:*"})
+"""Beside its database RDS wants a right on these; nothing of them is changed."""
 SHORT: Final = 9
 """Steps; the plan of a longer runbook would not be a page any more with what each looks at."""
 
@@ -69,11 +80,14 @@ def plan(
                 "steps": [_step_json(s, scenario, policy, times[s.id]) for s in made.steps],
                 "infrastructure": leaned_on(made, policy),
                 "undos": [{"id": s.id, "title": s.title, "undoes": s.undoes, "unless": s.unless} for s in made.undos],
+                "begins": begins(scenario, policy),
                 "waits": [
                     {"scope": r.scope, "scenario": r.waits.scenario, "at_most": show_duration(r.waits.at_most)}
                     for r in policy.signals.rules
                     if r.scenario == scenario and r.waits
                 ],
+                "typed": dict(typed(made, policy, given)),
+                "voices": voices(policy),
             }
         )
         return
@@ -92,11 +106,11 @@ def plan(
             show_duration(step.deadline),
         )
     out.print(table)
-    for line in confirmed_by(scenario, policy):
-        out.print(line)
+    _section("Before that", [(b["where"], b["because"]) for b in begins(scenario, policy)])
     if wanted := may_choose(scenario, policy):
         _section("A person chooses", [(c.name, choice_sentence(c, made, policy, given)) for c in wanted])
-        _section("What is typed", typed(scenario, made, policy, given))
+    if lines := typed(made, policy, given):
+        _section("What is typed", lines)
     if said := from_the_journal(scenario, policy):
         _section("Read from the journal when it is declared", [(c.name, c.asks) for c in said])
     _section("Asks a person", [(s.id, asked_sentence(s, scenario, policy)) for s in made.steps])
@@ -110,24 +124,8 @@ def plan(
         _section("Taken back when a person ends it on the way", [(s.id, _undoing(s)) for s in made.undos])
     if made.steps and len(made.steps) <= SHORT:
         _section("Looks at", [(s.id, ", ".join(looks(s))) for s in made.steps])
-    if any(step.action == "record-moved" for step in made.steps):
-        out.print(f"\n[bold]Run it[/bold] without AWS: drctl respond --offline --declare {scenario} --note …")
-        out.print("  approve in another terminal: drctl approve --stage offline   (docs/offline.md)")
     end = max(t[1] for t in times.values())
     out.print(f"\nAbout {show_duration(end)} when every expected time is kept and people answer as policy expects.")
-
-
-def confirmed_by(scenario: str, policy: Policy) -> list[str]:
-    """What has to be so before the plan starts, and whom a suspicion waits for first, one line a rule that waits."""
-    return [
-        f"\n[bold]Before that[/bold]\n  confirmed by {rule.quorum} of {len(rule.observers)} observers bad for "
-        f"{show_duration(rule.hold)}; waits for an {rule.waits.scenario} that is open below {rule.scope}, at most "
-        f"{show_duration(rule.waits.at_most)} since the failure began, and only while all of "
-        f"{', '.join(r.scope for r in policy.signals.awaited(rule))} but that one are good"
-        + (f"; listens {show_duration(rule.waits.listens)} for one to open" if rule.waits.listens else "")
-        for rule in policy.signals.rules
-        if rule.scenario == scenario and rule.waits
-    ]
 
 
 def leaned_on(made: Plan, policy: Policy) -> list[dict[str, Any]]:
@@ -137,7 +135,7 @@ def leaned_on(made: Plan, policy: Policy) -> list[dict[str, Any]]:
     found = []
     for row in policy.services.infrastructure:
         leaning = [s.name for s in policy.services.services if row.name in s.depends_on]
-        back = [s.id for s in made.steps if s.action in row.way_back]
+        back = [s.id for s in made.steps if s.action in row.way_back and (s.service is None or s.service in leaning)]
         if back or any(s.service in leaning for s in made.steps):
             found.append(
                 {
@@ -172,18 +170,6 @@ def _section(title: str, rows: list[tuple[str, str]]) -> None:
         out.print(Padding(line, (0, 0, 0, 2), expand=False))
 
 
-def may_choose(scenario: str, policy: Policy) -> tuple[Choice, ...]:
-    """What a person may choose for a scenario's steps."""
-    runbook = policy.runbook(scenario)
-    return tuple(c for c in runbook.choices if c.kind is not ChoiceKind.JOURNAL) if runbook else ()
-
-
-def from_the_journal(scenario: str, policy: Policy) -> tuple[Choice, ...]:
-    """What the journal of a move says for the steps that take it back."""
-    runbook = policy.runbook(scenario)
-    return tuple(c for c in runbook.choices if c.kind is ChoiceKind.JOURNAL) if runbook else ()
-
-
 def _given(scenario: str, choices: dict[str, str], policy: Policy) -> dict[str, str]:
     """The choices as they would be kept; ends clearly where one could not be made."""
     known = {c.name: c for c in may_choose(scenario, policy)}
@@ -194,57 +180,6 @@ def _given(scenario: str, choices: dict[str, str], policy: Policy) -> dict[str, 
         return {name: read(known[name], value, None, policy, datetime.now(UTC)) for name, value in choices.items()}
     except WrongChoiceError as error:
         fail(str(error), 2)
-
-
-def choice_sentence(choice: Choice, made: Plan, policy: Policy, given: Mapping[str, str]) -> str:
-    """`the last moment of good data; allowed: a time …, at most 30d back, proposed by point; waited for by restore`."""
-    if choice.name in given:
-        return f"{choice.asks}; {given[choice.name]} is chosen"
-    way = "ahead" if choice.kind is ChoiceKind.WHEN else "back"
-    bound = f", at most {policy.real(choice.reach)} {way}" if choice.reach else ""
-    seen = f"; step {choice.seen_by} proposes one and says the earliest" if choice.seen_by else ""
-    waiting = [s.id for s in made.steps if choice.name in s.missing]
-    waits = f"; waited for by {', '.join(waiting)}" if waiting else ""
-    if choice.default:
-        waits = f"; {choice.default} as long as nobody chooses"
-    return f"{choice.asks}; allowed: {allowed(choice, policy, datetime.now(UTC))}{bound}{seen}{waits}"
-
-
-def typed(scenario: str, made: Plan, policy: Policy, given: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The commands that lead through the plan, in order."""
-    scopes = list(dict.fromkeys(r.scope for r in policy.signals.rules if r.scenario == scenario)) or ["SCOPE"]
-    # Never `none` by itself: whoever copies the line would put nothing back.
-    words = {c.name: given.get(c.name, c.name.upper()) for c in may_choose(scenario, policy)}
-    nothing = "; none where nothing of it was lost" if any(c.none for c in may_choose(scenario, policy)) else ""
-    free = [c.name for c in may_choose(scenario, policy) if c.default]
-    said = [(name, f"{name}={word}") for name, word in words.items()]
-    needed, other = (" ".join(w for name, w in said if (name in free) is which) for which in (False, True))
-    first = next((s.id for s in made.steps if why_it_asks(s, scenario, policy)), "")
-    return [
-        ("confirm", " or ".join(_begun_by(scenario, scope, policy) for scope in scopes)),
-        ("look", "drctl show, which says what every step found, and proposes"),
-        *([("choose", f"drctl choose {needed}{nothing}")] if needed else []),
-        *(
-            [("choose otherwise", f"drctl choose {other}, any of them, before what takes it has begun")]
-            if other
-            else []
-        ),
-        *(
-            [("allow", f"drctl approve --step {first}, and so on with each that asks; drctl reject stops one")]
-            if first
-            else []
-        ),
-    ]
-
-
-def _begun_by(scenario: str, scope: str, policy: Policy) -> str:
-    return "drctl failback --begin" if policy.scenario(scenario).returns else f"drctl declare {scenario} {scope}"
-
-
-def asked_sentence(step: Step, scenario: str, policy: Policy) -> str:
-    """Why it asks, and whether there is a way back."""
-    why = why_it_asks(step, scenario, policy)
-    return f"{why}; cannot be undone" if why and not step.reversible and "cannot be undone" not in why else why
 
 
 def _choice_json(choice: Choice, made: Plan) -> dict[str, Any]:
@@ -261,7 +196,8 @@ def _choice_json(choice: Choice, made: Plan) -> dict[str, Any]:
 def looks(step: Step) -> list[str]:
     """What the step's action reads, by the names of its operations."""
     reads = ACTIONS[step.action].reads
-    return [f"{op.service} {op.operation}" if isinstance(op, AwsOp) else op.named for op in reads]
+    named = (f"{op.service} {op.operation}" if isinstance(op, AwsOp) else op.named for op in reads)
+    return list(dict.fromkeys(named))
 
 
 def schedule(made: Plan, policy: Policy) -> dict[str, tuple[timedelta, timedelta]]:
@@ -272,16 +208,6 @@ def schedule(made: Plan, policy: Policy) -> dict[str, tuple[timedelta, timedelta
         asks = policy.platform.responder.answer_time if why_it_asks(step, made.scenario, policy) else timedelta()
         times[step.id] = (start, start + asks + step.expected)
     return times
-
-
-def why_it_asks(step: Step, scenario: str, policy: Policy) -> str:
-    """Why a person is asked before this step, empty when nobody is, as far as policy alone can say."""
-    if not ACTIONS[step.action].calls and step.action not in ASKED:
-        return ""
-    two = "two people: " if step.people > 1 else ""
-    if policy.scenario(scenario).automatic is Automation.NO:
-        return two + (step.asks_because or f"policy allows nothing automatic for {scenario}")
-    return step.asks_because or ("" if step.automatic else "policy says that a person decides this step")
 
 
 def _its_side(op: Op, step: Step) -> bool:
@@ -351,10 +277,15 @@ def _named(op: Op, step: Step, policy: Policy) -> str:
             return ""
         condition = op.condition[1].format(**words(policy)) if op.condition else ""
         place = "each bucket's region" if op.resources == BUCKETS else place
-        return f"aws: {op.service} {op.operation} in {place}, {', '.join(targets(policy, op)) or condition}"
+        return f"aws: {op.service} {op.operation} in {place}, {', '.join(_plain(policy, op)) or condition}"
     cluster = policy.platform.cluster("primary" if primary else "standby").name
     about = f" for {step.service}" if step.service else ""
     return f"kubernetes: {op.verb} {op.named}{about} in {cluster}"
+
+
+def _plain(policy: Policy, op: AwsOp) -> list[str]:
+    """The targets as a person knows them: a secret without what its ARN ends with, a database without its groups."""
+    return [t.removesuffix(SUFFIX) for t in targets(policy, op) if t not in GROUPS]
 
 
 def _step_json(step: Step, scenario: str, policy: Policy, times: tuple[timedelta, timedelta]) -> dict[str, Any]:
@@ -364,6 +295,7 @@ def _step_json(step: Step, scenario: str, policy: Policy, times: tuple[timedelta
         "action": step.action,
         "needs": list(step.needs),
         "asks": why_it_asks(step, scenario, policy) or None,
+        "people": step.people,
         "reversible": step.reversible,
         "starts_s": times[0].total_seconds(),
         "ends_s": times[1].total_seconds(),

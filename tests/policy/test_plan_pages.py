@@ -82,8 +82,8 @@ def test_the_page_says_what_is_chosen_and_which_steps_wait_for_it(scenario: str)
 
 def test_the_page_says_what_is_typed_what_cannot_be_undone_and_what_is_done_by_hand() -> None:
     page = printed("data-corruption")
-    assert "confirm: drctl declare data-corruption us-east-1/database look:" in page
-    assert "choose: drctl choose as_of=AS_OF namespaces=NAMESPACES folder=FOLDER; none where nothing of it" in page
+    assert "begin: drctl declare data-corruption us-east-1/database --note …;" in page
+    assert "choose: drctl choose as_of=AS_OF namespaces=NAMESPACES folder=FOLDER; none where none of it is" in page
     assert "allow: drctl approve --step restore" in page
     assert "is left behind in the old database; cannot be undone" in page
     assert "Done by hand standby: make a replica of the restored instance" in page
