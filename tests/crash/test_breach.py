@@ -17,6 +17,7 @@ import pytest
 from chalicelib.actions.contract import Target
 from chalicelib.actions.copies_whole import CopiesWhole
 from chalicelib.actions.reader import LiveReader
+from chalicelib.core.bounds import spelled
 from chalicelib.core.incident import StepState
 from chalicelib.core.outcome import Done, Next, Stuck, Wait
 from tests.crash.breach import (
@@ -35,7 +36,7 @@ from tests.crash.ending import archive, effects, ending, untrue
 from tests.crash.failures import says
 from tests.crash.platform_in_process import POLICY, START
 from tests.crash.stops import all_of_them, assert_alike, assert_every_call, some_of_each
-from tests.crash.story import PERSON, Story
+from tests.crash.story import DARK_AT, PERSON, Story
 from tests.crash.sweep import sweep
 from tests.crash.test_failures import only
 from tests.crash.vaults import vaults
@@ -243,6 +244,10 @@ def test_a_burst_of_writes_and_a_finding_together_are_ransomware_and_a_burst_alo
     assert effects(platform)["rds.RestoreDBInstanceToPointInTime"] == 1
     assert artifacts(platform) == story.artifacts
     assert not untrue(platform, faults=0)
+    # The first finding is of DARK_AT, and tells of what had begun before.
+    proposed = spelled(DARK_AT - timedelta(minutes=15) / POLICY.speed)
+    assert incident.step("found").facts["proposed.as_of"] == proposed
+    assert f"proposed is {proposed}, 15m before GuardDuty's first finding" in incident.step("found").because
 
     class Burst(RansomwareStory):
         def evidence(self) -> None:
