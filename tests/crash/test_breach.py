@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -17,6 +19,7 @@ import pytest
 from chalicelib.actions.contract import Target
 from chalicelib.actions.copies_whole import CopiesWhole
 from chalicelib.actions.reader import LiveReader
+from chalicelib.core.bounds import spelled
 from chalicelib.core.incident import StepState
 from chalicelib.core.outcome import Done, Next, Stuck, Wait
 from tests.crash.breach import (
@@ -35,13 +38,14 @@ from tests.crash.ending import archive, effects, ending, untrue
 from tests.crash.failures import says
 from tests.crash.platform_in_process import POLICY, START
 from tests.crash.stops import all_of_them, assert_alike, assert_every_call, some_of_each
-from tests.crash.story import PERSON, Story
+from tests.crash.story import DARK_AT, PERSON, Story
 from tests.crash.sweep import sweep
 from tests.crash.test_failures import only
-from tests.crash.vaults import vaults
+from tests.crash.vaults import MemoryVault, vaults
 
 CONTAINMENT: Final = POLICY.platform.containment
 assert CONTAINMENT is not None
+COPIED: Final = re.compile(r"manifests/[^/]+\.json")
 PRIMARY, REPLICA = POLICY.platform.database.primary, POLICY.platform.database.replica
 CASES: Final[dict[str, Callable[[], Story]]] = {
     "breach": BreachStory,
@@ -186,7 +190,20 @@ def test_evidence_is_kept_under_a_lock_and_copies_of_before_are_looked_at(whole:
     (snapshot,) = platform.ec2.snapshots.every.values()
     assert snapshot.tags["dr-responder/instance"] == story.instance
     assert snapshot.lock["LockState"] == "compliance"
-    assert "whole, locked and of before 2026-11-23T03:00:02Z" in incident.step("copies").because
+    copies = incident.step("copies").because
+    assert "of before 2026-11-23T03:00:02Z, and whole by its records" in copies
+    assert "(5 objects looked at, 2 not)" in copies
+
+
+def earlier(vault: MemoryVault) -> None:
+    """Everything of the copy was written by earlier ones: its records name no object."""
+    (whole,) = (n for n in vault.texts if COPIED.fullmatch(n))
+    told = json.loads(vault.texts[whole])
+    for row in told["parts"]:
+        part = json.loads(vault.texts[row["name"]])
+        vault.texts[row["name"]] = text = json.dumps({**part, "objects": [], "earlier": len(part["objects"])})
+        row["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    vault.texts[whole] = json.dumps(told)
 
 
 def copies_of_before(there: Any) -> Next:
@@ -205,6 +222,8 @@ def copies_of_before(there: Any) -> Next:
         (lambda v: v.texts.pop(next(n for n in v.texts if n.endswith("/00001.json"))), "00001.json is not there"),
         (lambda v: v.texts.update({n: v.texts[n] + " " for n in v.texts if "/0000" in n}), "has another digest"),
         (lambda v: v.texts.pop("dumps/orders.dump"), "dumps/orders.dump is not there"),
+        (lambda v: v.texts.pop("velero/backups/daily/daily.tar.gz"), "daily/daily.tar.gz is not there"),
+        (lambda v: v.texts.pop(next(n for n in v.texts if "volumeinfo" in n)), "volumeinfo.json.gz is not there"),
         (lambda v: setattr(v, "lock", ""), "not locked, expected"),
         (lambda v: setattr(v, "locked_until", START), "the lock of manifests/"),
     ],
@@ -228,6 +247,21 @@ def test_one_whole_copy_is_enough_and_the_gap_of_the_other_vault_is_told() -> No
     assert list(found.facts) == [f"copy.{other}"]
 
 
+def test_how_much_was_looked_at_is_told_whichever_copy_wrote_it() -> None:
+    there = vaults(POLICY, START)
+    for vault in there.values():
+        earlier(vault)
+    found = copies_of_before(there)
+    assert isinstance(found, Done)
+    assert "(4 objects looked at, 3 not)" in found.because
+    assert "that the volumes' data is there, and that anything holds what it should, nobody looked at" in found.because
+    for vault in there.values():
+        vault.texts.pop("velero/backups/daily/daily.tar.gz")
+    gone = copies_of_before(there)
+    assert isinstance(gone, Stuck)
+    assert "daily/daily.tar.gz is not there" in gone.because
+
+
 def test_a_vault_that_nobody_hears_is_none_that_is_whole() -> None:
     found = copies_of_before({})
     assert isinstance(found, Wait)
@@ -243,6 +277,10 @@ def test_a_burst_of_writes_and_a_finding_together_are_ransomware_and_a_burst_alo
     assert effects(platform)["rds.RestoreDBInstanceToPointInTime"] == 1
     assert artifacts(platform) == story.artifacts
     assert not untrue(platform, faults=0)
+    # The first finding is of DARK_AT, and tells of what had begun before.
+    proposed = spelled(DARK_AT - timedelta(minutes=15) / POLICY.speed)
+    assert incident.step("found").facts["proposed.as_of"] == proposed
+    assert f"proposed is {proposed}, 15m before GuardDuty's first finding" in incident.step("found").because
 
     class Burst(RansomwareStory):
         def evidence(self) -> None:

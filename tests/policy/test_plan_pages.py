@@ -105,7 +105,7 @@ def test_what_is_chosen_is_shown_on_the_page_as_it_would_be_kept() -> None:
     as_of = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M:%S}"
     page = printed("data-corruption", "--choose", f"as_of={as_of}+00:00", "--choose", "namespaces=cache,ml")
     assert f"as_of: the last moment of good data; {as_of}Z is chosen" in page
-    assert "namespaces: where deleted or damaged Kubernetes objects are put back; ml,cache is chosen" in page
+    assert "namespaces: where deleted Kubernetes objects are put back; ml,cache is chosen" in page
 
 
 @pytest.mark.parametrize(
