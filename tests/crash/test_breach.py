@@ -22,6 +22,7 @@ from chalicelib.actions.reader import LiveReader
 from chalicelib.core.bounds import spelled
 from chalicelib.core.incident import StepState
 from chalicelib.core.outcome import Done, Next, Stuck, Wait
+from chalicelib.core.plan import plan
 from tests.crash.breach import (
     CONTAINED,
     FOUND_AT,
@@ -47,6 +48,8 @@ CONTAINMENT: Final = POLICY.platform.containment
 assert CONTAINMENT is not None
 COPIED: Final = re.compile(r"manifests/[^/]+\.json")
 PRIMARY, REPLICA = POLICY.platform.database.primary, POLICY.platform.database.replica
+LET_OUT: Final = ("let-out-instances", "let-out-subnets", "let-out-namespaces")
+PLAN: Final = plan("security-breach", policy=POLICY)
 CASES: Final[dict[str, Callable[[], Story]]] = {
     "breach": BreachStory,
     "called-off": CalledOffStory,
@@ -117,13 +120,31 @@ def test_what_guardduty_has_found_is_proposed_and_everything_asks() -> None:
     assert standing(story.platform) == story.before
 
 
-def test_a_breach_is_contained_step_by_step_and_deletion_goes_on_after_the_rebuild(whole: BreachStory) -> None:
+def test_a_breach_is_contained_step_by_step_and_let_out_step_by_step_after_the_rebuild(whole: BreachStory) -> None:
     story, platform = whole, whole.platform
     incident = archive(platform)
     assert (incident.scenario, incident.ending) == ("security-breach", "recovered")
     assert {r.state for r in incident.steps.values()} == {StepState.DONE}
     assert all(r.approval is not None for name, r in incident.steps.items() if r.calls and name != "found")
+    rebuilt = incident.step("rebuild").first_done_at
+    for step in LET_OUT:
+        began = incident.step(step).started_at
+        assert rebuilt is not None
+        assert began is not None
+        assert began >= rebuilt, step
+        assert incident.step(step).calls > 0, step
     assert not untrue(platform, faults=0)
+    # What served serves again, what may delete does so, and one rule that was disabled before still is.
+    assert standing(platform) == story.before
+    book = platform.book()
+    assert book is not None
+    assert book.debts == ()
+
+
+def test_until_it_is_rebuilt_everything_that_was_chosen_is_cut_off() -> None:
+    story = NotRebuiltStory()
+    story.until(*CONTAINED)
+    platform = story.platform
     now, interface = standing(platform), platform.ec2.instances.interfaces.of(story.instance)[0]
     assert CONTAINMENT is not None
     assert interface.groups == (CONTAINMENT.quarantine_group,)
@@ -132,10 +153,51 @@ def test_a_breach_is_contained_step_by_step_and_deletion_goes_on_after_the_rebui
     quarantine = now["policies"][f"{SPACE}/dr-quarantine"]
     assert quarantine == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     theirs = now["policies"][f"{SPACE}/{THEIRS['metadata']['name']}"]
-    assert theirs["podSelector"]["matchLabels"]["dr-responder/let-through-again"] == incident.id
-    # What may delete does so again, and one rule that was disabled before still is.
-    for part in ("rules", "databases", "images", "locations", "schedules"):
-        assert now[part] == story.before[part], part
+    assert theirs["podSelector"]["matchLabels"]["dr-responder/let-through-again"] == only(platform).id
+
+
+def test_what_a_person_keeps_cut_off_as_evidence_is_owed_and_nothing_else_is() -> None:
+    """The instances stay; the incident does not recover by itself, and says so until a person ends it."""
+
+    class KeptStory(BreachStory):
+        def _say(self, name: str, payload: Any, person: Any = PERSON) -> None:
+            if (payload["command"], payload.get("step")) != ("approve", "let-out-instances"):
+                super()._say(name, payload, person)
+
+    story = KeptStory()
+    platform = story.platform
+    story.begin()
+
+    def recovered(but: str) -> bool:
+        book = platform.book()
+        steps = [i.step(s.id) for i in (book.incidents.values() if book else ()) for s in PLAN.steps if s.id != but]
+        return bool(steps) and all(r.state is StepState.DONE for r in steps)
+
+    for _ in range(60):
+        story.tick()
+        if recovered(but="let-out-instances"):
+            break
+    incident = only(platform)
+    asks = incident.step("let-out-instances")
+    assert asks.state is StepState.ASKING
+    assert "an intruder who is still in there is let out with them" in asks.because
+    no = {"command": "reject", "incident": incident.id, "step": "let-out-instances", "note": "for the police"}
+    story.say("reject", no)
+    for _ in range(2):
+        story.tick()
+    assert only(platform).state == "stalling"
+    story.say("resolve", {"command": "resolve", "incident": incident.id})
+    for _ in range(6):
+        story.tick()
+    assert archive(platform).ending == "resolved"
+    book = platform.book()
+    assert book is not None
+    (owed,) = [d.case for d in book.debts if d.case]
+    assert {name: r.state for name, r in owed.steps.items()} == {"release-instances": StepState.ASKING}
+    now = standing(platform)
+    assert CONTAINMENT is not None
+    assert platform.ec2.instances.interfaces.of(story.instance)[0].groups == (CONTAINMENT.quarantine_group,)
+    assert {k for k in now if now[k] != story.before[k]} == {"groups", "protected"}
 
 
 def test_two_people_let_a_database_of_before_be_restored_and_used_and_the_old_one_stays(whole: BreachStory) -> None:
@@ -280,6 +342,7 @@ def test_a_burst_of_writes_and_a_finding_together_are_ransomware_and_a_burst_alo
     # The first finding is of DARK_AT, and tells of what had begun before.
     proposed = spelled(DARK_AT - timedelta(minutes=15) / POLICY.speed)
     assert incident.step("found").facts["proposed.as_of"] == proposed
+    assert standing(platform) == story.before
     assert f"proposed is {proposed}, 15m before GuardDuty's first finding" in incident.step("found").because
 
     class Burst(RansomwareStory):
