@@ -178,7 +178,10 @@ class ClaimsJudge:
     place: ClassVar[Where | None] = "primary"
     reads: ClassVar[tuple[Op, ...]] = InfrastructureSound.reads
     lowers: ClassVar[bool] = False
-    mend: ClassVar[str] = "kubectl describe pvc of the service that is named; drctl declare the way back that is named"
+    mend: ClassVar[str] = (
+        "kubectl describe pvc of the service that is named; a claim that is Lost is deleted first, since Velero leaves "
+        "what exists as it is; then drctl declare, as is said there"
+    )
 
     def look(self, around: Around) -> Mapping[str, Soundness | Refused | NoData]:
         action, found = InfrastructureSound(), {}
@@ -202,9 +205,20 @@ class ClaimsJudge:
                     yield row.display, NoData(because=f"it cannot be looked at: {because} ({code})")
                 case Soundness(lacking=(first, *more), way_back=ways):
                     others = f"; and {len(more)} more" if more else ""
-                    yield row.display, Lacking(because=f"{first}{others}; the way back is {' or '.join(ways)}")
+                    back = " or ".join(_way(way, policy) for way in ways)
+                    yield row.display, Lacking(because=f"{first}{others}; the way back is {back}")
                 case Soundness(sound=sound):
                     yield row.display, Ready(because=f"every claim has its volume; looked at: {sound}")
+
+
+def _way(action: str, policy: Policy) -> str:
+    """An action with the command that begins the shortest runbook which has it in the primary, if one has."""
+    runbooks = sorted(policy.runbooks.runbooks, key=lambda r: len(r.steps))
+    for runbook in runbooks:
+        if any(s.action == action and s.with_.get("cluster") == "primary" for s in runbook.steps):
+            scope = next((r.scope for r in policy.signals.rules if r.scenario == runbook.scenario), "<scope>")
+            return f"{action} (drctl declare {runbook.scenario} {scope})"
+    return action
 
 
 def _claimed(policy: Policy) -> list[Infrastructure]:

@@ -52,6 +52,12 @@ def healthy_values(policy: Policy) -> dict[str, list[tuple[str, Mapping[str, str
     return found
 
 
+def _known(name: str, where: Mapping[str, str], truth: Mapping[str, float]) -> str:
+    """Under which name the truth about a metric is kept: of one cluster there is one, of zones there are several."""
+    whole = "/".join((name, *where.values()))
+    return whole if whole in truth else name
+
+
 async def publish_health(
     policy: Policy,
     client: Any,
@@ -60,8 +66,8 @@ async def publish_health(
     seen: Callable[[], Mapping[str, float]] = dict,
 ) -> None:
     """The primary's agents publish for as long as their region is up; lost, they say nothing. `seen` is what they see
-    of the cluster, by the metric's name (and its dimensions' values, after a slash); of everything else they say that
-    it is well.
+    of the cluster, by the metric's name (with its dimensions' values after a slash, where there are several of it); of
+    everything else they say that it is well.
     """
     values = healthy_values(policy)
     while not stop.is_set():
@@ -73,7 +79,7 @@ async def publish_health(
                     | {"StorageResolution": 1}
                     | ({"Dimensions": [{"Name": k, "Value": v} for k, v in where.items()]} if where else {})
                     for name, where, value in metrics
-                    for known in ("/".join((name, *where.values())),)
+                    for known in (_known(name, where, truth),)
                     if known in truth or name not in CLUSTER or not truth
                 ]
                 if not data:

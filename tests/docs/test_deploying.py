@@ -19,6 +19,7 @@ from botocore import xform_name
 
 from chalicelib import names
 from chalicelib.policy.load import load
+from chalicelib.policy.signals import Alarm
 from drctl.cli.main import app
 from drctl.deployment import generate
 from drctl.deployment.project import package_of
@@ -36,6 +37,8 @@ def these(program: str, option: str = "") -> list[Any]:
     return [pytest.param(c, id=f"{n}: {c.text[:70]}") for n, c in wanted]
 
 
+KNOWN = {"HealthCheckId", *(name for alarm in POLICY.signals.alarms for name in alarm.dimensions)}
+"""Dimensions that some alarm of policy names."""
 EVERYWHERE = {"--region", "--profile", "--output", "--query"}
 """The CLI's global options, of which these are used (docs.aws.amazon.com/cli/latest/reference/)."""
 CUSTOM: dict[tuple[str, str], set[str]] = {
@@ -54,6 +57,8 @@ CUSTOM: dict[tuple[str, str], set[str]] = {
 """What the CLI adds to AWS's operations (docs.aws.amazon.com/cli/latest/reference/cloudformation/deploy/ and so on)."""
 RENAMED = {"--notification-endpoint": "--endpoint"}
 """Options that the CLI calls otherwise than the API (docs.aws.amazon.com/cli/latest/reference/sns/subscribe.html)."""
+API = {"s3api": "s3"}
+"""Services that the CLI calls otherwise (docs.aws.amazon.com/cli/latest/reference/s3api/)."""
 SHELL = {
     "APP": names.app(POLICY),
     "PLATFORM": POLICY.platform.name,
@@ -107,7 +112,7 @@ def test_every_command_of_drctl_is_there_with_its_flags(command: Command) -> Non
 
 @cache
 def model(service: str) -> Any:
-    return botocore.session.get_session().get_service_model(service)
+    return botocore.session.get_session().get_service_model(API.get(service, service))
 
 
 @pytest.mark.parametrize("command", these("aws"))
@@ -159,6 +164,21 @@ def test_the_stacks_are_named_as_the_code_names_them() -> None:
     app_name = names.app(POLICY)
     assert names.alarm_stack(POLICY, POLICY.platform.regions.primary) in stacks
     assert {app_name, f"{app_name}-{names.WITNESS}"} <= stacks
+
+
+@pytest.mark.parametrize("alarm", POLICY.signals.alarms, ids=lambda a: a.name)
+def test_the_page_says_of_every_metric_that_an_alarm_reads_where_it_is_and_which_case_is_shut_without_it(
+    alarm: Alarm,
+) -> None:
+    (row,) = [line for line in PAGE.splitlines() if line.startswith("| `") and f"`{alarm.metric}`" in line]
+    what, unit, publisher, shut = row.strip("| ").split(" | ")
+    assert f"`{alarm.namespace}`" in what
+    ours = {"HealthCheckId"} if alarm.name == POLICY.signals.health_check.alarm else set(alarm.dimensions)
+    assert {name for name in re.findall(r"`(\w+)`", what) if name in KNOWN} == ours
+    assert unit
+    assert publisher
+    leaning = {r.scenario for r in POLICY.signals.rules if any(alarm.name in o.alarms for o in r.observers)}
+    assert all(f"`{scenario}`" in shut for scenario in leaning)
 
 
 @pytest.mark.parametrize("command", these("aws", "--logical-resource-id"))

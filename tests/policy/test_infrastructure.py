@@ -5,7 +5,7 @@ import pytest
 from chalicelib.policy.load import load
 from tests.policy.broken import SHIPPED, Broken
 
-EBS = ", type: ebs-volume, checks: [bound, attached], way_back: [volumes-attached, velero-restore]"
+EBS = ", type: ebs-volume, checks: [bound, attached], way_back: [volumes-attached, velero-restore, velero-missing]"
 
 
 def row(broken: Broken, text: str) -> Broken:
@@ -57,7 +57,7 @@ def test_a_check_that_does_not_fit_the_type_is_told(broken: Broken) -> None:
 
 
 def test_infrastructure_without_a_way_back_is_told(broken: Broken) -> None:
-    row(broken, EBS.replace(", way_back: [volumes-attached, velero-restore]", "")).says(
+    row(broken, EBS.replace(", way_back: [volumes-attached, velero-restore, velero-missing]", "")).says(
         "infrastructure-has-a-way-back",
         "services.yaml infrastructure[0].way_back",
         at="name: ebs-volumes",
@@ -68,7 +68,7 @@ def test_infrastructure_without_a_way_back_is_told(broken: Broken) -> None:
 
 @pytest.mark.parametrize("way", ["s3-restore", "workload-ready", "velero-restored"])
 def test_a_way_back_that_brings_nothing_of_the_kind_back_is_told(broken: Broken, way: str) -> None:
-    row(broken, EBS.replace("[volumes-attached, velero-restore]", f"[{way}]")).says(
+    row(broken, EBS.replace("[volumes-attached, velero-restore, velero-missing]", f"[{way}]")).says(
         "infrastructure-has-a-way-back",
         "services.yaml infrastructure[0].way_back[0]",
         at=f"way_back: [{way}]",

@@ -151,7 +151,8 @@ INFRASTRUCTURE = (
         mended=volume_is_back,
         judge="claims",
         subject="EBS volumes",
-        said="claim 'redis-data' of Redis is Lost, expected Bound; the way back is volumes-attached or velero-restore",
+        said="claim 'redis-data' of Redis is Lost, expected Bound; the way back is volumes-attached (drctl declare "
+        "node-failure us-east-1/cluster) or velero-restore or velero-missing",
         lowers=False,
         scenario=NODE,
     ),
