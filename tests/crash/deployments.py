@@ -112,8 +112,6 @@ class SecretStory(Story):
         self._made.append(breaks)
 
     def evidence(self) -> None:
-        at = DARK_AT + timedelta(seconds=20) / SPEED
-        self.alarm(at, says("ConfigurationHealth", at))
         wanted = {"command": "declare", "scenario": "configuration-error", "scope": CONFIGURATION}
         self._deliver(DECLARED_AT, "command", wanted | {"choices": {"revision": "none"}}, "declare")
         self.platform.clock.at(MENDED_AT, self._mend)

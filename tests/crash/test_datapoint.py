@@ -61,7 +61,11 @@ def test_the_database_is_restored_beside_the_old_one_and_two_people_let_the_appl
     assert effects(platform) == {
         "kubernetes POST restores": 1,
         "rds.RestoreDBInstanceToPointInTime": 1,
+        "postgres write-heartbeat": 1,
+        "kubernetes PATCH externalsecrets/*": 3,
     }
+    where = new_one(platform).address
+    assert f"was read back from {where.host}:{where.port}" in incident.step("prove").because
     new = new_one(platform)
     assert platform.engine.run_inside(new.resource_id, "check", [CHECK]) == [[0]]
     assert platform.engine.run_inside(database(platform), "check", [CHECK]) == [[12]], "the old one is left as it is"

@@ -101,7 +101,7 @@ def test_a_configuration_error_moves_nothing_before_a_person_has_said_yes_and_th
 
 def test_where_git_is_right_a_person_says_so_and_only_the_secrets_are_fetched_again() -> None:
     story = SecretStory()
-    incident = some_minutes(story, 1)
+    incident = some_minutes(story, 3)
     assert incident.step("secrets").state is StepState.STUCK
     assert "cannot fetch, and its Secret is as it was" in incident.step("secrets").because
     platform = SecretStory().tell()

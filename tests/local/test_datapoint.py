@@ -65,6 +65,8 @@ def test_corrupted_data_is_restored_beside_the_old_database_and_the_applications
         assert chosen["ok"]
         approve(stage, DATABASE, "restore", "ana")
         approve(stage, DATABASE, "switch", "ana", "bob", within=180)
+        approve(stage, DATABASE, "prove", "ana")
+        approve(stage, DATABASE, "fetch", "bob")
         eventually(
             lambda: stage.world.platform.rows.seen().get("IntegrityViolations") == 0.0, within=30, what="whole data"
         )
