@@ -98,15 +98,13 @@ class DumpFound:
                     limit_s=FOUND_WITHIN_S,
                     until="its pod names the newest dump that can be read",
                 )
-                bound = f" of those until {until}" if (until := until_of(target)) else ""
-                because = f"which copy of the database is the newest{bound} outside AWS is not known yet"
+                because = f"which copy of the database is the newest{_bound(target)} outside AWS is not known yet"
                 return Act(because=because, call=call)
             case Job(complete=True, said=said):
                 dump, at = _named(said)
                 if at is None:
                     return Stuck(because=f"Job {facts.name!r} names {said!r}, which is no dump's name")
-                bound = f" of those until {until}" if (until := until_of(target)) else ""
-                because = f"the newest dump{bound} that can be read is {dump}: {_lost(said, policy, now)}"
+                because = f"the newest dump{_bound(target)} that can be read is {dump}: {_lost(said, policy, now)}"
                 holds_until = (_beat(said) or at).isoformat()
                 return Done(
                     because=because, facts={"dump": dump, "taken_at": at.isoformat(), "holds_until": holds_until}
@@ -209,6 +207,10 @@ def _running(job: Job, does: str) -> Wait | Stuck:
         advice = "mend it and delete the Job, and it is made anew"
         return Stuck(because=f"Job {job.name!r} failed ({job.failed}){said}; {advice}")
     return Wait(because=f"Job {job.name!r} {does}; looking again in {AGAIN.seconds} s", again_in=AGAIN)
+
+
+def _bound(target: Target) -> str:
+    return f" of those until {until}" if (until := until_of(target)) else ""
 
 
 def _until(target: Target) -> str:
