@@ -211,4 +211,6 @@ def aim(step: Step, incident: Incident, now: datetime) -> Target:
         calls=record.calls,
         scope=incident.scope,
         failed_at=incident.failed_at,
+        # A suspicion that a person confirmed has failed when its evidence says so, which is before their word.
+        declared=incident.declared_by is not None and incident.failed_at == incident.confirmed_at,
     )

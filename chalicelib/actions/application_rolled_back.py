@@ -6,9 +6,10 @@ straight back; so the same patch takes automated sync off, and remembers in an a
 write to one object: there is no moment in which only one of them holds. `auto_sync.py` gives it back.
 
 Not every Degraded is a deployment's fault: what had run well for a while is not mended by an older revision, and
-nothing is moved. Nor is anything while Argo CD is at work. What is gone back to is in Argo CD's history, and the step's
-`with: {revision: …}` may name another one of it; `of: configuration` is of the configuration's Application and not the
-services'. Sources: applications.py.
+nothing is moved. Nor is anything while Argo CD is at work. What is gone back to is in Argo CD's history, and a person
+may name another one of it: then the Applications that are Degraded go back to that, or where none is, the one whose
+history has it (a wrong value makes nothing Degraded). `of: configuration` is of the configuration's Application and
+not the services'. Sources: applications.py.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from chalicelib.actions.applications import APPLICATIONS, App, Deployed, Hold, s
 from chalicelib.actions.canary_aborted import canaries
 from chalicelib.actions.contract import KubeOp, Op, Reader, Target
 from chalicelib.actions.places import cluster_of
+from chalicelib.core.bounds import FOUND, NONE
 from chalicelib.core.outcome import Act, Call, Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
 from chalicelib.policy.base import parse_duration
@@ -71,6 +73,8 @@ class ApplicationRolledBack:
     )
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> Apps | Refused | NoData:
+        if _chosen(target) == NONE:
+            return Apps(())
         cluster = cluster_of(target, policy).name
         rows = policy.services.managed(target.params.get("of", "services"))
         apps = applications.look(rows, cluster, reader)
@@ -89,7 +93,12 @@ class ApplicationRolledBack:
                 return Wait(because=f"{because}; looking again in {AGAIN.seconds} s", again_in=AGAIN)
             case Refused(because=because, code=code):
                 return Stuck(because=f"{because} ({code})")
-        said: list[Next] = [s for app in facts.apps if (s := _judged(app, facts, target, policy, cluster, now))]
+        if _chosen(target) == NONE:
+            return Done(because="nothing is to go back, as was chosen: every application is left as it is")
+        asked = _asked(facts, _chosen(target))
+        if isinstance(asked, Stuck):
+            return asked
+        said: list[Next] = [s for app in facts.apps if (s := _judged(app, asked, target, policy, cluster, now))]
         for kind in (Act, Stuck, Wait):
             first = next((s for s in said if isinstance(s, kind)), None)
             if first is not None:
@@ -101,12 +110,39 @@ class ApplicationRolledBack:
         return Done(because=said_, facts=kept)
 
 
-def _judged(app: App, facts: Apps, target: Target, policy: Policy, cluster: Cluster, now: datetime) -> Next | None:
+def _chosen(target: Target) -> str:
+    """The revision that a person has named, `none`, or nothing where the action is to find it."""
+    named = target.params.get("revision", "")
+    return "" if named == FOUND else named
+
+
+def _asked(facts: Apps, chosen: str) -> tuple[App, ...] | Stuck:
+    """The Applications that are to go back: those that are Degraded, else the one whose history has what was chosen."""
+    ill = tuple(app for app in facts.apps if app.health == "Degraded" and app.name not in facts.caught)
+    if ill or not chosen or any(app.went_back and app.runs.startswith(chosen) for app in facts.apps):
+        return ill
+    knows = [app for app in facts.apps if applications.of_history(app, chosen)]
+    if not knows:
+        said = "; ".join(f"{_named(app)} knows {applications.listed(app)}" for app in facts.apps)
+        return Stuck(because=f"revision {chosen!r} is in the history of no application: nothing is moved; {said}")
+    other = tuple(app for app in knows if not app.runs.startswith(chosen))
+    if len(other) > 1:
+        said = ", ".join(_named(app) for app in other)
+        return Stuck(
+            because=f"revision {chosen!r} is in the history of {said}, and none of them is Degraded: nothing is moved;"
+            " which one is meant cannot be told"
+        )
+    return other
+
+
+def _judged(
+    app: App, asked: tuple[App, ...], target: Target, policy: Policy, cluster: Cluster, now: datetime
+) -> Next | None:
     """What is missing for one Application; None when nothing is."""
-    if app.busy and (app.hold or app.health == "Degraded"):
+    if app.busy and (app.hold or app in asked):
         what = f"{_named(app)} is {app.health}, and Argo CD is at work on it ({app.phase or 'asked'}: {app.message})"
         return Wait(because=f"{what}; looking again in {AGAIN.seconds} s", again_in=AGAIN)
-    if app.hold and not app.went_back and app.phase in ("Error", "Failed") and app.runs == app.hold.back_from:
+    if app.hold and not app.went_back and app.phase in ("Error", "Failed"):
         what = f"{_named(app)} could not go back to {short(app.hold.back_to)}, and nothing was moved: {app.message}"
         return Stuck(because=f"{what}; its automated sync is off; sync it to one of: {applications.listed(app)}")
     if app.went_back and app.health != "Healthy":
@@ -114,9 +150,7 @@ def _judged(app: App, facts: Apps, target: Target, policy: Policy, cluster: Clus
         if app.health == "Degraded" and _settled(app):
             return Stuck(because=f"{what}: it was not the deployment, or not only; a person must look")
         return Wait(because=f"{what}; looking again in {AGAIN.seconds} s", again_in=AGAIN)
-    if app.health != "Degraded" or app.name in facts.caught:
-        return None
-    return _back(app, target, policy, cluster, now)
+    return _back(app, target, policy, cluster, now) if app in asked else None
 
 
 def _settled(app: App) -> bool:
@@ -127,7 +161,7 @@ def _settled(app: App) -> bool:
 def _back(app: App, target: Target, policy: Policy, cluster: Cluster, now: datetime) -> Next:
     if not app.history:
         return Stuck(because=f"{_named(app)} is Degraded and has no history: there is nothing to go back to")
-    chosen = target.params.get("revision", "")
+    chosen = _chosen(target)
     stood, blames = (
         parse_duration(target.params.get(key, default)) / policy.speed
         for key, default in (("stood", STOOD), ("blames", BLAMES))
@@ -136,7 +170,10 @@ def _back(app: App, target: Target, policy: Policy, cluster: Cluster, now: datet
     if since - current.at > blames and not chosen:
         ran = policy.real(since - current.at)
         what = f"{_named(app)} is Degraded, but ran {short(current.revision)} for {ran} before that"
-        return Stuck(because=f"{what}: no deployment of the last {policy.real(blames)} is to blame, nothing is moved")
+        return Stuck(
+            because=f"{what}: no deployment of the last {policy.real(blames)} is to blame, nothing is moved;"
+            f" a person may name one of {applications.listed(app)}, or none"
+        )
     found = applications.of_history(app, chosen) if chosen else applications.good_before(app, stood)
     if found is None:
         what = (
@@ -147,11 +184,22 @@ def _back(app: App, target: Target, policy: Policy, cluster: Cluster, now: datet
         return Stuck(
             because=f"{_named(app)} is Degraded and {what}: nothing is moved; it knows {applications.listed(app)}"
         )
+    if found.revision == app.runs:
+        return Stuck(
+            because=f"{_named(app)} is Degraded and runs {short(app.runs)} already, which was chosen: nothing is moved;"
+            f" it knows {applications.listed(app)}"
+        )
     return _patch(app, found, policy, cluster)
 
 
 def _patch(app: App, found: Deployed, policy: Policy, cluster: Cluster) -> Act:
-    hold = Hold(app.runs, found.revision, app.automated)
+    # Gone back a second time, it still is held for what Git holds, and is given back what it was given at first.
+    first = app.hold if app.automated is None and app.hold and app.hold.back_from else None
+    hold = (
+        Hold(first.back_from, found.revision, first.automated)
+        if first
+        else Hold(app.runs, found.revision, app.automated)
+    )
     sync: dict[str, Any] = {**found.sync, "syncStrategy": {"apply": {}}}
     if app.options:
         sync["syncOptions"] = list(app.options)
@@ -182,8 +230,9 @@ def _patch(app: App, found: Deployed, policy: Policy, cluster: Cluster) -> Act:
         reversible=True,
     )
     stands = f"{found.at:%Y-%m-%d %H:%M} UTC"
+    why = f"is Degraded since {short(app.runs)} was deployed" if app.health == "Degraded" else f"runs {short(app.runs)}"
     because = (
-        f"{_named(app)} is Degraded since {short(app.runs)} was deployed: it is to go back to {short(found.revision)}"
+        f"{_named(app)} {why}: it is to go back to {short(found.revision)}"
         f" of {stands}, with automated sync held, or it would come straight back"
     )
     return Act(because=because, call=call, facts={"from": app.runs, "to": found.revision, "application": app.name})

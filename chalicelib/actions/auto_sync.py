@@ -15,6 +15,7 @@ from chalicelib.actions.application_rolled_back import ApplicationRolledBack
 from chalicelib.actions.applications import APPLICATIONS, App, short
 from chalicelib.actions.contract import Op, Reader, Target
 from chalicelib.actions.places import cluster_of
+from chalicelib.core.bounds import NONE
 from chalicelib.core.outcome import Act, Call, Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
 from chalicelib.policy.platform import Cluster
@@ -35,6 +36,8 @@ class AutoSyncGivenBack:
 
     def next(self, target: Target, policy: Policy, facts: tuple[App, ...] | Refused | NoData, now: datetime) -> Next:
         cluster = cluster_of(target, policy)
+        if target.params.get("revision") == NONE:
+            return Done(because="nothing went back, as was chosen: there is nothing to give back")
         match facts:
             case NoData(because=because):
                 return Wait(because=f"{because}; looking again in {AGAIN.seconds} s", again_in=AGAIN)

@@ -2,8 +2,10 @@
 
 Asked anew and not read from the event that opened the incident: more may have been found since. Policy's rows
 (`findings` in signals.yaml) say which findings count. What nobody found is no proof that nothing is there: a person may
-choose more than is proposed, and less. Sources: https://docs.aws.amazon.com/guardduty/latest/APIReference/
-API_ListFindings.html (criteria; times in milliseconds), API_GetFindings.html (at most 50 ids), API_Resource.html.
+choose more than is proposed, and less. The moment to go back to lies before the earliest sign of all, GuardDuty's or
+the incident's own: a burst of writes is often seen first. Sources:
+https://docs.aws.amazon.com/guardduty/latest/APIReference/API_ListFindings.html (criteria; times in milliseconds),
+…/API_GetFindings.html (at most 50 ids), …/API_Resource.html.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
 
 from chalicelib.actions.contract import AwsOp, Op, Reader, Target
+from chalicelib.actions.first_sign import Sign, before, first_sign
 from chalicelib.core.bounds import NONE, namespaces, spelled
 from chalicelib.core.outcome import Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
@@ -46,7 +49,9 @@ class Found:
 
 
 class BreachFound:
-    """Its facts propose: `proposed.instances`, `proposed.namespaces`, `proposed.subnets`, `proposed.as_of`."""
+    """`with: {margin: 15m}`. Its facts propose: `proposed.instances`, `proposed.namespaces`, `proposed.subnets`,
+    `proposed.as_of`.
+    """
 
     name: ClassVar[str] = "breach-found"
     # The service knows no resource for these: the reference lists none.
@@ -81,21 +86,30 @@ class BreachFound:
             case Refused(because=because, code=code):
                 return Stuck(because=f"{because} ({code})")
         off = f"; it is not on in {', '.join(facts.unwatched)}" if facts.unwatched else ""
+        sign = first_sign(target)
+        if facts.suspects and facts.suspects[0].first_seen <= sign.at:
+            first = facts.suspects[0].first_seen
+            sign = Sign(first, f"GuardDuty's first finding of {spelled(first)}")
+        moment, rests = before(sign, target, policy)
+        as_of = f"proposed is {spelled(moment)}, {rests}"
         if not facts.suspects:
-            return Done(because=f"GuardDuty tells of nothing that policy counts{off}: a person says what to contain")
+            return Done(
+                because=f"GuardDuty tells of nothing that policy counts{off}: a person says what to contain; {as_of}",
+                facts={"proposed.as_of": spelled(moment)},
+            )
         told = "; ".join(_sentence(s) for s in facts.suspects[:TOLD])
         rest = len(facts.suspects) - TOLD
         told += f"; and {rest} more" if rest > 0 else ""
         told += f"; only the newest {AT_MOST} were read" if facts.more else ""
         return Done(
-            because=f"GuardDuty has {len(facts.suspects)}: {told}{off}",
+            because=f"GuardDuty has {len(facts.suspects)}: {told}{off}; {as_of}",
             facts={
                 "findings": float(len(facts.suspects)),
                 "proposed.instances": _joined(i for s in facts.suspects for i in s.instances),
                 "proposed.namespaces": _known(policy, facts.suspects),
                 # A subnet cuts everybody off who stands in it: nobody proposes that but a person.
                 "proposed.subnets": NONE,
-                "proposed.as_of": spelled(facts.suspects[0].first_seen - timedelta(seconds=1)),
+                "proposed.as_of": spelled(moment),
                 "buckets": _joined(b for s in facts.suspects for b in s.buckets),
             },
         )

@@ -91,9 +91,10 @@ class Target:
     """What a step is aimed at: the runbook's `with`, filled in, and the incident it is for.
 
     `incident` is the incident's id (used in deterministic names), `opened_at` its opening, `at` the time of this look
-    (only to say how far back to look, never for a name). `failed_at` is the earliest bad sign of the incident. `facts`
-    is what the step's earlier looks kept, `calls` how many calls of the step have been made so far. `scope` is what
-    the incident is about; empty without one. Of a step that takes another back, `facts` has what that one kept too.
+    (only to say how far back to look, never for a name). `failed_at` is the earliest bad sign of the incident, and
+    where it is `declared`, when a person said so. `facts` is what the step's earlier looks kept, `calls` how many calls
+    of the step have been made so far. `scope` is what the incident is about; empty without one. Of a step that takes
+    another back, `facts` has what that one kept too.
     """
 
     step: str
@@ -107,6 +108,7 @@ class Target:
     calls: int = 0
     scope: str = ""
     failed_at: datetime | None = None
+    declared: bool = False
 
 
 class Answer(Protocol):

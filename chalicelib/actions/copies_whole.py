@@ -1,8 +1,10 @@
-"""Whether each vault holds a whole, locked copy that is older than the breach: looks only.
+"""Whether each vault holds a copy that is whole by its records, locked and older than the breach: looks only.
 
 Of the newest copy from before the moment: its manifest stands; every part's record stands, is the one that the manifest
-has the digest of, and they join without a gap; and the manifest, the dump and the backup's description stand under the
-lock that policy wants, which ends in the future. A gap is named. A vault that nobody heard is no vault that is whole.
+has the digest of, and they join without a gap; and the manifest, the dump and every file of the backup itself stand
+under the lock that policy wants, which ends in the future. The volumes' data is trusted by the records, since there may
+be millions of objects of it, and none is read: how many were looked at and how many were not is told. A gap is named.
+A vault that nobody heard is no vault that is whole.
 """
 
 from __future__ import annotations
@@ -24,15 +26,28 @@ from chalicelib.policy.airgap import S3Vault, Vault
 
 AGAIN: Final = timedelta(seconds=30)
 LATER: Final = timedelta(minutes=5)
+LOOKED: Final = (
+    "manifest, dump and the backup's own files are there and locked; that the volumes' data is there, "
+    "and that anything holds what it should, nobody looked at"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A vault's newest copy from before, and what is wrong with it ('' for nothing)."""
+    """A vault's newest copy from before, and what is wrong with it ('' for nothing). Of its objects so many were
+    `looked` at, and so many are `trusted` by its records.
+    """
 
     vault: str
     copy: str
     wrong: str
+    looked: int = 0
+    trusted: int = 0
+
+    @property
+    def told(self) -> str:
+        """As a person reads it, of one with nothing wrong."""
+        return f"{self.copy} in vault {self.vault!r} ({self.looked} objects looked at, {self.trusted} not)"
 
 
 class CopiesWhole:
@@ -59,14 +74,13 @@ class CopiesWhole:
                 return Stuck(because=f"{because} ({code})")
         moment = spelled(as_of(target))
         gaps = "; ".join(f"vault {j.vault!r}: {j.wrong}" for j in facts if j.wrong)
-        whole = ", ".join(f"{j.copy} in vault {j.vault!r}" for j in facts if not j.wrong)
+        whole = ", ".join(j.told for j in facts if not j.wrong)
         if not whole:
             because = gaps or "policy names no vault of air-gapped copies"
             return Stuck(because=f"no copy of before {moment} is known to be whole: {because}", again_in=LATER)
         kept: dict[str, str | float] = {f"copy.{j.vault}": j.copy for j in facts if not j.wrong}
-        return Done(
-            because=f"whole, locked and of before {moment}: {whole}" + (f"; {gaps}" if gaps else ""), facts=kept
-        )
+        because = f"of before {moment}, and whole by its records: {whole}; {LOOKED}"
+        return Done(because=because + (f"; {gaps}" if gaps else ""), facts=kept)
 
 
 def _judged(vault: Vault, target: Target, reader: Reader) -> Judged | Refused | NoData:
@@ -88,15 +102,26 @@ def _judged(vault: Vault, target: Target, reader: Reader) -> Judged | Refused | 
         return parts if isinstance(parts, Refused | NoData) else Judged(vault.name, copy, parts)
     if wrong := gap(parts):
         return Judged(vault.name, copy, f"{copy} is not whole: {wrong}")
-    kept = [f"{MANIFESTS}{copy}.json"]
-    kept += [o.name for p in parts for o in p.objects if p.set == "dump" or o.name.endswith(f"/{METADATA}")]
+    kept = _looked_at(copy, text, parts)
     for name in kept:
         stands = reader.vault_stands(vault.name, name)
         if isinstance(stands, Refused | NoData):
             return stands
         if wrong := _unlocked(vault, name, stands, target.at):
             return Judged(vault.name, copy, wrong)
-    return Judged(vault.name, copy, "")
+    objects = sum(len(p.objects) + p.earlier + p.stays for p in parts)
+    return Judged(vault.name, copy, "", looked=len(kept), trusted=objects + 1 - len(kept))
+
+
+def _looked_at(copy: str, text: str, parts: tuple[Part, ...]) -> tuple[str, ...]:
+    """What is small and everything else hangs on. A backup or a dump that an earlier copy has written is in no record
+    of this one, and is known by its name.
+    """
+    of = json.loads(text)["of"]
+    backup = f"velero/backups/{of['backup']}/"
+    named = (f"{MANIFESTS}{copy}.json", f"dumps/{of['dump']}", f"{backup}{of['backup']}.tar.gz", f"{backup}{METADATA}")
+    written = (o.name for p in parts for o in p.objects if p.set != "volumes")
+    return tuple(dict.fromkeys((*named, *written)))
 
 
 def _parts(vault: Vault, copy: str, text: str, reader: Reader) -> tuple[Part, ...] | str | Refused | NoData:

@@ -1,10 +1,11 @@
 """The database from the newest copy that lies outside AWS: found by one Job, restored by another, in the cluster there.
 
-A managed PostgreSQL elsewhere takes no snapshot and no log of RDS: what it takes is a logical dump. The first Job
-looks for the newest dump that can be read to its end: a table of contents stands at a dump's head, and a torn one has
-it whole. It also reads the heartbeat's last row out of it, the last write that it holds, whatever its name says. The
-second restores it in one transaction that also writes down which dump it was: killed on the way it has left nothing,
-and run twice it sees that it was done. It fails where there already are tables, so it never overwrites anything.
+A managed PostgreSQL elsewhere takes no snapshot and no log of RDS: what it takes is a logical dump. The first Job looks
+for the newest dump that can be read to its end: a table of contents stands at a dump's head, and a torn one has it
+whole. It also reads the heartbeat's last row out of it, the last write that it holds, whatever its name says. One that
+was begun after the step's `until` is passed over: what was written then may be an intruder's. The second restores it in
+one transaction that also writes down which dump it was: killed on the way it has left nothing, and run twice it sees
+that it was done. It fails where there already are tables, so it never overwrites anything.
 Sources: https://www.postgresql.org/docs/current/app-pgdump.html (its scripts empty the search_path),
 /app-pgrestore.html (`-f -`, `--data-only`), /app-psql.html (`--single-transaction` with several `-c` and `-f`);
 https://learn.microsoft.com/azure/postgresql/flexible-server/how-to-migrate-using-dump-and-restore,
@@ -22,7 +23,8 @@ from typing import Any, ClassVar, Final
 from chalicelib.actions import jobs
 from chalicelib.actions.contract import Op, Reader, Target
 from chalicelib.actions.jobs import Job
-from chalicelib.actions.places import outage_of
+from chalicelib.actions.places import outage_of, until_of
+from chalicelib.core.bounds import moment
 from chalicelib.core.outcome import Act, Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
 
@@ -36,6 +38,8 @@ MARK: Final = "dr_restored_from"
 # Read to nowhere first: only what can be read to its end is named.
 _FIND: Final = r"""
 for dump in $(ls -1 /dumps | grep -E '^[a-z0-9-]+-[0-9]{8}T[0-9]{6}Z[.]dump$' | sort -r); do
+  at=${dump##*-}
+  if [ -n "$UNTIL" ] && expr "x${at%.dump}" \> "x$UNTIL" > /dev/null; then continue; fi
   if pg_restore -f /dev/null "/dumps/$dump"; then
     tab=$(printf '\t')
     beat=$(pg_restore -f - --data-only -t "$BEATS" "/dumps/$dump" \
@@ -44,7 +48,7 @@ for dump in $(ls -1 /dumps | grep -E '^[a-z0-9-]+-[0-9]{8}T[0-9]{6}Z[.]dump$' | 
     exit 0
   fi
 done
-printf 'no dump that can be read' > /dev/termination-log; exit 3
+printf 'no dump that can be read%s' "${UNTIL:+ and was begun until $UNTIL}" > /dev/termination-log; exit 3
 """
 # The dump's name has been matched against NAME, which leaves no room for a quotation mark. The schema is named, since
 # a dump's script leaves the session without a search_path.
@@ -89,17 +93,20 @@ class DumpFound:
                         policy,
                         outage_of(policy).database.dumps.namespace,
                         FIND,
-                        _pod(policy, FIND, _FIND, {"BEATS": _beats(policy)}),
+                        _pod(policy, FIND, _FIND, {"BEATS": _beats(policy), "UNTIL": _until(target)}),
                     ),
                     limit_s=FOUND_WITHIN_S,
                     until="its pod names the newest dump that can be read",
                 )
-                return Act(because="which copy of the database is the newest outside AWS is not known yet", call=call)
+                bound = f" of those until {until}" if (until := until_of(target)) else ""
+                because = f"which copy of the database is the newest{bound} outside AWS is not known yet"
+                return Act(because=because, call=call)
             case Job(complete=True, said=said):
                 dump, at = _named(said)
                 if at is None:
                     return Stuck(because=f"Job {facts.name!r} names {said!r}, which is no dump's name")
-                because = f"the newest dump that can be read is {dump}: {_lost(said, policy, now)}"
+                bound = f" of those until {until}" if (until := until_of(target)) else ""
+                because = f"the newest dump{bound} that can be read is {dump}: {_lost(said, policy, now)}"
                 holds_until = (_beat(said) or at).isoformat()
                 return Done(
                     because=because, facts={"dump": dump, "taken_at": at.isoformat(), "holds_until": holds_until}
@@ -202,6 +209,11 @@ def _running(job: Job, does: str) -> Wait | Stuck:
         advice = "mend it and delete the Job, and it is made anew"
         return Stuck(because=f"Job {job.name!r} failed ({job.failed}){said}; {advice}")
     return Wait(because=f"Job {job.name!r} {does}; looking again in {AGAIN.seconds} s", again_in=AGAIN)
+
+
+def _until(target: Target) -> str:
+    """The latest moment as a dump's name writes it, '' where there is no bound."""
+    return f"{moment(until_of(target)):%Y%m%dT%H%M%SZ}" if until_of(target) else ""
 
 
 def _beats(policy: Policy) -> str:

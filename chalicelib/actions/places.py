@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, cast
 
 from chalicelib.actions.contract import Target
+from chalicelib.core.bounds import NONE
 from chalicelib.policy import Policy
 from chalicelib.policy.outage import Outage
 from chalicelib.policy.platform import Cluster, NodeGroup, Zone
@@ -48,6 +49,11 @@ def outage_of(policy: Policy) -> Outage:
     if policy.platform.outage is None:
         raise KeyError("the platform has no outage in platform.yaml: nothing outside AWS carries it")
     return policy.platform.outage
+
+
+def until_of(target: Target) -> str:
+    """The moment after which no copy is taken, as a choice is kept; '' where there is no bound."""
+    return target.params.get("until", NONE).removeprefix(NONE)
 
 
 def token_of(target: Target, *parts: str) -> str:

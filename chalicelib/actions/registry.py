@@ -39,6 +39,7 @@ from chalicelib.actions.moment_reached import MomentReached
 from chalicelib.actions.namespaces_quarantined import NamespacesQuarantined, NamespacesReleased
 from chalicelib.actions.node_capacity import NodeCapacity
 from chalicelib.actions.node_capacity_lowered import NodeCapacityLowered
+from chalicelib.actions.nodes_readmitted import NodesReadmitted
 from chalicelib.actions.nodes_replaced import NodesReplaced
 from chalicelib.actions.open_primary import OpenPrimary
 from chalicelib.actions.person import Person
@@ -106,6 +107,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
         PodsRecovered(),
         NodesReplaced(),
         VolumesAttached(),
+        NodesReadmitted(),
         MarkerLeft(),
         DumpFound(),
         DumpRestored(),

@@ -17,6 +17,7 @@ from typing import ClassVar, Final
 
 from chalicelib.actions.contract import AwsOp, Op, Reader, Target
 from chalicelib.actions.fence_primary import READ_BEAT, read_beat
+from chalicelib.actions.first_sign import before, first_sign
 from chalicelib.actions.restored import DESCRIBE_PRIMARY, Absent, instance
 from chalicelib.core.bounds import spelled
 from chalicelib.core.outcome import Done, Next, NoData, Refused, Stuck, Wait
@@ -37,7 +38,7 @@ class Known:
 
 
 class RestorePoint:
-    """Looks only."""
+    """`with: {margin: 15m}`. Looks only."""
 
     name: ClassVar[str] = "restore-point"
     reads: ClassVar[tuple[Op, ...]] = (
@@ -78,18 +79,18 @@ class RestorePoint:
                 return Stuck(because=f"{because}; there is nothing to restore from")
             case Refused(because=because, code=code):
                 return Stuck(because=f"{because} ({code})")
-        wanted, why = _wanted(target, facts.integrity)
-        if wanted < facts.earliest:
+        # Rounded to whole seconds inwards: what is chosen must lie where RDS can restore.
+        earliest = facts.earliest.replace(microsecond=0)
+        earliest += A_MOMENT if earliest < facts.earliest else timedelta()
+        wanted, why = _wanted(target, policy, facts.integrity, earliest)
+        if wanted < earliest:
             return Stuck(
-                because=f"{why}, and RDS restores from {spelled(facts.earliest)} on only: what is older must come from "
+                because=f"{why}, and RDS restores from {spelled(earliest)} on only: what is older must come from "
                 "a snapshot or an export, which a person looks for"
             )
         at = min(wanted, facts.latest)
         if at < wanted:
             why += f"; RDS's newest is {spelled(at)} now"
-        # Rounded to whole seconds inwards: what is chosen must lie where RDS can restore.
-        earliest = facts.earliest.replace(microsecond=0)
-        earliest += A_MOMENT if earliest < facts.earliest else timedelta()
         if at < earliest:
             # Of an instance whose first backup is younger than what RDS lags behind: the newest moment comes along.
             window = f"RDS restores from {spelled(earliest)} on, and its newest moment is {spelled(facts.latest)}"
@@ -99,23 +100,32 @@ class RestorePoint:
         return Done(because=because, facts=found)
 
 
-def _wanted(target: Target, integrity: Beat | Refused | NoData) -> tuple[datetime, str]:
+def _wanted(
+    target: Target, policy: Policy, integrity: Beat | Refused | NoData, earliest: datetime
+) -> tuple[datetime, str]:
     """The moment that evidence speaks for, and what the evidence is."""
-    failed = target.failed_at or target.opened_at
-    guess = failed - A_MOMENT
-    guessed = f"the moment before the first bad sign of {spelled(failed)}, which is a guess"
     if isinstance(integrity, Refused | NoData):
-        return guess, f"{guessed}, since what the agent found is not known: {integrity.because}"
+        why = f", since what the agent found is not known: {integrity.because}"
+        return _guess(target, policy, earliest, why)
     good, bad = integrity.moment("good_at"), integrity.moment("bad_at")
     if good is None:
-        return guess, f"{guessed}, since no integrity check ever found the database whole"
+        return _guess(target, policy, earliest, ", since no integrity check ever found the database whole")
     bad = bad if bad is not None and integrity.number("bad_at") else None
     if bad is not None and good < bad:
         return (
             good,
             f"every integrity check found it whole at {spelled(good)}, and at {spelled(bad)} {_said(integrity)}",
         )
-    return guess, f"{guessed}: no integrity check finds anything wrong (the last at {spelled(good)})"
+    return _guess(target, policy, earliest, f": no integrity check finds anything wrong (the last at {spelled(good)})")
+
+
+def _guess(target: Target, policy: Policy, earliest: datetime, why: str) -> tuple[datetime, str]:
+    sign = first_sign(target)
+    at, rests = before(sign, target, policy)
+    guessed = f"{rests}, which is a guess{why}"
+    if at < earliest < sign.at:
+        return earliest, f"{guessed}; that is older than what RDS restores, and its earliest is the nearest to it"
+    return at, guessed
 
 
 def _said(integrity: Beat) -> str:

@@ -1,4 +1,5 @@
-"""Makes External Secrets fetch again now, every ExternalSecret of the services, and waits until each has.
+"""Makes External Secrets fetch again now, every ExternalSecret of the services' namespaces or of those that were
+chosen, and waits until each has.
 
 A changed annotation is what forces it; its interval may be an hour. What the store holds is not judged here: one that
 cannot be fetched keeps its Secret as it was, and is Stuck in the operator's own words. Sources:
@@ -15,11 +16,13 @@ from typing import Any, ClassVar, Final
 
 from chalicelib.actions.contract import KubeOp, Op, Reader, Target
 from chalicelib.actions.places import cluster_of, token_of
+from chalicelib.core.bounds import ALL, NONE, listed, namespaces
 from chalicelib.core.outcome import Act, Call, Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
 
 SECRETS: Final = "external-secrets.io/v1 externalsecrets"
 FORCE: Final = "force-sync"
+NAMESPACES: Final = "namespaces"
 AGAIN: Final = timedelta(seconds=5)
 NEVER: Final = "never"
 
@@ -51,10 +54,13 @@ class SecretsRefreshed:
     )
 
     def observe(self, target: Target, policy: Policy, reader: Reader) -> tuple[Fetched, ...] | Refused | NoData:
+        if target.params.get(NAMESPACES) == NONE:
+            return ()
         found = reader.kube(cluster_of(target, policy).name, SECRETS)
         if isinstance(found, NoData | Refused):
             return found
-        ours = {s.namespace for s in policy.services.services if s.namespace}
+        wanted = target.params.get(NAMESPACES, ALL)
+        ours = set(namespaces(policy) if wanted == ALL else listed(wanted))
         every = [o for o in found or () if isinstance(o, Mapping) and o["metadata"]["namespace"] in ours]
         return tuple(sorted((_read(o) for o in every), key=lambda f: (f.namespace, f.name)))
 
@@ -67,6 +73,8 @@ class SecretsRefreshed:
                 return Wait(because=f"{because}; looking again in {AGAIN.seconds} s", again_in=AGAIN)
             case Refused(because=because, code=code):
                 return Stuck(because=f"{because} ({code})")
+        if target.params.get(NAMESPACES) == NONE:
+            return Done(because="no secret is to be fetched again, as was chosen")
         token = token_of(target)[:16]
         wanted = [f for f in facts if not f.once]
         for one in wanted:

@@ -28,7 +28,9 @@ LOOKS_BACK: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of the state. `lineage` and `serial` are None where it is no state that Terraform could read."""
+    """One version of the state. `lineage` and `serial` are None where it is no state that Terraform could read.
+    `deleted`: it is a delete marker, which has no digest.
+    """
 
     id: str
     at: str
@@ -36,9 +38,12 @@ class Version:
     lineage: str | None = None
     serial: int | None = None
     resources: int = 0
+    deleted: bool = False
 
     def sentence(self) -> str:
         """`version abc of 2026-11-24 (serial 41, 120 resources)`."""
+        if self.deleted:
+            return f"deleted since {self.at}"
         said = "no state that Terraform can read"
         if self.lineage is not None:
             said = f"serial {self.serial}, {self.resources} resources"
@@ -73,20 +78,19 @@ def look(row: TerraformState, reader: Reader, wanted: str) -> Kept | Refused | N
     if not isinstance(listed, Mapping):
         return listed
     rows = [v for v in listed.get("Versions") or () if v["Key"] == row.key]
-    if not rows or not rows[0]["IsLatest"]:
-        because = (
-            f"state {row.name!r} has no current version: s3://{row.bucket}/{row.key} is deleted or was never there"
-        )
+    marks = [m for m in listed.get("DeleteMarkers") or () if m["Key"] == row.key and m["IsLatest"]]
+    if not rows:
+        because = f"state {row.name!r} has no version: s3://{row.bucket}/{row.key} was never there, or is gone for good"
         return Refused(code="NoSuchKey", because=because)
-    found: list[Version] = []
-    for number, one in enumerate(rows):
+    found = [Version(m["VersionId"], f"{m['LastModified']:%Y-%m-%d %H:%M} UTC", "", deleted=True) for m in marks]
+    for number, one in enumerate(rows, len(found)):
         if number and one["VersionId"] != wanted and (number > LOOKS_BACK or _enough(found)):
             continue
         read = _version(row, one, reader)
         if not isinstance(read, Version):
             return read
         found.append(read)
-    if wanted and wanted not in {v.id for v in found}:
+    if wanted and wanted not in {v.id for v in found if not v.deleted}:
         known = ", ".join(v["VersionId"] for v in rows[:LOOKS_BACK])
         because = f"state {row.name!r} has no version {wanted!r}; the newest are {known}"
         return Refused(code="NoSuchVersion", because=because)

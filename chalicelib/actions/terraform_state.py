@@ -2,9 +2,9 @@
 
 One call at a time, each found by looking: the lock file, the lock's item, the copy of the version over the current one,
 the digest, and the two locks back in the other order. Whoever else holds a lock is at work, and nothing is moved. No
-version is deleted: what is there now stays a version. A state that looks sound is left alone unless the step's
-`with: {version: …}` names another. The lock's id is the incident's, so that whoever comes after a crash knows it for
-its own; `terraform force-unlock ID` gives it back by hand. Sources: terraform.py.
+version is deleted: what is there now stays a version; a state that was deleted is put back too. A state that looks
+sound is left alone unless a person names another version. The lock's id is the incident's, so that whoever comes after
+a crash knows it for its own; `terraform force-unlock ID` gives it back by hand. Sources: terraform.py.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from chalicelib.actions import terraform
 from chalicelib.actions.contract import AwsOp, Op, Reader, Target
 from chalicelib.actions.places import token_of
 from chalicelib.actions.terraform import Kept, Version
+from chalicelib.core.bounds import FOUND, NONE
 from chalicelib.core.outcome import Act, Call, Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
 from chalicelib.policy.backups import TerraformState
@@ -86,6 +87,8 @@ class TerraformStateRestored:
         row = _row(target, policy)
         if isinstance(row, Refused):
             return Stuck(because=row.because)
+        if target.params.get(VERSION) == NONE:
+            return Done(because=f"no version of state {row.name!r} is to be put back, as was chosen")
         match facts:
             case NoData(because=because):
                 return Wait(because=f"{because}; looking again in {AGAIN.seconds} s", again_in=AGAIN)
@@ -193,7 +196,8 @@ def _follows(current: Version, before: Version) -> bool:
 
 def _chosen(target: Target) -> str:
     """What the step names, else what its first look found: once it is put back, the one before it is another."""
-    return str(target.params.get(VERSION) or target.facts.get(VERSION, ""))
+    named = target.params.get(VERSION, "")
+    return str(target.facts.get(VERSION, "")) if named in ("", FOUND, NONE) else named
 
 
 def _row(target: Target, policy: Policy) -> TerraformState | Refused:

@@ -15,8 +15,9 @@ from typing import Any, ClassVar, Final
 
 from chalicelib.actions.contract import KubeOp, Op, Reader, Target
 from chalicelib.actions.copies import copied, is_copy
-from chalicelib.actions.places import cluster_of, namespace_of, service_of, token_of
+from chalicelib.actions.places import cluster_of, namespace_of, service_of, token_of, until_of
 from chalicelib.actions.rewriting import modifiers_name
+from chalicelib.core.bounds import moment, spelled
 from chalicelib.core.outcome import Act, Call, Done, Next, NoData, Refused, Stuck, Wait
 from chalicelib.policy import Policy
 
@@ -84,7 +85,8 @@ class VeleroRestore:
                 return found
         if not isinstance(restores, Sequence) or not isinstance(backups, Sequence):
             return NoData(because=f"cluster {cluster.name!r} did not list backups and restores")
-        good, passed_over = good_backups(backups, [namespace_of(service)], cluster.backup_location)
+        until = moment(chosen) if (chosen := until_of(target)) else None
+        good, passed_over = good_backups(backups, [namespace_of(service)], cluster.backup_location, until=until)
         attempts = sorted((attempt(r) for r in restores), key=lambda a: a.name)
         return Restoring(tuple(attempts), good, passed_over)
 
@@ -175,9 +177,15 @@ def incident_label(target: Target) -> str:
 
 
 def good_backups(
-    backups: Sequence[Mapping[str, Any]], namespaces: Sequence[str], location: str
+    backups: Sequence[Mapping[str, Any]],
+    namespaces: Sequence[str],
+    location: str,
+    *,
+    until: datetime | None = None,
 ) -> tuple[tuple[Backup, ...], tuple[str, ...]]:
-    """Good is: Completed without errors, in this location, holding the namespaces, not restricted to some labels."""
+    """Good is: Completed without errors and not after `until`, in this location, holding the namespaces, not restricted
+    to some labels.
+    """
     good, passed_over = [], []
     for backup in backups:
         name = backup["metadata"]["name"]
@@ -185,7 +193,10 @@ def good_backups(
             passed_over.append(f"{name}: {why}")
         else:
             completed_at = datetime.fromisoformat(backup["status"]["completionTimestamp"]).astimezone(UTC)
-            good.append(Backup(name, completed_at))
+            if until is not None and completed_at > until:
+                passed_over.append(f"{name}: was completed after {spelled(until)}")
+            else:
+                good.append(Backup(name, completed_at))
     good.sort(key=lambda b: b.completed_at, reverse=True)
     return tuple(good), tuple(passed_over)
 

@@ -37,7 +37,12 @@ def key(policy: Policy) -> str:
 
 def is_left(node: Obj, policy: Policy) -> bool:
     """Whether the node bears the taint."""
-    return any(t.get("key") == key(policy) for t in _taints(node))
+    return bears(node, key(policy))
+
+
+def bears(node: Obj, taint: str) -> bool:
+    """Whether the node bears a taint of that key."""
+    return any(t.get("key") == taint for t in _taints(node))
 
 
 def leave(node: Obj, cluster: Cluster, policy: Policy, zone: str) -> Call:
@@ -48,8 +53,13 @@ def leave(node: Obj, cluster: Cluster, policy: Policy, zone: str) -> Call:
 
 def take_back(node: Obj, cluster: Cluster, policy: Policy) -> Call:
     """The call that takes the taint off."""
-    taints = [t for t in _taints(node) if t.get("key") != key(policy)]
-    return _patch(node, cluster, taints, f"{key(policy)}-", "it takes pods again")
+    return untaint(node, cluster, key(policy))
+
+
+def untaint(node: Obj, cluster: Cluster, taint: str) -> Call:
+    """The call that takes a taint of that key off."""
+    taints = [t for t in _taints(node) if t.get("key") != taint]
+    return _patch(node, cluster, taints, f"{taint}-", "it takes pods again")
 
 
 def _taints(node: Obj) -> Sequence[Obj]:

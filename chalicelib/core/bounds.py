@@ -21,10 +21,18 @@ from chalicelib.policy.runbooks import Choice, ChoiceKind
 
 NONE: Final = "none"
 """What is written where nothing of a list is wanted."""
+ALL: Final = "all"
+"""What is written for every one of a list."""
+FOUND: Final = "found"
+"""What is written where the action is to find by itself which one."""
 NOW: Final = "now"
 """What is written where there is nothing to wait for."""
 _REVISION: Final = re.compile(r"(?!-)[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 _VERSION: Final = re.compile(r"[A-Za-z0-9._-]{1,1024}")
+_LIKE: Final = {
+    ChoiceKind.REVISION: "a Git commit of the history, or how it begins",
+    ChoiceKind.VERSION: "one version's id, as S3 gives it",
+}
 _OF_EC2: Final = {
     ChoiceKind.INSTANCES: (re.compile(r"i-[0-9a-f]{8}(?:[0-9a-f]{9})?"), "i-0123456789abcdef0"),
     ChoiceKind.SUBNETS: (re.compile(r"subnet-[0-9a-f]{8}(?:[0-9a-f]{9})?"), "subnet-0123456789abcdef0"),
@@ -51,10 +59,9 @@ def read(choice: Choice, value: str, incident: Incident | None, policy: Policy, 
         case ChoiceKind.PREFIX:
             return _prefix(choice, value, policy)
         case ChoiceKind.REVISION:
-            allowed = "a Git commit, tag or branch"
-            return _like(choice, value, _REVISION, allowed)
+            return _like(choice, value, _REVISION)
         case ChoiceKind.VERSION:
-            return _like(choice, value, _VERSION, "one version's id, as S3 gives it")
+            return _like(choice, value, _VERSION)
         case ChoiceKind.WHEN:
             return _when(choice, value, policy, now)
         case ChoiceKind.JOURNAL:
@@ -91,23 +98,21 @@ def allowed(choice: Choice, policy: Policy, now: datetime) -> str:
     """What may be given, as a person reads it before anything has happened."""
     match choice.kind:
         case ChoiceKind.TIME:
-            return f"a time with its zone, like {spelled(now)}"
+            return f"a time with its zone, like {spelled(now)}{_or(choice)}"
         case ChoiceKind.SERVICES:
-            return ", ".join(s.name for s in policy.services.in_order() if s.namespace) + _or_none(choice)
+            return ", ".join(s.name for s in policy.services.in_order() if s.namespace) + _or(choice)
         case ChoiceKind.NAMESPACES:
-            return ", ".join(namespaces(policy)) + _or_none(choice)
+            return ", ".join(namespaces(policy)) + _or(choice)
         case ChoiceKind.PREFIX:
-            return f"what begins with {', '.join(_restorable(policy))}{_or_none(choice)}"
-        case ChoiceKind.REVISION:
-            return "a Git commit, tag or branch"
-        case ChoiceKind.VERSION:
-            return "one version's id, as S3 gives it"
+            return f"what begins with {', '.join(_restorable(policy))}{_or(choice)}"
+        case ChoiceKind.REVISION | ChoiceKind.VERSION:
+            return _LIKE[choice.kind] + _or(choice)
         case ChoiceKind.WHEN:
             return f"a time to come with its zone, like {spelled(now)}, or {NOW}"
         case ChoiceKind.JOURNAL:
             return "nothing: the journal says it"
         case ChoiceKind.INSTANCES | ChoiceKind.SUBNETS:
-            return f"ids like {_OF_EC2[choice.kind][1]}, by commas{_or_none(choice)}"
+            return f"ids like {_OF_EC2[choice.kind][1]}, by commas{_or(choice)}"
     assert_never(choice.kind)
 
 
@@ -123,7 +128,8 @@ def wanting(incident: Incident, step: Step, rules: Rules) -> str:
             parts.append(f"{name}, which today's policy does not know")
             continue
         parts.append(f"{name}, {choice.asks}{_hint(choice, incident)}")
-        typed.append(f"{name}={_example(choice, incident, rules.policy)}")
+        # Never a value that nobody has seen: whoever copies the line would choose it.
+        typed.append(f"{name}={proposed(choice, incident) or name.upper()}")
     return f"nobody has chosen {'; and '.join(parts)}: drctl choose {incident.id} {' '.join(typed)}"
 
 
@@ -155,28 +161,9 @@ def _hint(choice: Choice, incident: Incident) -> str:
         hints.append(f"proposed is {found}")
     if earliest := _fact(choice, incident, "earliest"):
         hints.append(f"the earliest is {earliest}")
+    if choice.kind is ChoiceKind.TIME and not hints:
+        hints.append(f"before {spelled(incident.failed_at)}, when it was first seen or declared")
     return f" ({'; '.join(hints)})" if hints else ""
-
-
-def _example(choice: Choice, incident: Incident, policy: Policy) -> str:
-    if found := proposed(choice, incident):
-        return found
-    match choice.kind:
-        case ChoiceKind.TIME:
-            return spelled(incident.failed_at)
-        case ChoiceKind.SERVICES:
-            return next((s.name for s in policy.services.in_order() if s.namespace), "SERVICE")
-        case ChoiceKind.NAMESPACES:
-            return next(iter(namespaces(policy)), "NAMESPACE")
-        case ChoiceKind.PREFIX:
-            return next(iter(_restorable(policy)), "BUCKET/PREFIX")
-        case ChoiceKind.WHEN:
-            return NOW
-        case ChoiceKind.REVISION | ChoiceKind.VERSION | ChoiceKind.JOURNAL:
-            return choice.kind.upper()
-        case ChoiceKind.INSTANCES | ChoiceKind.SUBNETS:
-            return NONE if choice.none else _OF_EC2[choice.kind][1]
-    assert_never(choice.kind)
 
 
 def _fact(choice: Choice, incident: Incident | None, name: str) -> str:
@@ -188,12 +175,12 @@ def _fact(choice: Choice, incident: Incident | None, name: str) -> str:
 
 
 def _time(choice: Choice, value: str, incident: Incident | None, policy: Policy, now: datetime) -> str:
+    if value == NONE and choice.none:
+        return NONE
     try:
         at = moment(value)
     except (ValueError, OverflowError) as error:
-        raise WrongChoiceError(
-            f"{choice.name} is {value!r}; allowed: a time with its zone, like {spelled(now)}"
-        ) from error
+        raise WrongChoiceError(f"{choice.name} is {value!r}; allowed: {allowed(choice, policy, now)}") from error
     if at > now:
         raise WrongChoiceError(f"{choice.name} is {spelled(at)}, which is to come; allowed: until now, {spelled(now)}")
     if choice.reach is not None and at < now - choice.reach:
@@ -245,14 +232,14 @@ def _parts(choice: Choice, value: str) -> list[str]:
 
 
 def _some(choice: Choice, value: str, allowed: Sequence[str]) -> str:
+    if value == ALL == choice.default:
+        return ALL
     parts = _parts(choice, value)
     for part in parts:
         if part not in allowed:
             near = get_close_matches(part, allowed, n=1)
             meant = f", did you mean {near[0]!r}?" if near else ""
-            raise WrongChoiceError(
-                f"{choice.name} holds {part!r}{meant}; allowed: {', '.join(allowed)}{_or_none(choice)}"
-            )
+            raise WrongChoiceError(f"{choice.name} holds {part!r}{meant}; allowed: {', '.join(allowed)}{_or(choice)}")
     return ",".join(a for a in allowed if a in parts) or NONE
 
 
@@ -262,7 +249,7 @@ def _ids(choice: Choice, value: str) -> str:
     wrong = next((part for part in parts if not pattern.fullmatch(part)), None)
     if wrong is not None or len(parts) > MOST:
         found = f"holds {wrong!r}" if wrong is not None else f"holds {len(parts)} ids"
-        allowed = f"at most {MOST} ids like {example}, by commas{_or_none(choice)}"
+        allowed = f"at most {MOST} ids like {example}, by commas{_or(choice)}"
         raise WrongChoiceError(f"{choice.name} {found}; allowed: {allowed}")
     return ",".join(sorted(parts)) or NONE
 
@@ -275,7 +262,7 @@ def _prefix(choice: Choice, value: str, policy: Policy) -> str:
         raise WrongChoiceError(f"{choice.name} is {value!r}; allowed: printable, without braces")
     if not any(value.startswith(root) for root in allowed):
         raise WrongChoiceError(
-            f"{choice.name} is {value!r}; allowed: what begins with {', '.join(allowed)}{_or_none(choice)} "
+            f"{choice.name} is {value!r}; allowed: what begins with {', '.join(allowed)}{_or(choice)} "
             "(backups.yaml, restorable)"
         )
     return value
@@ -285,11 +272,14 @@ def _restorable(policy: Policy) -> list[str]:
     return [f"{row.bucket}/{prefix}" for row in policy.backups.restorable for prefix in row.prefixes]
 
 
-def _or_none(choice: Choice) -> str:
-    return f", or {NONE}" if choice.none else ""
+def _or(choice: Choice) -> str:
+    """`, or none`: the words that stand for something."""
+    words = ([NONE] if choice.none else []) + ([choice.default] if choice.default in (ALL, FOUND) else [])
+    return f", or {' or '.join(words)}" if words else ""
 
 
-def _like(choice: Choice, value: str, pattern: re.Pattern[str], allowed: str) -> str:
-    if not pattern.fullmatch(value):
-        raise WrongChoiceError(f"{choice.name} is {value!r}; allowed: {allowed}")
+def _like(choice: Choice, value: str, pattern: re.Pattern[str]) -> str:
+    word = {NONE: choice.none, FOUND: choice.default == FOUND}.get(value)
+    if word is False or not pattern.fullmatch(value):
+        raise WrongChoiceError(f"{choice.name} is {value!r}; allowed: {_LIKE[choice.kind]}{_or(choice)}")
     return value

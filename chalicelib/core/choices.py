@@ -40,7 +40,7 @@ def chosen(
     values: dict[str, str] = {}
     for name, value in given.items():
         choice = _declared(name, incident, rules.policy)
-        if late := _begun(name, incident, former):
+        if late := _begun(choice, incident, former):
             raise IllegalCommandError(late)
         try:
             values[name] = read(choice, value, incident, rules.policy, now)
@@ -106,14 +106,15 @@ def _may_choose(incident: Incident, policy: Policy) -> str:
     return f"allowed for {incident.id!r}: {', '.join(names) or 'nothing'}"
 
 
-def _begun(name: str, incident: Incident, former: Plan) -> str:
+def _begun(choice: Choice, incident: Incident, former: Plan) -> str:
     """Why it is too late for this choice, '' while no step that takes it was begun."""
+    stands = incident.chosen.get(choice.name) or choice.default or ""
     for step in former.steps:
         record = incident.step(step.id)
         acted = record.state in (StepState.ACTING, StepState.LEFT) or record.calls > record.refused
-        if name in step.takes and acted:
+        if choice.name in step.takes and acted:
             return (
-                f"{name}={incident.chosen.get(name, '')} was acted on: {step.id} is {record.state} ({record.because}); "
+                f"{choice.name}={stands} was acted on: {step.id} is {record.state} ({record.because}); "
                 f"allowed: before its first call. Abort {incident.id} and declare anew to choose again"
             )
     return ""

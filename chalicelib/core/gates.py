@@ -121,7 +121,7 @@ def zones_left(work: Wanted, book: Book, rules: Rules, __: datetime) -> Verdict:
     zones, policy = rules.policy.platform.zones, rules.policy
     if zones is None or policy.scenario(work.incident.scenario).scope is not ScopeKind.ZONE:
         return Pass("leaves no zone")
-    if work.record.first_done_at or work.step.action == "zone-returned":
+    if work.record.first_done_at or work.step.action in ("zone-returned", "nodes-readmitted"):
         return Pass("the zone is left already")
     ill = [
         f"{i.scope} ({i.state})"

@@ -91,7 +91,8 @@ def plan(scenario: str, *, policy: Policy, choices: Mapping[str, str] = NOTHING)
     if runbook is None:
         known = ", ".join(r.scenario for r in policy.runbooks.runbooks)
         raise PlanError(f"scenario {scenario!r} has no runbook in runbooks.yaml; there are: {known}")
-    steps = [step for row in runbook.steps for step in _expand(row, policy, choices)]
+    made = {c.name: c.default for c in runbook.choices if c.default} | dict(choices)
+    steps = [step for row in runbook.steps for step in _expand(row, policy, made)]
     ordered = in_order(scenario, [s for s in steps if s.undoes is None])
     undos = _undos(scenario, ordered, [s for s in steps if s.undoes is not None])
     hashed = hash_of(scenario, ordered, undos, choices)

@@ -166,6 +166,7 @@ TABLE: Final[Mapping[str, Aim]] = {
     "volumes-attached": _NODES,
     "infrastructure-sound": _not("it only looks, and at what people use"),
     "pods-redistributed": _NODES,
+    "nodes-readmitted": _NODES,
     "zone-shifted": _ZONE,
     "zone-returned": _ZONE,
     "canary-aborted": _GIT,

@@ -322,6 +322,7 @@ TABLE: Final[Mapping[str, tuple[Moves | Shares, ...]]] = {
         Moves(("patch v1 nodes", "delete storage.k8s.io/v1 volumeattachments"), Kind.NODES, _cluster),
     ),
     "pods-redistributed": (Moves(("patch v1 nodes",), Kind.NODES, _cluster),),
+    "nodes-readmitted": (Moves(("patch v1 nodes",), Kind.NODES, _cluster),),
     # What people move by hand is known to them alone: they are told what else is open when they are asked.
     "person": (),
     # A drill's. Its other steps are these same actions aimed at copies, and it holds nothing against anybody.

@@ -56,10 +56,10 @@ class ChoiceKind(StrEnum):
     """What a choice is, and so how it is written.
 
     time: ISO 8601 with a zone. services: names of the service table, by commas. namespaces: those of the services, by
-    commas. prefix: one `bucket/prefix` of what backups.yaml calls restorable. revision: a Git commit, tag or
-    branch. version: the id of one version, as S3 gives it. instances, subnets: ids of EC2, by commas. when: a time
-    that is to come, or `now`. journal: nobody chooses it; it is what the move that a failback takes back has set, as
-    the journal has it.
+    commas. prefix: one `bucket/prefix` of what backups.yaml calls restorable. revision: a Git commit, or how one
+    begins, of Argo CD's history. version: the id of one version, as S3 gives it. instances, subnets: ids of EC2, by
+    commas. when: a time that is to come, or `now`. journal: nobody chooses it; it is what the move that a failback
+    takes back has set, as the journal has it.
     """
 
     TIME = "time"
@@ -87,7 +87,14 @@ class Choice(Row):
         " (`earliest`, `latest`); of several choices that one step has seen each has its own, `proposed.<name>`",
     )
     none: bool = Field(
-        default=False, description="lists and prefix: whether `none` may be chosen; what takes it has no work then"
+        default=False,
+        description="lists, prefix, revision, version: whether `none` may be chosen; what takes it has no work then;"
+        " time: `none` is no bound",
+    )
+    default: Literal["none", "all", "found"] | None = Field(
+        default=None,
+        description="what stands for as long as nobody chooses, so that nothing waits for it; all: of services or"
+        " namespaces every one; found: the revision or version that the action itself finds",
     )
     of: Name | None = Field(
         default=None, description="journal: the action of which it says how it was before; left out, the failover's id"

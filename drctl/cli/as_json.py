@@ -59,6 +59,7 @@ def choices_json(incident: Incident, rules: Rules) -> dict[str, Any]:
             "by": made and made.by,
             "at": made and made.at.isoformat(),
             "proposed": proposed(choice, incident) or None,
+            "default": choice.default,
         }
         for choice in (runbook.choices if runbook else ())
         for made in (incident.choices.get(choice.name),)

@@ -123,25 +123,23 @@ def choice_sentence(choice: Choice, made: Plan, policy: Policy, given: Mapping[s
     seen = f"; step {choice.seen_by} proposes {proposes}" if choice.seen_by else ""
     waiting = [s.id for s in made.steps if choice.name in s.missing]
     waits = f"; waited for by {', '.join(waiting)}" if waiting else ""
+    waits += f"; {choice.default} as long as nobody chooses" if choice.default else ""
     return f"{choice.asks}; allowed: {allowed(choice, policy, datetime.now(UTC))}{bound}{seen}{waits}"
 
 
 def typed(made: Plan, policy: Policy, given: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The commands that lead through the plan, in order; none where nobody is asked."""
+    """The commands that lead through the plan, in order; none where nobody is asked and nothing is to be chosen."""
     asking = [s.id for s in made.steps if why_it_asks(s, made.scenario, policy)]
-    if not asking:
+    choosing = list(_choosing(made.scenario, policy, given))
+    if not asking and not choosing:
         return []
     offline = _offline(made)
     stage = "--stage offline" if offline else "--stage prod, unless DR_STAGE says so"
     return [
         ("begin", _begun(made.scenario, policy, offline=offline)),
         ("look", "drctl status, which says what is open and what asks; drctl show, what every step found and proposes"),
-        *_choosing(made.scenario, policy, given),
-        (
-            "allow",
-            f"drctl approve --step {asking[0]} --note …, and so on with each that asks; without --step all of them",
-        ),
-        ("stop", f"drctl reject {asking[0]} refuses a step; drctl abort --note … {_ends(made)}"),
+        *choosing,
+        *(_answering(asking[0], made) if asking else ()),
         ("where", f"each with {stage}"),
         ("who", _who(policy)),
     ]
@@ -160,10 +158,20 @@ def _begun(scenario: str, policy: Policy, *, offline: bool) -> str:
 
 
 def _choosing(scenario: str, policy: Policy, given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    if wanted := may_choose(scenario, policy):
-        # Never `none` by itself: whoever copies the line would put nothing back.
-        words = " ".join(f"{c.name}={given.get(c.name, c.name.upper())}" for c in wanted)
-        yield "choose", f"drctl choose {words}" + ("; none where none of it is" if any(c.none for c in wanted) else "")
+    # Never `none` by itself: whoever copies the line would put nothing back.
+    words = [(c, f"{c.name}={given.get(c.name, c.name.upper())}") for c in may_choose(scenario, policy)]
+    if needed := [(c, word) for c, word in words if not c.default]:
+        nothing = "; none where none of it is" if any(c.none for c, _ in needed) else ""
+        yield "choose", "drctl choose " + " ".join(word for _, word in needed) + nothing
+    if other := " ".join(word for c, word in words if c.default):
+        yield "choose otherwise", f"drctl choose {other}, any of them, before what takes it has begun"
+
+
+def _answering(first: str, made: Plan) -> list[tuple[str, str]]:
+    return [
+        ("allow", f"drctl approve --step {first} --note …, and so on with each that asks; without --step all of them"),
+        ("stop", f"drctl reject {first} refuses a step; drctl abort --note … {_ends(made)}"),
+    ]
 
 
 def _ends(made: Plan) -> str:

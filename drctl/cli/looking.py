@@ -200,7 +200,8 @@ def _print_open(book: Book, incident: Incident, rules: Rules) -> None:
         if step_id in would:
             out.print(f"    [dim]it is: {would[step_id]}[/dim]", soft_wrap=True)
     if unchosen:
-        typed = " ".join(f"{c.name}={proposed(c, incident) or '…'}" for c in to_choose(incident, rules))
+        wanted = (c for c in to_choose(incident, rules) if not c.default)
+        typed = " ".join(f"{c.name}={proposed(c, incident) or '…'}" for c in wanted)
         out.print(f"  [yellow]not chosen yet[/yellow], what these need: {', '.join(unchosen)}")
         out.print(f"    drctl choose {incident.id} {typed}", soft_wrap=True)
     if would:
@@ -259,7 +260,12 @@ def print_choices(incident: Incident, rules: Rules) -> None:
             out.print(f"  [green]chosen[/green] {choice.name}={made.value}  [dim]{said}[/dim]")
     for choice in to_choose(incident, rules):
         seen = f", proposed is {found}" if (found := proposed(choice, incident)) else ""
-        out.print(f"  [yellow]to be chosen[/yellow] {choice.name} ({choice.kind}): {choice.asks}{seen}")
+        how = (
+            f"may be chosen[/dim] {choice.name}={choice.default}"
+            if choice.default
+            else f"to be chosen[/yellow] {choice.name}"
+        )
+        out.print(f"  {'[dim]' if choice.default else '[yellow]'}{how} ({choice.kind}): {choice.asks}{seen}")
 
 
 def to_choose(incident: Incident, rules: Rules) -> tuple[Choice, ...]:

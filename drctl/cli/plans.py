@@ -187,6 +187,7 @@ def _choice_json(choice: Choice, made: Plan) -> dict[str, Any]:
         "name": choice.name,
         "kind": choice.kind,
         "asks": choice.asks,
+        "default": choice.default,
         "taken_by": [s.id for s in made.steps if choice.name in s.takes],
         "waited_for_by": [s.id for s in made.steps if choice.name in s.missing],
     }

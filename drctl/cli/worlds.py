@@ -237,10 +237,13 @@ def break_deletion(
         str | None, typer.Option("--namespace", help="Whose workloads go; the last when left out.")
     ] = None,
     folder: Annotated[str | None, typer.Option("--folder", help="bucket/prefix of what goes in S3.")] = None,
+    configuration: Annotated[
+        bool, typer.Option("--configuration", help="A commit deletes an external secret from the configuration too.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Objects below a prefix in S3 and the workloads of a namespace are deleted."""
-    wanted = {"kind": "deletion", "namespace": namespace, "folder": folder}
+    wanted = {"kind": "deletion", "namespace": namespace, "folder": folder, "configuration": configuration or None}
     made = control("POST", "/faults", json={k: v for k, v in wanted.items() if v is not None})
     broken(made, f"{made['what']}: {made['because']}", json=json)
 

@@ -39,6 +39,7 @@ FIELDS: Final = frozenset(
         "state",
         "namespace",
         "folder",
+        "configuration",
         "location",
         "node_agent",
         "region",
@@ -328,11 +329,34 @@ class Breaks:
         folder = str(wanted.get("folder") or self._folders.default)
         if namespace not in spaces:
             raise ValueError(f"namespace is {namespace!r}, allowed are {', '.join(spaces)}")
+        lost, restore_git = self._lose_configuration(number) if wanted.get("configuration") else ("", lambda: None)
         count, undelete = self._folders.delete(folder)
         workloads = self._api.trouble.delete_workloads(namespace)
         self._deleted.append((datetime.now(UTC), count + workloads))
-        because = f"{count} objects below it and {workloads} in namespace {namespace!r} are deleted"
-        return Break(number, "deletion", folder, because), undelete
+        because = f"{count} objects below it and {workloads} in namespace {namespace!r} are deleted{lost}"
+
+        def end() -> None:
+            undelete()
+            restore_git()
+
+        return Break(number, "deletion", folder, because), end
+
+    def _lose_configuration(self, number: int) -> tuple[str, Callable[[], None]]:
+        """A commit in which an external secret is missing, so that Argo CD prunes it; and its revert."""
+        managed, every = self._policy.services.configuration, deployments.external_secrets(self._policy)
+        if managed is None or not every:
+            raise ValueError("policy names no configuration from which something could be deleted")
+
+        def push(commit: str, manifests: list[Any]) -> None:
+            with self._api.trouble.turn:
+                self._api.argocd.push(managed.namespace, managed.application, commit, manifests)
+
+        good = self._api.argocd.git[managed.namespace, managed.application].head
+        bad = deployments.revision(managed, 2 * number)
+        push(bad, every[1:])
+        name = every[0]["metadata"]["name"]
+        said = f"; commit {bad[:7]} has deleted external secret {name} from the configuration, {good[:7]} still had it"
+        return said, lambda: push(deployments.revision(managed, 2 * number + 1), every)
 
     def seen(self) -> dict[str, float]:
         """DeletedObjects, as the audit trail's agent counts them, and S3's own request metrics since the last time."""

@@ -50,7 +50,9 @@ class Dumps:
         env = {e["name"]: e.get("value", "") for e in pod["spec"]["containers"][0].get("env") or ()}
         wanted = env.get("DUMP", "")
         if not wanted:
-            found = next((n for n in sorted(self.names, reverse=True) if n not in self.torn), None)
+            until = env.get("UNTIL") or "9"
+            fit = (n for n in sorted(self.names, reverse=True) if n not in self.torn and n[-21:-5] <= until)
+            found = next(fit, None)
             return Ended(5.0, 0, f"{found} {_beat(found)}") if found else Ended(5.0, 3, "no dump that can be read")
         if self.restored in ("", wanted) and wanted in self.names and wanted not in self.torn:
             if not self.restored:

@@ -57,7 +57,7 @@ SUSPECT: Final = Suspect(
 BEFORE: Final = {"as_of": "2026-11-24T02:00:00Z"}
 SINCE: Final = {"since": "2026-11-24T02:00:00Z"}
 CLEAN: Final = {"cluster": "standby", "namespaces": "ml"}
-COPY: Final = Judged("a", "20261124T010000Z-daily", "")
+COPY: Final = Judged("a", "20261124T010000Z-daily", "", looked=4, trusted=90)
 LOOSE: Final = Snapshot("snap-1", ONE, "vol-1", "completed", locked=False)
 PAGE: Final = Page(READY.logs[0], ("a", "b"), "", 0, "")
 _WRITABLE: Final = Location("ReadWrite", "Available", "")
@@ -225,7 +225,14 @@ ROWS: Final[list[tuple[str, dict[str, str], Any, type[Next], str]]] = [
         BEFORE,
         (COPY, replace(COPY, vault="b", wrong="no lock")),
         Done,
-        "in vault 'a'; vault 'b': no lock",
+        "in vault 'a' (4 objects looked at, 90 not); manifest, dump and the backup's own files are there and locked",
+    ),
+    (
+        "copies-whole",
+        BEFORE,
+        (COPY, replace(COPY, vault="b", wrong="no lock")),
+        Done,
+        "that anything holds what it should, nobody looked at; vault 'b': no lock",
     ),
     ("volumes-snapshotted", INSTANCES, SILENT, Wait, "looking again"),
     ("volumes-snapshotted", INSTANCES, DENIED, Stuck, "AccessDenied"),

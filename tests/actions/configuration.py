@@ -19,6 +19,7 @@ FETCHED = replace(READY, asked=ASKED)
 GOOD = Version("v1", "2026-11-23 10:00 UTC", "aa", "line", 41, 120)
 EMPTY = Version("v2", "2026-11-24 02:00 UTC", "bb", "line", 42, 0)
 BROKEN = Version("v2", "2026-11-24 02:00 UTC", "cc")
+GONE_STATE = Version("m1", "2026-11-24 02:30 UTC", "", deleted=True)
 NEXT = Version("v2", "2026-11-24 02:00 UTC", "dd", "line", 42, 121)
 LEFT = Lock("6b0e", "ana@laptop since 02:40 (OperationTypeApply)", "{}")
 GONE = Refused(code="NoSuchVersion", because="state 'infrastructure' has no version 'v9'; the newest are v2, v1")
@@ -32,6 +33,17 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     ("secrets-refreshed", PRIMARY, (FETCHED,), Done, "all 1 external secrets"),
     ("secrets-refreshed", PRIMARY, (replace(FETCHED, ready=False, message="gone"),), Stuck, "as it was: gone; mend"),
     ("secrets-refreshed", PRIMARY, (replace(READY, once=True),), Done, "1 more are fetched once only"),
+    ("secrets-refreshed", {**PRIMARY, "namespaces": "none"}, (READY,), Done, "no secret is to be fetched again"),
+    ("terraform-state-restored", {**STATE, "version": "none"}, SILENT, Done, "is to be put back, as was chosen"),
+    ("terraform-state-restored", {**STATE, "version": "found"}, Kept(EMPTY, (GOOD,), digest="bb"), Act, "to be locked"),
+    ("terraform-state-restored", STATE, Kept(GONE_STATE, (GOOD,), digest="aa"), Act, "is to be locked"),
+    (
+        "terraform-state-restored",
+        STATE,
+        Kept(GONE_STATE, (BROKEN,), digest="aa"),
+        Stuck,
+        "it is deleted since 2026-11-2",
+    ),
     ("terraform-state-restored", STATE, SILENT, Wait, "looking again"),
     ("terraform-state-restored", STATE, DENIED, Stuck, "AccessDenied"),
     (

@@ -33,6 +33,7 @@ WELL = App(
     "web", "argocd", "17", "Healthy", AT - timedelta(days=1), head=GOOD, history=HISTORY[:2], automated=AUTOMATED
 )
 ILL = replace(WELL, health="Degraded", since=AT - timedelta(minutes=2), head=BAD, history=HISTORY)
+OTHER = replace(WELL, name="other")
 HOLD = Hold(BAD, GOOD, AUTOMATED)
 HELD = replace(ILL, automated=None, hold=HOLD)
 BACK = replace(HELD, phase="Succeeded", history=(*HISTORY, deployed(GOOD, timedelta(minutes=1))))
@@ -71,6 +72,33 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
         Stuck,
         "revision 'abcdef0' is not in its history: nothing is moved; it knows 3333333, 2222222, 1111111, 0000000",
     ),
+    ("application-rolled-back", asking(revision="found"), apps(ILL), Act, "it is to go back to 1111111"),
+    ("application-rolled-back", asking(revision="none"), apps(ILL), Done, "nothing is to go back, as was chosen"),
+    (
+        "application-rolled-back",
+        asking(revision=OLD),
+        apps(WELL),
+        Act,
+        "'web' runs 1111111: it is to go back to 0000000",
+    ),
+    ("application-rolled-back", asking(revision=GOOD), apps(WELL), Done, "none of the 1 applications"),
+    ("application-rolled-back", asking(revision=OLD), apps(WELL, ILL), Act, "'web' is Degraded since 3333333"),
+    (
+        "application-rolled-back",
+        asking(revision=OLD),
+        apps(WELL, OTHER),
+        Stuck,
+        "none of them is Degraded",
+    ),
+    (
+        "application-rolled-back",
+        asking(revision="abcdef0"),
+        apps(WELL),
+        Stuck,
+        "is in the history of no application: n",
+    ),
+    ("application-rolled-back", asking(revision=BAD), apps(ILL), Stuck, "runs 3333333 already, which was chosen"),
+    ("application-rolled-back", asking(revision=GOOD), apps(replace(BACK, health="Healthy"), OTHER), Done, "went back"),
     ("application-rolled-back", PRIMARY, apps(replace(ILL, history=())), Stuck, "there is nothing to go back to"),
     ("application-rolled-back", PRIMARY, apps(replace(ILL, history=HISTORY[3:])), Stuck, "no revision of its history"),
     ("application-rolled-back", asking(stood="5d"), apps(ILL), Stuck, "no revision of its history stood for 5d"),
@@ -93,6 +121,7 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     ("auto-sync-given-back", PRIMARY, SILENT, Wait, "looking again"),
     ("auto-sync-given-back", PRIMARY, DENIED, Stuck, "AccessDenied"),
     ("auto-sync-given-back", PRIMARY, (WELL,), Done, "automated sync of no application"),
+    ("auto-sync-given-back", asking(revision="none"), (BACK,), Done, "nothing went back, as was chosen"),
     ("auto-sync-given-back", PRIMARY, (BACK,), Wait, "Git still holds 3333333"),
     ("auto-sync-given-back", PRIMARY, (replace(BACK, head=MENDED),), Act, "Git holds 4444444 for application 'web'"),
     ("auto-sync-given-back", PRIMARY, (replace(BACK, head=MENDED, busy=True),), Wait, "stays off"),

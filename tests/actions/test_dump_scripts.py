@@ -134,6 +134,18 @@ def test_the_newest_dump_that_can_be_read_to_its_end_is_found_and_restored_once(
     assert place.sql(place.target, "SELECT count(*) FROM shop.orders") == [[10]], "run twice it changes nothing"
 
 
+def test_no_dump_is_found_that_was_begun_later_than_a_person_allows(place: Place) -> None:
+    for name in (OLD, NEW):
+        place.dump(name)
+    act = DumpFound().next(target(cluster="tertiary", until="2026-11-24T00:59:59Z"), POLICY, None, AT)
+    assert "the newest of those until 2026-11-24T00:59:59Z" in act.because
+    assert place.run(act)[1].partition(" ")[0] == OLD
+    at_once = DumpFound().next(target(cluster="tertiary", until="2026-11-24T01:00:00Z"), POLICY, None, AT)
+    assert place.run(at_once)[1].partition(" ")[0] == NEW
+    none = DumpFound().next(target(cluster="tertiary", until="2026-11-23T00:00:00Z"), POLICY, None, AT)
+    assert place.run(none) == (3, "no dump that can be read and was begun until 20261123T000000Z")
+
+
 def test_what_is_there_is_never_overwritten_and_a_failure_leaves_nothing(place: Place) -> None:
     place.dump(NEW)
     place.sql(place.target, "CREATE VIEW dear AS SELECT 'mine' AS what")

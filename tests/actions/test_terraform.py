@@ -153,6 +153,17 @@ def test_a_version_that_a_person_names_is_put_back_though_the_newest_looks_sound
     assert as_it_was(house, state(40, "vpc"))
 
 
+def test_a_state_that_was_deleted_is_put_back_as_it_last_was(house: House) -> None:
+    house.s3.put_object(Bucket=ROW.bucket, Key=ROW.key, Body=GOOD)
+    house.s3.delete_object(Bucket=ROW.bucket, Key=ROW.key)
+    marker = house.s3.list_object_versions(Bucket=ROW.bucket, Prefix=ROW.key)["DeleteMarkers"][0]["VersionId"]
+    refused = house.look(version=marker)
+    assert isinstance(refused, Stuck)
+    assert f"has no version {marker!r}" in refused.because
+    assert isinstance(house.run(version="found"), Done)
+    assert as_it_was(house)
+
+
 def test_a_version_that_is_not_there_is_told_and_nothing_is_moved(house: House) -> None:
     found = house.look(version="no-such-version")
     assert isinstance(found, Stuck)

@@ -29,6 +29,7 @@ NODE: dict[str, Any] = {
     "metadata": {"name": "i-2.ec2.internal", "resourceVersion": "17"},
     "spec": {"taints": [{"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}]},
 }
+RETURNED: dict[str, Any] = {**NODE, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
 SPREAD = Redistribution(services=(Spread("api-gateway", 2, 2), Spread("redis", 1, 1)), others=4)
 
 
@@ -85,6 +86,11 @@ _ROWS: list[tuple[str, Any, type[Next], str]] = [
         "redis runs there alone until the zone is taken back: its volume 'pvc-1' is there",
     ),
     ("pods-redistributed", spread(wanted=3, outside=2, inside=1), Done, "1 more run in"),
+    ("nodes-readmitted", SILENT, Wait, "looking again"),
+    ("nodes-readmitted", DENIED, Stuck, "AccessDenied"),
+    ("nodes-readmitted", (), Done, "no node of cluster 'neurectomy-use1' bears neurectomy-dr/zone-left"),
+    ("nodes-readmitted", (NODE,), Wait, "is NotReady"),
+    ("nodes-readmitted", (NODE, RETURNED), Act, "is Ready again, and takes no pod yet: it bears"),
     ("zone-returned", SILENT, Wait, "looking again"),
     ("zone-returned", DENIED, Stuck, "AccessDenied"),
     ("zone-returned", Back((AWAY,), dead=("node 'i-2' is NotReady",)), Wait, "is not back: node 'i-2' is NotReady"),

@@ -118,8 +118,10 @@ def test_a_step_waits_for_its_choice_and_says_how_to_give_it() -> None:
     book = declared()
     assert set(looks(book)) == {"point"}
     why = waiting(book)["count"]
+    # Never a moment that nobody has seen to be good: whoever copies the line would choose it.
     assert why == (
-        f"nobody has chosen as_of, the last good moment: drctl choose {only(book).id} as_of={spelled(at(0))}"
+        f"nobody has chosen as_of, the last good moment (before {spelled(at(0))}, when it was first seen or declared): "
+        f"drctl choose {only(book).id} as_of=AS_OF"
     )
     assert "as_of=" in waiting(declared(services="mlflow", folders=FOLDER))["count"]
 
@@ -227,7 +229,7 @@ def test_a_rejected_step_is_asked_for_again_after_another_choice() -> None:
         ({"folders": "neurectomy-mlflow-us-east-1/secrets/"}, "allowed: what begins with neurectomy-mlflow"),
         ({"folders": FOLDER + "{choice.as_of}"}, "without braces"),
         ({"folders": "none"}, "allowed: what begins with"),
-        ({"commit": "--force"}, "commit is '--force'; allowed: a Git commit, tag or branch"),
+        ({"commit": "--force"}, "commit is '--force'; allowed: a Git commit of the history, or how it begins"),
         ({"copy": "../1"}, "copy is '../1'; allowed: one version's id"),
         ({"as_off": GOOD}, "data-corruption has no choice 'as_off' in runbooks.yaml; allowed for "),
         ({}, "nothing is chosen"),

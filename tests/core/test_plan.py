@@ -119,3 +119,16 @@ def test_an_incident_keeps_the_plan_it_started_with_when_policy_changes() -> Non
 def test_a_step_that_is_not_there_is_a_key_error_that_names_it() -> None:
     with pytest.raises(KeyError, match="no step 'dance'"):
         plan_of(REGION).step("dance")
+
+
+def test_after_ransomware_objects_are_put_back_no_sooner_than_the_database() -> None:
+    """What is put back while an intruder still reaches it is encrypted again."""
+    made = plan_of("ransomware")
+    assert set(made.step("count").needs) >= set(made.step("restore-database").needs)
+    assert set(made.step("restore-database").needs) >= {"quarantine-subnets", "quarantine-namespaces"}
+    assert made.step("artifacts").needs == ("count",)
+
+
+@pytest.mark.parametrize("scenario", ["data-corruption", "ransomware"])
+def test_two_people_let_present_objects_be_written_over(scenario: str) -> None:
+    assert plan_of(scenario).step("artifacts").people == 2

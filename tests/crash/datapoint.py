@@ -8,6 +8,7 @@ from typing import Any, Final
 from chalicelib.actions.restored import name_of
 from chalicelib.core.bounds import spelled
 from chalicelib.settings import SHORTEST_SHIFT
+from drctl.world import deployments
 from tests.crash.failures import primary, says
 from tests.crash.inline import one_thread
 from tests.crash.outside import Stop
@@ -25,6 +26,10 @@ DATABASE: Final = "us-east-1/database"
 DELETIONS: Final = "us-east-1/deletions"
 BUCKET: Final = POLICY.backups.restorable[0].bucket
 PREFIX: Final = f"{POLICY.backups.restorable[0].prefixes[0]}0/"
+CONFIGURATION: Final = POLICY.services.configuration
+assert CONFIGURATION is not None
+REVISION: Final = deployments.revision(CONFIGURATION, 1)[:10]
+"""How the configuration's commit begins that ran before anything was deleted."""
 CHOICES: Final = {"as_of": spelled(AS_OF), "namespaces": SPACE, "folder": "none"}
 BESIDE: Final = name_of(POLICY, AS_OF)
 
@@ -57,9 +62,24 @@ def artifacts(platform: Platform) -> dict[str, bytes]:
     return dict(platform.s3.buckets[BUCKET].objects)
 
 
+def prune(platform: Platform) -> None:
+    """A commit to the configuration, which has lost one of its external secrets."""
+    assert CONFIGURATION is not None
+    every, commit = deployments.external_secrets(platform.policy), deployments.revision(CONFIGURATION, 2)
+    primary(platform).argocd.push(CONFIGURATION.namespace, CONFIGURATION.application, commit, every[1:])
+
+
+def configured(platform: Platform) -> list[str]:
+    """The external secrets that are there."""
+    return sorted(o["metadata"]["name"] for o in primary(platform).objects("externalsecrets.external-secrets.io"))
+
+
 def lose(platform: Platform) -> None:
-    """Artifacts are deleted, one of them after it was overwritten, and so is what runs in one namespace."""
+    """Artifacts are deleted, one of them after it was overwritten, and so are what runs in one namespace, and, by a
+    commit, an external secret.
+    """
     delete(platform)
+    prune(platform)
     platform.s3.put_object("", "", {"Bucket": BUCKET, "Key": f"{PREFIX}notes", "Body": b"not meant"})
     for name in ("model", "notes"):
         platform.s3.delete_object("", "", {"Bucket": BUCKET, "Key": f"{PREFIX}{name}"})
@@ -104,11 +124,12 @@ class DeletionStory(CorruptionStory):
         self.choices = {}
         furnish(self.platform)
         self.before = artifacts(self.platform)
+        self.configuration = configured(self.platform)
 
     def evidence(self) -> None:
         self.alarm(ALARMED_AT, says("DeletionBurst", DARK_AT))
         wanted: dict[str, Any] = {"command": "declare", "scenario": "accidental-deletion", "scope": DELETIONS}
-        wanted["choices"] = {**CHOICES, "folder": f"{BUCKET}/{PREFIX}"}
+        wanted["choices"] = {**CHOICES, "folder": f"{BUCKET}/{PREFIX}", "revision": REVISION}
         self._deliver(DECLARED_AT, "command", wanted, "declare")
 
     def tell(self) -> Platform:

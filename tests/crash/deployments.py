@@ -19,6 +19,7 @@ LATE: Final = timedelta(seconds=140) / SPEED
 DEGRADED_AT: Final = DARK_AT + LATE
 CONFIGURATION: Final = "us-east-1/cluster/configuration"
 DECLARED_AT: Final = START + timedelta(seconds=8)
+MENDED_AT: Final = START + timedelta(minutes=2)
 REVERTED_AT: Final = DEGRADED_AT + timedelta(minutes=12) / SPEED
 
 
@@ -92,6 +93,32 @@ class ConfigurationStory(Story):
 
 def _misconfigure(platform: Platform) -> None:
     Breaks(platform.policy, primary(platform), platform.ec2, platform.rds).add(1, {"kind": "configuration"})
+
+
+class SecretStory(Story):
+    """The secrets' store has lost a secret, and Git is right: a person declares that nothing goes back, lets the
+    secrets be fetched again, and somebody mends the store.
+    """
+
+    note = "the store lost it"
+
+    def __init__(self, *stops: Stop) -> None:
+        self._made: list[Breaks] = []
+        super().__init__(*stops, breaks=self._lose)
+
+    def _lose(self, platform: Platform) -> None:
+        breaks = Breaks(platform.policy, primary(platform), platform.ec2, platform.rds)
+        breaks.add(1, {"kind": "configuration", "secret": True})
+        self._made.append(breaks)
+
+    def evidence(self) -> None:
+        wanted = {"command": "declare", "scenario": "configuration-error", "scope": CONFIGURATION}
+        self._deliver(DECLARED_AT, "command", wanted | {"choices": {"revision": "none"}}, "declare")
+        self.platform.clock.at(MENDED_AT, self._mend)
+
+    def _mend(self) -> None:
+        for breaks in self._made:
+            breaks.clear()
 
 
 class StateStory(Story):

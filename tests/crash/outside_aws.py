@@ -144,7 +144,7 @@ class Outage:
         found(self.kept, copy, POLICY, self.clock.now())
         self.say(ANA, command="declare", scenario="provider-outage", scope=POLICY.platform.name, note="AWS is gone")
 
-    def say(self, who: str, **payload: str) -> Mapping[str, Any]:
+    def say(self, who: str, **payload: Any) -> Mapping[str, Any]:
         """One person's command, until it is taken in: who is not answered says it again, with the same id."""
         self._number += 1
         whole = {"id": f"{who}-{self._number}", **payload}

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -17,8 +19,10 @@ import pytest
 from chalicelib.actions.contract import Target
 from chalicelib.actions.copies_whole import CopiesWhole
 from chalicelib.actions.reader import LiveReader
+from chalicelib.core.bounds import spelled
 from chalicelib.core.incident import StepState
 from chalicelib.core.outcome import Done, Next, Stuck, Wait
+from chalicelib.core.plan import plan
 from tests.crash.breach import (
     CONTAINED,
     FOUND_AT,
@@ -35,14 +39,17 @@ from tests.crash.ending import archive, effects, ending, untrue
 from tests.crash.failures import says
 from tests.crash.platform_in_process import POLICY, START
 from tests.crash.stops import all_of_them, assert_alike, assert_every_call, some_of_each
-from tests.crash.story import PERSON, Story
+from tests.crash.story import DARK_AT, PERSON, Story
 from tests.crash.sweep import sweep
 from tests.crash.test_failures import only
-from tests.crash.vaults import vaults
+from tests.crash.vaults import MemoryVault, vaults
 
 CONTAINMENT: Final = POLICY.platform.containment
 assert CONTAINMENT is not None
+COPIED: Final = re.compile(r"manifests/[^/]+\.json")
 PRIMARY, REPLICA = POLICY.platform.database.primary, POLICY.platform.database.replica
+LET_OUT: Final = ("let-out-instances", "let-out-subnets", "let-out-namespaces")
+PLAN: Final = plan("security-breach", policy=POLICY)
 CASES: Final[dict[str, Callable[[], Story]]] = {
     "breach": BreachStory,
     "called-off": CalledOffStory,
@@ -113,13 +120,31 @@ def test_what_guardduty_has_found_is_proposed_and_everything_asks() -> None:
     assert standing(story.platform) == story.before
 
 
-def test_a_breach_is_contained_step_by_step_and_deletion_goes_on_after_the_rebuild(whole: BreachStory) -> None:
+def test_a_breach_is_contained_step_by_step_and_let_out_step_by_step_after_the_rebuild(whole: BreachStory) -> None:
     story, platform = whole, whole.platform
     incident = archive(platform)
     assert (incident.scenario, incident.ending) == ("security-breach", "recovered")
     assert {r.state for r in incident.steps.values()} == {StepState.DONE}
     assert all(r.approval is not None for name, r in incident.steps.items() if r.calls and name != "found")
+    rebuilt = incident.step("rebuild").first_done_at
+    for step in LET_OUT:
+        began = incident.step(step).started_at
+        assert rebuilt is not None
+        assert began is not None
+        assert began >= rebuilt, step
+        assert incident.step(step).calls > 0, step
     assert not untrue(platform, faults=0)
+    # What served serves again, what may delete does so, and one rule that was disabled before still is.
+    assert standing(platform) == story.before
+    book = platform.book()
+    assert book is not None
+    assert book.debts == ()
+
+
+def test_until_it_is_rebuilt_everything_that_was_chosen_is_cut_off() -> None:
+    story = NotRebuiltStory()
+    story.until(*CONTAINED)
+    platform = story.platform
     now, interface = standing(platform), platform.ec2.instances.interfaces.of(story.instance)[0]
     assert CONTAINMENT is not None
     assert interface.groups == (CONTAINMENT.quarantine_group,)
@@ -128,10 +153,51 @@ def test_a_breach_is_contained_step_by_step_and_deletion_goes_on_after_the_rebui
     quarantine = now["policies"][f"{SPACE}/dr-quarantine"]
     assert quarantine == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     theirs = now["policies"][f"{SPACE}/{THEIRS['metadata']['name']}"]
-    assert theirs["podSelector"]["matchLabels"]["dr-responder/let-through-again"] == incident.id
-    # What may delete does so again, and one rule that was disabled before still is.
-    for part in ("rules", "databases", "images", "locations", "schedules"):
-        assert now[part] == story.before[part], part
+    assert theirs["podSelector"]["matchLabels"]["dr-responder/let-through-again"] == only(platform).id
+
+
+def test_what_a_person_keeps_cut_off_as_evidence_is_owed_and_nothing_else_is() -> None:
+    """The instances stay; the incident does not recover by itself, and says so until a person ends it."""
+
+    class KeptStory(BreachStory):
+        def _say(self, name: str, payload: Any, person: Any = PERSON) -> None:
+            if (payload["command"], payload.get("step")) != ("approve", "let-out-instances"):
+                super()._say(name, payload, person)
+
+    story = KeptStory()
+    platform = story.platform
+    story.begin()
+
+    def recovered(but: str) -> bool:
+        book = platform.book()
+        steps = [i.step(s.id) for i in (book.incidents.values() if book else ()) for s in PLAN.steps if s.id != but]
+        return bool(steps) and all(r.state is StepState.DONE for r in steps)
+
+    for _ in range(60):
+        story.tick()
+        if recovered(but="let-out-instances"):
+            break
+    incident = only(platform)
+    asks = incident.step("let-out-instances")
+    assert asks.state is StepState.ASKING
+    assert "an intruder who is still in there is let out with them" in asks.because
+    no = {"command": "reject", "incident": incident.id, "step": "let-out-instances", "note": "for the police"}
+    story.say("reject", no)
+    for _ in range(2):
+        story.tick()
+    assert only(platform).state == "stalling"
+    story.say("resolve", {"command": "resolve", "incident": incident.id})
+    for _ in range(6):
+        story.tick()
+    assert archive(platform).ending == "resolved"
+    book = platform.book()
+    assert book is not None
+    (owed,) = [d.case for d in book.debts if d.case]
+    assert {name: r.state for name, r in owed.steps.items()} == {"release-instances": StepState.ASKING}
+    now = standing(platform)
+    assert CONTAINMENT is not None
+    assert platform.ec2.instances.interfaces.of(story.instance)[0].groups == (CONTAINMENT.quarantine_group,)
+    assert {k for k in now if now[k] != story.before[k]} == {"groups", "protected"}
 
 
 def test_two_people_let_a_database_of_before_be_restored_and_used_and_the_old_one_stays(whole: BreachStory) -> None:
@@ -186,7 +252,20 @@ def test_evidence_is_kept_under_a_lock_and_copies_of_before_are_looked_at(whole:
     (snapshot,) = platform.ec2.snapshots.every.values()
     assert snapshot.tags["dr-responder/instance"] == story.instance
     assert snapshot.lock["LockState"] == "compliance"
-    assert "whole, locked and of before 2026-11-23T03:00:02Z" in incident.step("copies").because
+    copies = incident.step("copies").because
+    assert "of before 2026-11-23T03:00:02Z, and whole by its records" in copies
+    assert "(5 objects looked at, 2 not)" in copies
+
+
+def earlier(vault: MemoryVault) -> None:
+    """Everything of the copy was written by earlier ones: its records name no object."""
+    (whole,) = (n for n in vault.texts if COPIED.fullmatch(n))
+    told = json.loads(vault.texts[whole])
+    for row in told["parts"]:
+        part = json.loads(vault.texts[row["name"]])
+        vault.texts[row["name"]] = text = json.dumps({**part, "objects": [], "earlier": len(part["objects"])})
+        row["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    vault.texts[whole] = json.dumps(told)
 
 
 def copies_of_before(there: Any) -> Next:
@@ -205,6 +284,8 @@ def copies_of_before(there: Any) -> Next:
         (lambda v: v.texts.pop(next(n for n in v.texts if n.endswith("/00001.json"))), "00001.json is not there"),
         (lambda v: v.texts.update({n: v.texts[n] + " " for n in v.texts if "/0000" in n}), "has another digest"),
         (lambda v: v.texts.pop("dumps/orders.dump"), "dumps/orders.dump is not there"),
+        (lambda v: v.texts.pop("velero/backups/daily/daily.tar.gz"), "daily/daily.tar.gz is not there"),
+        (lambda v: v.texts.pop(next(n for n in v.texts if "volumeinfo" in n)), "volumeinfo.json.gz is not there"),
         (lambda v: setattr(v, "lock", ""), "not locked, expected"),
         (lambda v: setattr(v, "locked_until", START), "the lock of manifests/"),
     ],
@@ -228,6 +309,21 @@ def test_one_whole_copy_is_enough_and_the_gap_of_the_other_vault_is_told() -> No
     assert list(found.facts) == [f"copy.{other}"]
 
 
+def test_how_much_was_looked_at_is_told_whichever_copy_wrote_it() -> None:
+    there = vaults(POLICY, START)
+    for vault in there.values():
+        earlier(vault)
+    found = copies_of_before(there)
+    assert isinstance(found, Done)
+    assert "(4 objects looked at, 3 not)" in found.because
+    assert "that the volumes' data is there, and that anything holds what it should, nobody looked at" in found.because
+    for vault in there.values():
+        vault.texts.pop("velero/backups/daily/daily.tar.gz")
+    gone = copies_of_before(there)
+    assert isinstance(gone, Stuck)
+    assert "daily/daily.tar.gz is not there" in gone.because
+
+
 def test_a_vault_that_nobody_hears_is_none_that_is_whole() -> None:
     found = copies_of_before({})
     assert isinstance(found, Wait)
@@ -243,6 +339,11 @@ def test_a_burst_of_writes_and_a_finding_together_are_ransomware_and_a_burst_alo
     assert effects(platform)["rds.RestoreDBInstanceToPointInTime"] == 1
     assert artifacts(platform) == story.artifacts
     assert not untrue(platform, faults=0)
+    # The first finding is of DARK_AT, and tells of what had begun before.
+    proposed = spelled(DARK_AT - timedelta(minutes=15) / POLICY.speed)
+    assert incident.step("found").facts["proposed.as_of"] == proposed
+    assert standing(platform) == story.before
+    assert f"proposed is {proposed}, 15m before GuardDuty's first finding" in incident.step("found").because
 
     class Burst(RansomwareStory):
         def evidence(self) -> None:

@@ -21,12 +21,15 @@ from tests.crash.datapoint import (
     CHECK,
     CHOICES,
     PREFIX,
+    REVISION,
     SPACE,
     CorruptionStory,
     DeletionStory,
     artifacts,
+    configured,
     database,
 )
+from tests.crash.deployments import application
 from tests.crash.ending import archive, effects, ending, untrue
 from tests.crash.failures import primary
 from tests.crash.platform_in_process import POLICY, Platform
@@ -58,7 +61,11 @@ def test_the_database_is_restored_beside_the_old_one_and_two_people_let_the_appl
     assert effects(platform) == {
         "kubernetes POST restores": 1,
         "rds.RestoreDBInstanceToPointInTime": 1,
+        "postgres write-heartbeat": 1,
+        "kubernetes PATCH externalsecrets/*": 3,
     }
+    where = new_one(platform).address
+    assert f"was read back from {where.host}:{where.port}" in incident.step("prove").because
     new = new_one(platform)
     assert platform.engine.run_inside(new.resource_id, "check", [CHECK]) == [[0]]
     assert platform.engine.run_inside(database(platform), "check", [CHECK]) == [[12]], "the old one is left as it is"
@@ -157,8 +164,17 @@ def test_what_was_deleted_comes_back_and_nothing_else_changes() -> None:
     incident = archive(platform)
     assert artifacts(platform) == story.before
     assert (incident.scenario, incident.ending) == ("accidental-deletion", "recovered")
-    assert incident.chosen == {**CHOICES, "folder": f"{BUCKET}/{PREFIX}"}
-    assert effects(platform) == {"kubernetes POST restores": 1}
+    assert incident.chosen == {**CHOICES, "folder": f"{BUCKET}/{PREFIX}", "revision": REVISION}
+    assert effects(platform) == {"kubernetes POST restores": 1, "kubernetes PATCH applications/*": 1}
+    assert incident.step("configuration").because.startswith("application 'platform-configuration' went back to")
+    assert configured(platform) == story.configuration
+    # Git still holds the commit that deleted it.
+    assert "automated" not in application(platform, "platform-configuration")["spec"]["syncPolicy"]
+    book = platform.book()
+    assert book is not None
+    assert [d.what for d in book.debts] == [
+        "Give the configuration's automated sync back once Git holds another commit",
+    ]
     assert primary(platform).ready_deployment(SPACE, "redis")
     (restore,) = primary(platform).objects("restores.velero.io")
     assert restore["spec"]["existingResourcePolicy"] == "none"

@@ -17,6 +17,7 @@ from tests.crash.deployments import (
     CanaryStory,
     ConfigurationStory,
     DeploymentStory,
+    SecretStory,
     StateStory,
     application,
 )
@@ -31,6 +32,7 @@ CASES: Final[dict[str, Callable[[], Story]]] = {
     "deployment": DeploymentStory,
     "canary": CanaryStory,
     "configuration": ConfigurationStory,
+    "secret": SecretStory,
     "state": StateStory,
 }
 
@@ -95,6 +97,20 @@ def test_a_configuration_error_moves_nothing_before_a_person_has_said_yes_and_th
         assert approval.note == "the commit renamed a key"
     alerts = " ".join(str(a.payload) for a in platform.pagerduty.alerts)
     assert "automated_sync=held" in alerts
+
+
+def test_where_git_is_right_a_person_says_so_and_only_the_secrets_are_fetched_again() -> None:
+    story = SecretStory()
+    incident = some_minutes(story, 3)
+    assert incident.step("secrets").state is StepState.STUCK
+    assert "cannot fetch, and its Secret is as it was" in incident.step("secrets").because
+    platform = SecretStory().tell()
+    incident = archive(platform)
+    assert (incident.scenario, incident.ending) == ("configuration-error", "recovered")
+    assert not untrue(platform, faults=0)
+    assert incident.step("revision").because.startswith("nothing is to go back, as was chosen")
+    assert effects(platform) == {"kubernetes PATCH externalsecrets/*": 3}
+    assert application(platform, "platform-configuration")["status"]["health"]["status"] == "Healthy"
 
 
 def test_an_overwritten_state_is_put_back_under_its_lock_once_a_person_has_said_yes() -> None:

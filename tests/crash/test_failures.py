@@ -12,6 +12,9 @@ from typing import Any, Final
 
 import pytest
 
+from chalicelib.actions import zone_nodes
+from chalicelib.actions.nodes import OUT_OF_SERVICE
+from chalicelib.core.book import Debt
 from chalicelib.core.happened import AlarmState
 from chalicelib.core.incident import Incident, StepState
 from tests.crash.ending import archive, effects, ending, untrue
@@ -82,7 +85,8 @@ def test_a_node_s_volume_is_released_once_by_a_person_s_word_and_everything_runs
     platform = NodeStory().tell()
     incident = archive(platform)
     assert (incident.scenario, incident.ending) == ("node-failure", "recovered")
-    assert {r.state for r in incident.steps.values()} == {StepState.DONE}
+    assert [s for s, r in incident.steps.items() if r.state is not StepState.DONE] == ["readmit"]
+    assert incident.step("readmit").state is StepState.LEFT
     assert not untrue(platform, faults=0)
     assert effects(platform) == {"kubernetes PATCH nodes/*": 1}
     approval = incident.step("volumes").approval
@@ -90,6 +94,38 @@ def test_a_node_s_volume_is_released_once_by_a_person_s_word_and_everything_runs
     assert approval.note == "the console says that it is stopped"
     alerts = " ".join(str(a.payload) for a in platform.pagerduty.alerts)
     assert "taint=node.kubernetes.io/out-of-service=nodeshutdown:NoExecute, instance=stopped" in alerts
+
+
+def test_a_node_that_was_out_of_service_and_returns_takes_pods_again_by_a_person_s_word() -> None:
+    story = NodeStory()
+    platform = story.tell()
+    (node,) = (n for n in primary(platform).objects("nodes") if zone_nodes.bears(n, OUT_OF_SERVICE))
+    name = node["metadata"]["name"]
+    for _ in range(2):
+        story.tick()
+    (debt,) = owed(platform)
+    assert debt.case is not None
+    assert f"node {name!r} is NotReady" in debt.case.step("readmit").because
+    assert "bears node.kubernetes.io/out-of-service" in debt.case.step("readmit").because
+    platform.ec2.instances.turn(name.partition(".")[0], "running")
+    primary(platform).trouble.find_node(name)
+    for _ in range(2):
+        story.tick()
+    (debt,) = owed(platform)
+    assert debt.case is not None
+    wanted = {"command": "approve", "incident": debt.case.id, "plan": debt.case.plan}
+    story._say("yes", {**wanted, "note": "it was repaired"})
+    for _ in range(3):
+        story.tick()
+    assert owed(platform) == ()
+    assert not [n for n in primary(platform).objects("nodes") if zone_nodes.bears(n, OUT_OF_SERVICE)]
+
+
+def owed(platform: Platform) -> tuple[Debt, ...]:
+    """What is left to be done."""
+    book = platform.book()
+    assert book is not None
+    return book.debts
 
 
 def test_a_node_that_answers_nobody_and_whose_instance_runs_is_never_taken_for_dead() -> None:

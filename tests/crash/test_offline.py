@@ -4,18 +4,20 @@ what AWS's side does when it comes back and finds the marker.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from chalicelib.actions.dumps import taken_at
 from chalicelib.core.book import Book, Pause
+from chalicelib.core.bounds import spelled
 from chalicelib.core.incident import StepState
 from chalicelib.policy.platform import Mode
 from chalicelib.store.codec import dump_book
 from chalicelib.store.memory import MemoryStore
-from drctl.offline.book import newest, take
+from drctl.offline.book import Copy, NoCopy, newest, take
 from drctl.offline.store import SqliteStore
 from tests.crash.ending import effects
 from tests.crash.outside import When
@@ -107,6 +109,35 @@ def test_a_torn_dump_is_passed_over() -> None:
     newest_dump, second = sorted(outage.tertiary.dumps.names, reverse=True)[:2]
     outage.tertiary.dumps.torn = {newest_dump}
     assert outage.tell().tertiary.dumps.restored == second
+
+
+def test_no_copy_is_taken_that_is_later_than_a_person_allows() -> None:
+    """As after ransomware that has reached the backups in AWS: the newest copies hold what it wrote."""
+
+    class Bounded(Outage):
+        def begin(self, copy: Copy | NoCopy = NoCopy("there is no copy of the book")) -> None:  # noqa: B008  # frozen
+            super().begin(copy)
+            incident = self.incident().id
+            self.say(ANA, command="choose", incident=incident, choices={"until": spelled(until)})
+
+    until = START - timedelta(minutes=130) / POLICY.speed
+    outage = Bounded()
+    taken = {n: taken_at(n) for n in outage.tertiary.dumps.names}
+    newest_allowed = max(n for n, at in taken.items() if at is not None and at <= until)
+    assert newest_allowed != max(taken)
+    outage.tell()
+    assert outage.tertiary.dumps.restored == newest_allowed
+    (incident,) = outage.closed()
+    assert f"the newest dump of those until {spelled(until)} that can be read" in incident.step("find-dump").because
+    api = outage.tertiary.cluster
+    completed = {
+        b["metadata"]["name"]: datetime.fromisoformat(b["status"]["completionTimestamp"])
+        for b in api.objects("backups.velero.io")
+    }
+    assert max(completed.values()) > until
+    taken_from = {r["spec"]["backupName"] for r in api.objects("restores.velero.io")}
+    assert taken_from
+    assert all(completed[name] <= until for name in taken_from)
 
 
 def test_name_servers_of_aws_that_still_answer_keep_it_from_being_over(told: Outage) -> None:

@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import pytest
 
+from chalicelib.actions import zone_nodes
 from chalicelib.core.incident import Incident, StepState
 from chalicelib.core.states import IncidentState
 from chalicelib.store.codec import read_incident
 from tests.crash.ending import archive, effects, ending, untrue
 from tests.crash.failures import primary
-from tests.crash.platform_in_process import SPEED
+from tests.crash.platform_in_process import POLICY, SPEED
 from tests.crash.stops import all_of_them, assert_alike, assert_every_call, some_of_each, writes
 from tests.crash.sweep import sweep
 from tests.crash.zones import SCOPE, TwoZones, WriterStory, ZoneStory
@@ -86,6 +87,32 @@ def test_a_zone_that_takes_the_writer_along_is_left_while_the_region_s_suspicion
     done_at = closed[SCOPE].step("database").done_at
     assert done_at is not None
     assert done_at - closed[SCOPE].failed_at < timedelta(minutes=5) / SPEED
+
+
+def test_ended_on_the_way_its_nodes_take_pods_again_by_themselves_and_its_traffic_by_a_person_s_word() -> None:
+    story = ZoneStory(answers=False)
+    incident = after(story, 2)[SCOPE]
+    nodes = primary(story.platform)
+    assert [n for n in nodes.objects("nodes") if zone_nodes.is_left(n, POLICY)]
+    story._say("enough", {"command": "abort", "incident": incident.id, "note": "we do it by hand"})
+    for _ in range(18):
+        story.tick()
+    assert not [n for n in nodes.objects("nodes") if zone_nodes.is_left(n, POLICY)], "the zone is back since"
+    book = story.platform.book()
+    assert book is not None
+    (debt,) = book.debts
+    assert debt.what == "Send traffic to the zone again"
+    assert "arc-zonal-shift.CancelZonalShift" not in effects(story.platform)
+    assert debt.case is not None
+    wanted = {"command": "approve", "incident": debt.case.id, "plan": debt.case.plan}
+    story._say("yes", {**wanted, "note": "it is well"})
+    for _ in range(3):
+        story.tick()
+    book = story.platform.book()
+    assert book is not None
+    assert book.debts == ()
+    for arn in story.platform.shifts._resources:
+        assert set(story.platform.shifts.weights(arn).values()) == {1.0}
 
 
 def test_two_zones_at_once_move_nothing_and_a_person_is_asked() -> None:

@@ -14,10 +14,10 @@ from chalicelib.policy.airgap import S3Vault
 
 LOCKED_FOR: Final = timedelta(days=90)
 AGE: Final = timedelta(minutes=10)
-SETS: Final[tuple[tuple[Set, str], ...]] = (
-    ("volumes", "velero/kopia/p0"),
-    ("dump", "dumps/orders.dump"),
-    ("backup", f"velero/backups/daily/{METADATA}"),
+SETS: Final[tuple[tuple[Set, tuple[str, ...]], ...]] = (
+    ("volumes", ("velero/kopia/p0", "velero/kopia/p1")),
+    ("dump", ("dumps/orders.dump",)),
+    ("backup", tuple(f"velero/backups/daily/{n}" for n in ("daily-volumeinfo.json.gz", "daily.tar.gz", METADATA))),
 )
 
 
@@ -61,14 +61,14 @@ def _filled(lock: str, at: datetime) -> MemoryVault:
             number=n,
             set=of,
             after="",
-            through=name,
+            through=names[-1],
             last=True,
-            objects=(Held(name=name, size=1, sha256=hashlib.sha256(b"x").hexdigest()),),
+            objects=tuple(Held(name=name, size=1, sha256=hashlib.sha256(b"x").hexdigest()) for name in names),
         )
-        for n, (of, name) in enumerate(SETS)
+        for n, (of, names) in enumerate(SETS)
     ]
     for part in parts:
-        vault.texts[part.objects[0].name] = "x"
+        vault.texts.update({held.name: "x" for held in part.objects})
         vault.texts[copy.record(part.number)] = part.text(copy)
     records = [
         (copy.record(p.number), hashlib.sha256(vault.texts[copy.record(p.number)].encode()).hexdigest()) for p in parts

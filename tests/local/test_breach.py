@@ -236,12 +236,9 @@ def test_a_breach_is_contained_evidence_is_kept_and_two_people_let_a_clean_room_
             approve_all(stage, BREACH)
             return stage.archive(BREACH)
 
-        closed = eventually(over, within=120, what="the archive")
+        closed = eventually(over, within=180, what="the archive")
         assert closed.ending == "recovered"
-        now = standing(stage)
-        for part in ("rules", "databases", "images", "locations", "schedules"):
-            assert now[part] == before[part], part
-        assert now["groups"][instance] != before["groups"][instance]
+        assert standing(stage) == before
         assert not any(o["metadata"]["name"].startswith("clean-") for o in standby.objects("namespaces"))
 
 
@@ -310,6 +307,4 @@ def test_what_was_encrypted_is_put_back_as_it_was_before(stage: Stage) -> None:
         closed = eventually(over, within=180, what="the archive")
         assert closed.ending == "recovered"
         assert contents(stage) == whole
-        now = standing(stage)
-        for part in ("rules", "databases", "images", "locations", "schedules"):
-            assert now[part] == before[part], part
+        assert standing(stage) == before

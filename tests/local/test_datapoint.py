@@ -10,6 +10,8 @@ import pytest
 
 from chalicelib.core.bounds import spelled
 from chalicelib.core.incident import Incident
+from drctl.neighbours.kubernetes.api import KubeApi
+from drctl.neighbours.kubernetes.objects import Obj
 from tests.local.people import approve, at, by_hand, explained
 from tests.local.stage import Stage, eventually, up
 
@@ -34,6 +36,17 @@ def waits_for(stage: Stage, scope: str, words: str) -> Incident | None:
     return found if found and any(words in r.because for r in found.steps.values()) else None
 
 
+def externals(cluster: KubeApi) -> list[str]:
+    """The external secrets that are there."""
+    return sorted(o["metadata"]["name"] for o in cluster.objects("externalsecrets.external-secrets.io"))
+
+
+def application(cluster: KubeApi) -> Obj:
+    """The configuration's, as Argo CD keeps it."""
+    every = cluster.objects("applications.argoproj.io")
+    return next(a for a in every if a["metadata"]["name"] == "platform-configuration")
+
+
 def test_corrupted_data_is_restored_beside_the_old_database_and_the_applications_move(stage: Stage) -> None:
     with explained(stage, DATABASE, *ASKED):
         stage.told("break", "data")
@@ -52,6 +65,8 @@ def test_corrupted_data_is_restored_beside_the_old_database_and_the_applications
         assert chosen["ok"]
         approve(stage, DATABASE, "restore", "ana")
         approve(stage, DATABASE, "switch", "ana", "bob", within=180)
+        approve(stage, DATABASE, "prove", "ana")
+        approve(stage, DATABASE, "fetch", "bob")
         eventually(
             lambda: stage.world.platform.rows.seen().get("IntegrityViolations") == 0.0, within=30, what="whole data"
         )
@@ -70,17 +85,22 @@ def test_what_was_deleted_is_put_back_from_versions_and_from_a_backup(stage: Sta
         folders = stage.world.platform.folders
         before, as_of = folders.keys(FOLDER), spelled(datetime.now(UTC))
         eventually(lambda: spelled(datetime.now(UTC)) > as_of, within=3, what="the next second")
-        stage.told("break", "deletion", "--namespace", "cache", "--folder", FOLDER)
+        primary = stage.world.platform.clusters[stage.policy.platform.clusters.primary.name]
+        secrets, revision = externals(primary), application(primary)["status"]["history"][-1]["revision"]
+        stage.told("break", "deletion", "--namespace", "cache", "--folder", FOLDER, "--configuration")
         assert folders.keys(FOLDER) == []
+        eventually(lambda: len(externals(primary)) == len(secrets) - 1, within=30, what="Argo CD's pruning")
         said = stage.told(
             *("declare", "accidental-deletion", DELETIONS, "--choose", f"as_of={as_of}"),
-            *("--choose", "namespaces=cache", "--choose", f"folder={FOLDER}", "--by", "ana"),
+            *("--choose", "namespaces=cache", "--choose", f"folder={FOLDER}"),
+            *("--choose", f"revision={revision[:10]}", "--by", "ana"),
         )
         assert said["ok"], said
+        approve(stage, DELETIONS, "configuration", "ana")
         approve(stage, DELETIONS, "folder", "ana")
         approve(stage, DELETIONS, "objects", "bob")
         closed = eventually(lambda: stage.archive(DELETIONS), within=120, what="the archive")
         assert closed.ending == "recovered"
         assert folders.keys(FOLDER) == before
-        primary = stage.world.platform.clusters[stage.policy.platform.clusters.primary.name]
+        assert externals(primary) == secrets
         assert primary.ready_deployment("cache", "redis")

@@ -53,5 +53,6 @@ def test_a_stuck_volume_is_released_when_a_person_says_so(stage: Stage) -> None:
     stage.say("approve", incident=asking[0].id, step="volumes", plan=asking[0].plan, id="yes", note="it is stopped")
     closed = eventually(lambda: stage.archive(NODES), within=180, what="the end")
     assert closed.ending == "recovered"
-    assert {r.state for r in closed.steps.values()} == {StepState.DONE}
+    # The node may still be there, out of service.
+    assert {r.state for s, r in closed.steps.items() if s != "readmit"} == {StepState.DONE}
     stage.told("mend")

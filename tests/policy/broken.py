@@ -27,6 +27,7 @@ NAMES = (
     "database-elsewhere",
     "pods-redistributed",
     "zone-returned",
+    "nodes-readmitted",
     "canary-aborted",
     "application-rolled-back",
     "auto-sync-given-back",

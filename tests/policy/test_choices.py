@@ -91,7 +91,7 @@ def test_a_choice_that_no_step_takes_is_told(broken: Broken) -> None:
 
 
 def test_a_list_that_reaches_back_is_told(broken: Broken) -> None:
-    broken.edit("runbooks", "none: true", "reach: 30d").says(
+    broken.edit("runbooks", "put back, none: true", "put back, reach: 30d").says(
         "choice-bounds-fit-its-kind",
         "runbooks.yaml runbooks[5].choices[1].reach",
         at="name: services, kind",
@@ -103,11 +103,19 @@ def test_a_list_that_reaches_back_is_told(broken: Broken) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "field", "found"),
     [
-        ("none: true", "reach: 30d", "choices[1].reach", "30d"),
-        ("reach: 30d", "none: true", "choices[0].none", "true"),
+        ("put back, none: true", "put back, reach: 30d", "choices[1].reach", "30d"),
+        (
+            "kind: time, asks: the last good moment, reach: 30d, seen_by: point",
+            "kind: when, asks: the last good moment, none: true",
+            "choices[0].none",
+            "true",
+        ),
         ("seen_by: point", "seen_by: restore", "choices[0].seen_by", "restore"),
         ("seen_by: point", "seen_by: pont", "choices[0].seen_by", "pont"),
-        ("none: true", "seen_by: point", "choices[1].seen_by", "point"),
+        ("put back, none: true", "put back, seen_by: point", "choices[1].seen_by", "point"),
+        ("moment, reach: 30d", "moment, default: found", "choices[0].default", "found"),
+        ("put back, none: true", "put back, default: none", "choices[1].default", "none"),
+        ("put back, none: true", "put back, default: found", "choices[1].default", "found"),
     ],
 )
 def test_a_bound_that_does_not_fit_is_told(broken: Broken, old: str, new: str, field: str, found: str) -> None:

@@ -30,7 +30,7 @@ def test_a_rollback_of_a_configuration_that_nothing_deploys_is_told(broken: Brok
     broken.edit("services", line, "").says(
         "rollback-says-what-it-means",
         "runbooks.yaml runbooks[11].steps[0].with",
-        at="with: { cluster: primary, of: configuration, stood: 10m, blames: 24h }",
+        at="with: { cluster: primary, of: configuration, stood: 10m, blames: 24h, revision",
         found="neither",
         allowed="a managed_by, or a configuration",
     )

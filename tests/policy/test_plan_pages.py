@@ -73,7 +73,7 @@ def test_the_page_says_whom_a_suspicion_waits_for_and_how_long() -> None:
 @pytest.mark.parametrize("scenario", ["data-corruption", "accidental-deletion"])
 def test_the_page_says_what_is_chosen_and_which_steps_wait_for_it(scenario: str) -> None:
     choices = {c["name"]: c for c in told(scenario)["choices"]}
-    assert set(choices) == {"as_of", "namespaces", "folder"}
+    assert {name for name, row in choices.items() if row["default"] is None} == {"as_of", "namespaces", "folder"}
     assert "objects" in choices["namespaces"]["waited_for_by"]
     text = printed(scenario)
     assert "A person chooses" in text
@@ -90,11 +90,22 @@ def test_the_page_says_what_is_typed_what_cannot_be_undone_and_what_is_done_by_h
     assert "allowed: edge, ml, auth, cache, monitoring, dev, ci, or none" in page
 
 
+def test_the_page_says_what_stands_as_long_as_nobody_chooses() -> None:
+    choices = {c["name"]: c["default"] for c in told("configuration-error")["choices"]}
+    assert choices == {"revision": "found", "secrets": "all", "version": "found"}
+    page = printed("configuration-error")
+    assert "or none or found; found as long as nobody chooses" in page
+    assert "choose otherwise: drctl choose revision=REVISION secrets=SECRETS version=VERSION, any of them" in page
+    deletion = printed("accidental-deletion")
+    assert "choose: drctl choose as_of=AS_OF namespaces=NAMESPACES folder=FOLDER; none" in deletion
+    assert "choose otherwise: drctl choose revision=REVISION" in deletion
+
+
 def test_what_is_chosen_is_shown_on_the_page_as_it_would_be_kept() -> None:
     as_of = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M:%S}"
     page = printed("data-corruption", "--choose", f"as_of={as_of}+00:00", "--choose", "namespaces=cache,ml")
     assert f"as_of: the last moment of good data; {as_of}Z is chosen" in page
-    assert "namespaces: where deleted or damaged Kubernetes objects are put back; ml,cache is chosen" in page
+    assert "namespaces: where deleted Kubernetes objects are put back; ml,cache is chosen" in page
 
 
 @pytest.mark.parametrize(

@@ -150,3 +150,39 @@ def test_an_alias_of_a_key_has_not_the_shape_of_policy(broken: Broken) -> None:
 
 def test_the_shipped_table_is_fine(broken: Broken) -> None:
     assert not [f for f in broken.findings() if "restor" in f.rule or "kms" in f.rule]
+
+
+@pytest.mark.parametrize("scenario", ["data-corruption", "ransomware"])
+def test_a_margin_that_an_alarm_s_periods_fill_is_told(broken: Broken, scenario: str) -> None:
+    with_margin(broken, scenario, "60s").says(
+        "margin-holds-what-alarms-measure",
+        f"runbooks.yaml runbooks[{number(broken, scenario)}].steps[0].with.margin",
+        at="margin: 60s",
+        found="60s",
+        allowed=f"more than 1m, what an alarm of {scenario} measures",
+        because="would propose a moment at which harm may have been done already",
+    )
+
+
+def test_a_margin_that_cannot_be_read_is_told(broken: Broken) -> None:
+    with_margin(broken, "security-breach", "a while").says(
+        "margin-holds-what-alarms-measure",
+        f"runbooks.yaml runbooks[{number(broken, 'security-breach')}].steps[0].with.margin",
+        at="margin: a while",
+        found="a while",
+        allowed="a duration like 15m",
+        because="could propose no moment",
+    )
+
+
+def number(broken: Broken, scenario: str) -> int:
+    """The place of a runbook in its file."""
+    text = (broken.folder / "runbooks.yaml").read_text()
+    return text.partition(f"  - scenario: {scenario}\n")[0].count("\n  - scenario: ")
+
+
+def with_margin(broken: Broken, scenario: str, margin: str) -> Broken:
+    path = broken.folder / "runbooks.yaml"
+    before, title, rest = path.read_text().partition(f"  - scenario: {scenario}\n")
+    path.write_text(before + title + rest.replace("margin: 15m", f"margin: {margin}", 1))
+    return broken

@@ -12,6 +12,9 @@ _LISTS = (
     *(ChoiceKind.SERVICES, ChoiceKind.NAMESPACES, ChoiceKind.PREFIX),
     *(ChoiceKind.INSTANCES, ChoiceKind.SUBNETS),
 )
+_GIT_OR_S3 = (ChoiceKind.REVISION, ChoiceKind.VERSION)
+_NOTHING = (*_LISTS, *_GIT_OR_S3, ChoiceKind.TIME)
+_NAMED = (ChoiceKind.SERVICES, ChoiceKind.NAMESPACES)
 _TIMED = (ChoiceKind.TIME, ChoiceKind.WHEN)
 _SEEN = (ChoiceKind.TIME, ChoiceKind.NAMESPACES, ChoiceKind.INSTANCES, ChoiceKind.SUBNETS)
 
@@ -65,8 +68,8 @@ def choice_is_taken(whole: Whole) -> Iterator[Flaw]:
 
 
 def choice_bounds_fit_its_kind(whole: Whole) -> Iterator[Flaw]:
-    """Only a time reaches back, only what is found is seen, only lists and a prefix may be nothing; who bounds a choice
-    does not take it.
+    """Only a time reaches back, only what is found is seen, only what is named may be nothing; a default is a word of
+    the kind; who bounds a choice does not take it.
     """
     for i, runbook, n, choice in _choices(whole):
         path = ("runbooks", "runbooks", i, "choices", n)
@@ -84,12 +87,21 @@ def choice_bounds_fit_its_kind(whole: Whole) -> Iterator[Flaw]:
                 found=choice.seen_by,
                 because=f"{choice.name!r} is of the kind {choice.kind}, of which no step sees anything",
             )
-        if choice.none and choice.kind not in _LISTS:
+        if choice.none and choice.kind not in _NOTHING:
             yield error(
                 *(*path, "none"),
-                allowed=f"only where kind is {one_of([str(k) for k in _LISTS])}",
+                allowed=f"only where kind is {one_of([str(k) for k in _NOTHING])}",
                 found=choice.none,
                 because=f"{choice.name!r} is of the kind {choice.kind}, of which one must be chosen",
+            )
+        defaults = _defaults(choice)
+        if choice.default is not None and choice.default not in defaults:
+            yield error(
+                *(*path, "default"),
+                allowed=one_of(defaults) if defaults else "none here",
+                found=choice.default,
+                because=f"{choice.name!r} is of the kind {choice.kind}{'' if choice.none else ', without none'}:"
+                " what takes it would not know what is meant",
             )
         able = [row.id for row in runbook.steps if choice.name not in _takes(row) and row.for_each is None]
         if choice.seen_by is not None and choice.seen_by not in able:
@@ -100,6 +112,12 @@ def choice_bounds_fit_its_kind(whole: Whole) -> Iterator[Flaw]:
                 because=f"{choice.seen_by!r} is no step of {runbook.scenario!r} that looks before the choice is made"
                 + meant(choice.seen_by, able),
             )
+
+
+def _defaults(choice: Choice) -> list[str]:
+    """What may stand for the choice as long as nobody makes it."""
+    own = {**dict.fromkeys(_NAMED, "all"), **dict.fromkeys(_GIT_OR_S3, "found")}.get(choice.kind)
+    return [*([own] if own else []), *(["none"] if choice.none else [])]
 
 
 def _choices(whole: Whole) -> Iterator[tuple[int, Runbook, int, Choice]]:

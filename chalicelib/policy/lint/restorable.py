@@ -7,11 +7,13 @@ from datetime import timedelta
 from typing import Final
 
 from chalicelib.core.plan import CHOSEN
-from chalicelib.policy.base import show_duration
+from chalicelib.policy.base import parse_duration, show_duration
 from chalicelib.policy.lint.finding import Flaw, Whole, error, one_of, repeats, warning
 
 ACTIONS: Final = ("s3-count", "s3-restore")
 NEWER: Final = ("keep", "remove")
+PROPOSES: Final = ("breach-found", "restore-point")
+"""The actions that propose a moment to go back to, `margin` before the first bad sign."""
 _DAY: Final = timedelta(days=1)
 
 
@@ -115,4 +117,32 @@ def restore_step_names_a_restorable_bucket(whole: Whole) -> Iterator[Flaw]:
                     allowed=one_of(NEWER),
                     found=given["newer"],
                     because="what was not there then either stays or is hidden by a delete marker",
+                )
+
+
+def margin_holds_what_alarms_measure(whole: Whole) -> Iterator[Flaw]:
+    """An alarm rings at the end of its periods: a moment that is proposed lies before the first of them, or may lie
+    inside the harm.
+    """
+    signals = whole.policy.signals
+    measured = {a.name: a.period * a.evaluation_periods for a in signals.alarms}
+    for i, runbook in enumerate(whole.policy.runbooks.runbooks):
+        observers = [o for r in signals.rules if r.scenario == runbook.scenario for o in r.observers]
+        longest = max((measured.get(a, timedelta()) for o in observers for a in o.alarms), default=timedelta())
+        for j, step in enumerate(runbook.steps):
+            if step.action not in PROPOSES or "margin" not in step.with_:
+                continue
+            path, found = ("runbooks", "runbooks", i, "steps", j, "with", "margin"), str(step.with_["margin"])
+            try:
+                margin = parse_duration(found)
+            except ValueError as unreadable:
+                because = f"step {step.id!r} could propose no moment: {unreadable}"
+                yield error(*path, allowed="a duration like 15m", found=found, because=because)
+                continue
+            if margin <= longest:
+                yield error(
+                    *path,
+                    allowed=f"more than {show_duration(longest)}, what an alarm of {runbook.scenario} measures",
+                    found=found,
+                    because=f"step {step.id!r} would propose a moment at which harm may have been done already",
                 )

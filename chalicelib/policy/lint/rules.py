@@ -155,6 +155,7 @@ RULES: Final[tuple[Rule, ...]] = (
     restorable.restore_reaches_what_is_kept,
     restorable.kms_key_is_named,
     restorable.restore_step_names_a_restorable_bucket,
+    restorable.margin_holds_what_alarms_measure,
     containment.containment_stands_ready,
     airgap.vault_is_single,
     airgap.vault_is_out_of_reach,

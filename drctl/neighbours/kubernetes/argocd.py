@@ -7,8 +7,10 @@ with errors of the comparison nothing is applied), controller/state.go (persistR
 history, ids go up, revisionHistoryLimit is 10), gitops-engine/pkg/health (health_deployment.go, health.go: the worst of
 all), resource_customizations/argoproj.io/Rollout/health.lua, server/application/application.go (Rollback: refused while
 automated sync is on, or when the history has no such id), util/argo/argo.go (SetAppOperation). Reconciled every
-3 minutes (docs/operator-manual/argocd-cm.yaml, timeout.reconciliation), at once by a webhook of Git.
-Simplified: one cluster, one source a row, plain manifests, no hooks, waves or pruning.
+3 minutes (docs/operator-manual/argocd-cm.yaml, timeout.reconciliation), at once by a webhook of Git. What was deployed
+and is no longer in Git makes it OutOfSync, and only a sync with `prune` deletes it, as an automated one is where
+`automated.prune` says so (docs/user-guide/auto_sync.md, Automatic Pruning).
+Simplified: one cluster, one source a row, plain manifests, no hooks or waves; what is deleted takes nothing along.
 """
 
 from __future__ import annotations
@@ -145,7 +147,8 @@ class ArgoCd:
         source = application["spec"]["source"]
         compared = {"destination": application["spec"]["destination"], "source": source}
         alike = {id(obj): self._is_synced(obj) for obj in wanted}
-        said = "Synced" if all(alike.values()) else "OutOfSync"
+        extra = self._extra(repository, wanted)
+        said = "Synced" if all(alike.values()) and not extra else "OutOfSync"
         status["sync"] = {"status": said, "revision": repository.seen, "comparedTo": compared}
         found = [(obj, self._health(obj)) for obj in wanted]
         worst = max((h[0] for _, h in found if h), key=RANK.index, default="Healthy")
@@ -157,6 +160,9 @@ class ArgoCd:
         status["resources"] = [
             {k: v for k, v in _shown(obj).items() if v} | {"status": "Synced" if alike[id(obj)] else "OutOfSync"}
             for obj, _ in found
+        ] + [
+            {k: v for k, v in _shown(obj).items() if v} | {"status": "OutOfSync", "requiresPruning": True}
+            for obj in extra
         ]
 
     def _auto_sync(self, application: Obj, *, healing: bool) -> None:
@@ -211,12 +217,20 @@ class ArgoCd:
         self.cluster.write(by_key(APPLICATIONS), new)
         for obj in manifests:
             self._apply(obj)
+        for obj in self._extra(repository, manifests) if sync.get("prune") else ():
+            self.cluster.remove(kinds.by_kind(obj["apiVersion"], obj["kind"]), obj)
 
     # --- Git and the cluster
 
     def _is_synced(self, wanted: Obj) -> bool:
         live = self._live(wanted)
         return live is not None and all(live.get(k) == v for k, v in _filled(wanted).items() if k in _COMPARED)
+
+    def _extra(self, repository: Repository, wanted: Sequence[Obj]) -> list[Obj]:
+        """What is there of any revision, and not in this one."""
+        kept = {_place(obj) for obj in wanted}
+        every = {_place(obj): obj for manifests in repository.revisions.values() for obj in manifests}
+        return [live for place, obj in every.items() if place not in kept and (live := self._live(obj)) is not None]
 
     def _apply(self, wanted: Obj) -> None:
         live, filled = self._live(wanted), _filled(wanted)
@@ -284,6 +298,11 @@ def _filled(wanted: Obj) -> Obj:
         native.fill(resource, obj, number=0)
         obj.pop("status", None)
     return obj
+
+
+def _place(obj: Obj) -> tuple[str, str, str]:
+    meta = obj["metadata"]
+    return obj["kind"], meta.get("namespace", ""), meta["name"]
 
 
 def _shown(obj: Obj) -> dict[str, Any]:

@@ -193,6 +193,33 @@ def test_going_back_with_automated_sync_off_stays_and_a_new_commit_is_seen_and_n
     assert stand.image() == "web:3"
 
 
+def test_what_git_no_longer_holds_is_deleted_by_a_sync_that_prunes_and_is_back_with_the_revision_of_before(
+    stand: Stand,
+) -> None:
+    stand.api.argocd.push("argocd", "web", BAD, [])
+    stand.clock.move(30)
+    assert stand.api.objects("deployments.apps") == []
+    assert stand.app()["status"]["sync"]["status"] == "Synced"
+    sync = {"revision": GOOD, "source": stand.app()["spec"]["source"], "syncStrategy": {"apply": {}}}
+    body = {"spec": {"syncPolicy": {"automated": None}}, "operation": {"sync": sync}}
+    assert stand.patch("/argocd/applications/web", body, fieldValidation="Strict")[0] == 200
+    stand.clock.move(30)
+    assert stand.image() == "web:1"
+
+
+def test_what_git_no_longer_holds_stays_out_of_sync_where_nothing_prunes() -> None:
+    stand = Stand(selfHeal=True)
+    stand.api.argocd.push("argocd", "web", BAD, [])
+    stand.clock.move(60)
+    assert stand.image() == "web:1"
+    status = stand.app()["status"]
+    assert status["sync"]["status"] == "OutOfSync"
+    assert [(r["name"], r["requiresPruning"]) for r in status["resources"]] == [("web", True)]
+    resource = kinds.by_key(APPLICATIONS)
+    assert schema.validate(resource, stand.app()) == []
+    assert schema.prune(resource, copy.deepcopy(stand.app())) == []
+
+
 def test_a_revision_that_is_not_there_is_an_error_and_nothing_is_applied(stand: Stand) -> None:
     stand.api.argocd.forget("argocd", "web", "0000000")
     sync = {"revision": "0000000", "source": stand.app()["spec"]["source"]}
