@@ -49,6 +49,11 @@ class Cloudflare(Row):
     zone: Hex32
     record: Hex32
     target: Host = Field(description="what the record holds once the traffic has moved")
+    by_day: Host | None = Field(
+        default=None,
+        description="what the record holds while AWS carries the platform: a name of a zone that Route 53 alone answers"
+        " for, with a failover pair behind the traffic switch; a region's own name stays where it is in a failover",
+    )
     token_secret: str = Field(description="in the operator's file; an object with token (Zone:DNS:Edit of this zone)")
     servers: Annotated[tuple[Host, ...], Field(min_length=1)] = Field(
         description="the zone's name servers at Cloudflare: asked after a move, and by AWS's side for the marker"

@@ -13,6 +13,7 @@ from chalicelib.readiness.clocks import ClocksJudge
 from chalicelib.readiness.containment import ContainmentJudge
 from chalicelib.readiness.contents import ContentsJudge
 from chalicelib.readiness.contract import Judge
+from chalicelib.readiness.evidence import EvidenceJudge
 from chalicelib.readiness.infrastructure import (
     BucketsJudge,
     ClaimsJudge,
@@ -49,6 +50,7 @@ JUDGES: Final[Mapping[str, Judge]] = {
         SecretsJudge(),
         ContainmentJudge(),
         SwitchJudge(),
+        EvidenceJudge(),
         StandbyRights(),
         PrimaryRights(),
         ClocksJudge(),

@@ -128,7 +128,12 @@ def record(policy: Policy, outage: Outage, reader: Reader) -> Seen:
             because = f"{row.record} is the {found.get('type')} {found.get('name')!r}, policy means the CNAME {name!r}"
             return Seen("the record at Cloudflare", "missing", because)
         case found:
-            return Seen("the record at Cloudflare", "there", f"{name} leads to {found.get('content')}")
+            because = f"{name} leads to {found.get('content')}"
+            if row.by_day and found.get("content") not in (row.by_day, row.target):
+                because += (
+                    f", by day expected {row.by_day}: a failover of a region does not move whom Cloudflare answers"
+                )
+            return Seen("the record at Cloudflare", "there", because)
 
 
 def marker(outage: Outage, reader: Reader, incidents: Sequence[str]) -> Seen:

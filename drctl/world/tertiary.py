@@ -97,8 +97,9 @@ class Tertiary:
         self.cluster.jobs.program = self.dumps.program
         traffic, names = policy.platform.traffic, outage.cloudflare
         self.cloudflare = Cloudflare(clock, zones={names.zone: traffic.zone}, tokens={TOKEN: frozenset({names.zone})})
-        first = policy.platform.endpoint(policy.platform.regions.primary).url.removeprefix("https://")
-        self.cloudflare.add(names.zone, names.record, type="CNAME", name=traffic.record, content=first)
+        region = policy.platform.endpoint(policy.platform.regions.primary).url.removeprefix("https://")
+        by_day = names.by_day or region
+        self.cloudflare.add(names.zone, names.record, type="CNAME", name=traffic.record, content=by_day)
         _furnish(policy, outage, row, self.cluster)
 
     def copy(self, source: BackupStore, now: datetime) -> None:

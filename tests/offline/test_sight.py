@@ -32,10 +32,21 @@ def test_by_day_everything_that_the_night_needs_is_there(outage: Outage) -> None
     found = sight(outage)
     assert not [s for s in found.values() if s.state == "missing"]
     assert found["the cluster neurectomy-azw2"].because == "it answers, and knows you as 'ana@neurectomy.io': ana"
-    assert found["the record at Cloudflare"].because == "api.neurectomy.io leads to api.us-east-1.neurectomy.io"
+    assert found["the record at Cloudflare"].because == "api.neurectomy.io leads to api.aws.neurectomy.io"
     copies = found["the air-gapped copies (air-gapped)"]
     assert copies.state == "there"
     assert " old; the database's dumps are others" in copies.because
+
+
+def test_a_record_that_no_failover_of_a_region_moves_is_told_and_holds_nothing_up(outage: Outage) -> None:
+    names, region = POLICY.platform.outage.cloudflare, "api.us-east-1.neurectomy.io"  # type: ignore[union-attr]
+    outage.tertiary.cloudflare.add(names.zone, names.record, type="CNAME", name="api.neurectomy.io", content=region)
+    found = sight(outage)["the record at Cloudflare"]
+    assert found.state == "there"
+    assert found.because == (
+        f"api.neurectomy.io leads to {region}, by day expected api.aws.neurectomy.io: a failover of a region does not "
+        "move whom Cloudflare answers"
+    )
 
 
 def test_looking_changes_nothing(outage: Outage) -> None:
@@ -109,7 +120,7 @@ def test_a_second_operator_s_engine_goes_no_further_than_the_marker() -> None:
     assert "bob acts for neurectomy-provider-outage-1" in mark.because
     assert "take the record away at Cloudflare" in mark.because
     assert second.tertiary.dumps.restores == 0
-    assert second.tertiary.cloudflare.record(names.zone, names.record)["content"] == "api.us-east-1.neurectomy.io"
+    assert second.tertiary.cloudflare.record(names.zone, names.record)["content"] == names.by_day
 
 
 def test_without_a_copy_that_is_what_is_missing() -> None:

@@ -89,3 +89,32 @@ def test_a_runbook_that_leads_nowhere_is_told(broken: Broken) -> None:
         found="record-moved",
         allowed="a place outside it",
     )
+
+
+@pytest.mark.parametrize("by_day", ["api.us-east-1.neurectomy.io", "api.neurectomy.io", "api.westus2.neurectomy.io"])
+def test_a_record_outside_aws_that_the_switch_does_not_move_is_told(broken: Broken, by_day: str) -> None:
+    broken.edit("platform", "by_day: api.aws.neurectomy.io", f"by_day: {by_day}").says(
+        "record-outside-aws-follows-the-switch",
+        "platform.yaml outage.cloudflare.by_day",
+        at=broken.line("platform.yaml", "by_day: "),
+        found=by_day,
+        allowed="a failover pair behind the traffic switch",
+        because="a failover of a region moves nothing there",
+    )
+
+
+def test_where_cloudflare_answers_a_record_without_a_name_by_day_is_told(broken: Broken) -> None:
+    broken.edit("platform", "    by_day: api.aws.neurectomy.io\n", "").says(
+        "record-outside-aws-follows-the-switch",
+        "platform.yaml outage.cloudflare.by_day",
+        at=broken.line("platform.yaml", "  cloudflare:"),
+        found="nothing",
+        allowed="a failover pair behind the traffic switch",
+        because="a failover of a region moves nothing there",
+    )
+
+
+def test_where_only_route_53_answers_the_record_outside_may_lead_anywhere_by_day(broken: Broken) -> None:
+    broken.edit("platform", "dns: [route53, cloudflare]", "dns: [route53]")
+    broken.edit("platform", "    by_day: api.aws.neurectomy.io\n", "")
+    assert [str(f) for f in broken.findings() if f.rule == "record-outside-aws-follows-the-switch"] == []

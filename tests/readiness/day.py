@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from chalicelib import rights
+from chalicelib.account.alarms import alarm_properties
 from chalicelib.actions.reader import LiveReader
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.clients.web import HttpAnswer, Web
@@ -22,6 +24,7 @@ from chalicelib.policy import Policy
 from chalicelib.readiness.registry import JUDGES
 from chalicelib.readiness.round import Round
 from tests.core.stage import empty
+from tests.crash.cloud import Alarm
 from tests.crash.platform_in_process import POLICY, SETTINGS, Platform
 
 REGION, NODE = "region-failure", "node-failure"
@@ -40,6 +43,10 @@ class Day:
         # Velero has looked at its bucket, and has synced what lies there.
         self.platform.clock.pass_to(self.platform.clock.now() + timedelta(seconds=30))
         self.platform.beat()
+        for alarm in POLICY.signals.alarms:
+            # As CloudWatch says it: nobody publishes in this process, and so none is ever looked at anew.
+            there = Alarm(alarm_properties(alarm, POLICY, "a check"), looked_at=sys.maxsize)
+            self.platform.cloudwatch.alarms[alarm.region, alarm.name] = there
         self.before: Report | None = None
         self.book = channels_tested(self.platform.clock.now())
 

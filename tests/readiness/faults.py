@@ -16,6 +16,7 @@ from tests.readiness.fault import Change, Fault
 from tests.readiness.faults_of_backups import BACKUPS, pass_by
 from tests.readiness.faults_of_capacity import CAPACITY
 from tests.readiness.faults_of_containment import CONTAINED
+from tests.readiness.faults_of_evidence import EVIDENCE
 from tests.readiness.faults_of_infrastructure import INFRASTRUCTURE
 from tests.readiness.faults_of_nodes import NODES
 from tests.readiness.faults_of_secrets import SECRETS
@@ -126,6 +127,7 @@ FAULTS = (
     *SECRETS,
     *NODES,
     *TELLING,
+    *EVIDENCE,
     *CHANNEL_TEST,
     *INFRASTRUCTURE,
     *CONTAINED,

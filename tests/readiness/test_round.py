@@ -165,7 +165,7 @@ def test_what_stands_outside_aws_is_named_as_not_seen_from_here_and_is_no_findin
     assert {"Tell AWS's side that somebody else acts", "Find the newest copy of the database there"} <= elsewhere
     assert [row for row in found.rows if row.judge == "steps"] == []
     # Of the standby's backups and nodes that runbook takes nothing, however ill they are.
-    assert {row.judge for row in found.rows} == {"channels", "channel-test", "break-glass"}
+    assert {row.judge for row in found.rows} == {"channels", "channel-test", "break-glass", "evidence"}
     assert found.state is Readiness.READY
     assert found.because == (
         f"{len(found.rows)} things were looked at, and nothing stands against it; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import urlsplit
 
 from chalicelib.actions.contract import AwsOp, KubeOp
 from chalicelib.policy.lint.finding import Flaw, Whole, error
@@ -65,6 +66,22 @@ def outage_names_nothing_of_aws(whole: Whole) -> Iterator[Flaw]:
                 found=rewrite.to,
                 because=f"what is restored outside AWS would lean on {rewrite.to!r}, which is AWS's",
             )
+
+
+def record_outside_aws_follows_the_switch(whole: Whole) -> Iterator[Flaw]:
+    """Where Cloudflare answers for the platform's name too, it leads by day to what the traffic switch moves."""
+    outage, traffic = whole.policy.platform.outage, whole.policy.platform.traffic
+    if outage is None or "cloudflare" not in traffic.dns:
+        return
+    by_day, regions = outage.cloudflare.by_day, {urlsplit(e.url).hostname for e in whole.policy.platform.endpoints}
+    if by_day is not None and by_day not in {*regions, traffic.record, outage.cloudflare.target}:
+        return
+    yield error(
+        *("platform", "outage", "cloudflare", "by_day"),
+        allowed="a name that Route 53 alone answers for, with a failover pair behind the traffic switch",
+        found=by_day or "nothing",
+        because="Cloudflare answers for the record too, and a failover of a region moves nothing there",
+    )
 
 
 def move_out_of_aws_is_proven_and_marked(whole: Whole) -> Iterator[Flaw]:

@@ -188,6 +188,7 @@ RULES: Final[tuple[Rule, ...]] = (
     public.public_text_names_nothing_internal,
     outage.outage_runbook_leans_on_nothing_of_aws,
     outage.outage_names_nothing_of_aws,
+    outage.record_outside_aws_follows_the_switch,
     outage.move_out_of_aws_is_proven_and_marked,
     outage.outage_is_there_for_its_runbook,
     zones.zone_is_of_the_primary,
