@@ -17,6 +17,7 @@ from chalicelib.core.book import Book, Finding
 from chalicelib.core.bounds import wanting
 from chalicelib.core.claims import on_their_way
 from chalicelib.core.copies import LookAtCopies
+from chalicelib.core.debts import rests
 from chalicelib.core.evidence import rule_of
 from chalicelib.core.gates import Ask, Pass, Refuse, Wanted, judge
 from chalicelib.core.incident import Incident, NoticeRecord, StepRecord, StepState
@@ -111,10 +112,11 @@ def due(book: Book, *, rules: Rules, now: datetime) -> tuple[Work | Held, ...]:
         found += _archive(book, incident, its, now)
     for debt in book.debts:
         if debt.case:
-            step, record = next(iter(debt.case.steps.items()))
+            step_id, record = next(iter(debt.case.steps.items()))
             its = rules.of(debt.case.policy)
-            plan = its.plan_of(debt.case.plan, debt.case.scenario, debt.case.chosen)
-            found += _step(book, debt.case, plan.step(step), record, its, now, debt=True)
+            step = its.plan_of(debt.case.plan, debt.case.scenario, debt.case.chosen).step(step_id)
+            if not rests(book, debt, step):
+                found += _step(book, debt.case, step, record, its, now, debt=True)
     for case in book.drills.values():
         found += _drill(book, case, rules.of(case.policy), now)
     found += look_due(book, rules, now)

@@ -44,7 +44,7 @@ from chalicelib.core.backup_age import warned
 from chalicelib.core.book import Book, Watermark
 from chalicelib.core.commands import fold_command
 from chalicelib.core.copies import CopiesSeen
-from chalicelib.core.debts import left_at_the_end, overdue, paid
+from chalicelib.core.debts import left_at_the_end, overdue, owed_by_absorbed, paid
 from chalicelib.core.elsewhere import MarkerSeen, heeded
 from chalicelib.core.failback import remembered
 from chalicelib.core.happened import (
@@ -213,9 +213,13 @@ def _moved_live(book: Book, answer: Answer, now: datetime) -> Book:
 
 
 def _kept(book: Book, answer: Answer, rules: Rules, now: datetime) -> Book:
-    """What a move has set outlives it, until it is taken back."""
+    """What a move has set outlives it, until it is taken back; so does what one that was taken over had begun."""
     case = book.incidents.get(answer.incident) if isinstance(answer, Archived) else None
-    return book if case is None else remembered(book, case, rules, now)
+    if case is None:
+        return book
+    if case.ending == "absorbed":
+        book = owed_by_absorbed(book, case.id, rules, now)
+    return remembered(book, case, rules, now)
 
 
 def _told_twice(mark: Watermark, signal: Signal) -> bool:

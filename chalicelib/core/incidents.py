@@ -110,7 +110,8 @@ def _absorbing(book: Book, incident_id: str, named: tuple[str, ...], rules: Rule
         for i in book.incidents.values()
         if i.id != incident_id and i.state is not IncidentState.CLOSING and (i.id in named or incident.holds(i.scope))
     ]
-    book = put(book, replace(incident, absorbed=(*incident.absorbed, *smaller)))
+    theirs = [name for i in smaller for name in book.incidents[i].absorbed]
+    book = put(book, replace(incident, absorbed=(*incident.absorbed, *smaller, *theirs)))
     for other in smaller:
         left = ", ".join(s.id for s in on_their_way(book.incidents[other], rules, now))
         first = f"; on the way are {left}: each is looked at before anything else moves what it moves" if left else ""

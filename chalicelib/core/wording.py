@@ -198,6 +198,6 @@ def _loss_line(incident: Incident, rules: Rules) -> tuple[str, ...]:
 
 
 def _left(book: Book, incident: Incident, at: datetime) -> tuple[str, ...]:
-    debts = [f"Still owed: {d.because}." for d in book.debts if d.incident == incident.id]
+    debts = [f"Still owed: {d.because}." for d in book.debts if d.incident in (incident.id, *incident.absorbed)]
     blocks = [f"{b.because}." for b in book.blocks if b.until > at]
     return (*debts, *blocks, "The post-mortem is to be scheduled: within two working days, with the timeline attached.")

@@ -115,6 +115,38 @@ def test_ended_on_the_way_its_nodes_take_pods_again_by_themselves_and_its_traffi
         assert set(story.platform.shifts.weights(arn).values()) == {1.0}
 
 
+def test_taken_over_by_its_region_s_failure_the_zone_is_taken_back_once_that_is_closed() -> None:
+    story = ZoneStory(answers=False, mode="approve")
+    zone = after(story, 2)[SCOPE]
+    for step in ("away", "pods"):
+        story._say(f"yes-{step}", {"command": "approve", "incident": zone.id, "step": step, "plan": zone.plan})
+    for _ in range(2):
+        story.tick()
+    nodes = primary(story.platform)
+    assert [n for n in nodes.objects("nodes") if zone_nodes.is_left(n, POLICY)]
+    story._say(
+        "region", {"command": "declare", "scenario": "region-failure", "scope": "us-east-1", "note": "all of it"}
+    )
+    for _ in range(6):
+        story.tick()
+    book = story.platform.book()
+    assert book is not None
+    (region,) = book.incidents.values()
+    assert (region.scenario, region.absorbed) == ("region-failure", (zone.id,))
+    assert [d.what for d in book.debts] == [
+        "Send traffic to the zone again",
+        "Let the zone's nodes take pods again once they are back",
+    ]
+    assert {r.state for d in book.debts if d.case for r in d.case.steps.values()} == {StepState.PENDING}, "they rest"
+    story._say("enough", {"command": "abort", "incident": region.id, "note": "it was the zone alone"})
+    for _ in range(18):
+        story.tick()
+    book = story.platform.book()
+    assert book is not None
+    states = {d.what: r.state for d in book.debts if d.case for r in d.case.steps.values()}
+    assert states["Send traffic to the zone again"] is StepState.ASKING
+
+
 def test_two_zones_at_once_move_nothing_and_a_person_is_asked() -> None:
     story = TwoZones(answers=False)
     found = after(story, 6)
