@@ -6,7 +6,8 @@ TestDNSAnswer would be asked of a control plane in us-east-1. Nothing is conclud
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
@@ -30,33 +31,50 @@ class Leads:
     words: str
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One name server and what it is asked for. At `cloudflare` it cannot be moved, and is asked for what it says."""
+
+    server: str
+    record: str
+    cloudflare: bool = False
+
+
 class VerifyTraffic:
-    """As many looks as there are servers, no call."""
+    """As many looks as there are servers, no call.
+
+    Where Cloudflare answers for the record too, the name that it leads to by day is asked for in its own zone, and
+    Cloudflare's servers are asked what they say: a region's own name there leaves people behind. Their silence keeps
+    nobody from going on, since it leads nobody anywhere.
+    """
 
     name: ClassVar[str] = "verify-traffic"
     reads: ClassVar[tuple[Op, ...]] = ()
     calls: ClassVar[tuple[Op, ...]] = ()
 
-    def observe(self, target: Target, policy: Policy, reader: Reader) -> Mapping[str, Leads | Refused | NoData]:
-        record = _record(target, policy)
-        return {server: _asked(server, record, policy, reader) for server in policy.platform.traffic.name_servers}
+    def observe(self, target: Target, policy: Policy, reader: Reader) -> Mapping[Asked, Leads | Refused | NoData]:
+        return {asked: _answer(asked, policy, reader) for asked in _questions(target, policy)}
 
     def next(
-        self, target: Target, policy: Policy, facts: Mapping[str, Leads | Refused | NoData], now: datetime
+        self, target: Target, policy: Policy, facts: Mapping[Asked, Leads | Refused | NoData], now: datetime
     ) -> Next:
-        record = _record(target, policy)
         wanted = side_region(policy, "standby" if target.params["to"] == "standby" else "primary")
         if not facts:
             return Stuck(
                 because=f"no name server of {policy.platform.traffic.zone} is known; name them in platform.yaml"
             )
-        lacking, refused = [], []
-        for server, said in facts.items():
+        lacking, refused, aside = [], [], []
+        for asked, said in facts.items():
             match said:
                 case Leads(region=region) if region == wanted:
                     pass
+                case Leads(region=None, words=words) if asked.cloudflare:
+                    if words != _by_day(policy):
+                        aside.append(f"{asked.server} sends {asked.record} to {words} (no region of ours)")
                 case Leads(region=region, words=words):
-                    lacking.append(f"{server} sends {record} to {words} ({region or 'no region of ours'})")
+                    lacking.append(f"{asked.server} sends {asked.record} to {words} ({region or 'no region of ours'})")
+                case NoData(because=because) | Refused(because=because) if asked.cloudflare:
+                    aside.append(because)
                 case NoData(because=because):
                     lacking.append(because)
                 case Refused(because=because, code=code):
@@ -65,15 +83,34 @@ class VerifyTraffic:
             return Stuck(because="; ".join([*refused, *lacking]))
         if lacking:
             return Wait(because=f"{'; '.join(lacking)}; expected {wanted}", again_in=AGAIN)
-        return Done(because=f"all {len(facts)} name servers send {record} to {wanted}", facts={"answered": wanted})
+        return Done(because="; ".join([_moved(facts, wanted), *aside]), facts={"answered": wanted})
 
 
-def _record(target: Target, policy: Policy) -> str:
-    return the_test_record(policy).record if is_copy(target) else policy.platform.traffic.record
+def _questions(target: Target, policy: Policy) -> Iterator[Asked]:
+    traffic, outage = policy.platform.traffic, policy.platform.outage
+    if is_copy(target):
+        yield from (Asked(server, the_test_record(policy).record) for server in traffic.name_servers)
+        return
+    yield from (Asked(server, traffic.record) for server in traffic.name_servers)
+    if outage is not None and outage.cloudflare.by_day is not None:
+        by_day = outage.cloudflare.by_day
+        yield from (Asked(server, by_day.record) for server in by_day.name_servers)
+        yield from (Asked(server, traffic.record, cloudflare=True) for server in outage.cloudflare.servers)
 
 
-def _asked(server: str, record: str, policy: Policy, reader: Reader) -> Leads | Refused | NoData:
-    found = reader.dns(server, record, "A")
+def _by_day(policy: Policy) -> str | None:
+    outage = policy.platform.outage
+    return outage.cloudflare.by_day.record if outage and outage.cloudflare.by_day else None
+
+
+def _moved(facts: Iterable[Asked], wanted: str) -> str:
+    counts = Counter(asked.record for asked in facts if not asked.cloudflare)
+    return " and ".join(f"all {n} name servers send {record} to {wanted}" for record, n in counts.items())
+
+
+def _answer(asked: Asked, policy: Policy, reader: Reader) -> Leads | Refused | NoData:
+    server = asked.server
+    found = reader.dns(server, asked.record, "A")
     if isinstance(found, Refused | NoData):
         return found
     hosts = {str(urlsplit(e.url).hostname): e.region for e in policy.platform.endpoints}

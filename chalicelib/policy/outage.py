@@ -43,17 +43,26 @@ class HeldAddress(Row):
     port_key: str = "port"
 
 
+class ByDay(Row):
+    """Where the record at Cloudflare leads while AWS carries the platform: a name of a zone that Route 53 alone answers
+    for, with a failover pair like the record's own, the primary half behind the traffic switch. A region's own name
+    would stay where it is in a failover.
+    """
+
+    record: Host
+    zone: Host
+    name_servers: Annotated[tuple[Host, ...], Field(min_length=2)] = Field(
+        description="that zone's authoritative name servers at Route 53, asked after a move"
+    )
+
+
 class Cloudflare(Row):
     """The zone at Cloudflare, and the one record that leads people to the platform."""
 
     zone: Hex32
     record: Hex32
     target: Host = Field(description="what the record holds once the traffic has moved")
-    by_day: Host | None = Field(
-        default=None,
-        description="what the record holds while AWS carries the platform: a name of a zone that Route 53 alone answers"
-        " for, with a failover pair behind the traffic switch; a region's own name stays where it is in a failover",
-    )
+    by_day: ByDay | None = None
     token_secret: str = Field(description="in the operator's file; an object with token (Zone:DNS:Edit of this zone)")
     servers: Annotated[tuple[Host, ...], Field(min_length=1)] = Field(
         description="the zone's name servers at Cloudflare: asked after a move, and by AWS's side for the marker"

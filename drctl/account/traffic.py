@@ -30,7 +30,10 @@ def traffic(policy: Policy, account: Account) -> Iterator[Row]:
         check = find(listed["HealthChecks"], wanted)
         found[name] = check["Id"] if check else None
         yield from of_check(name, field, wanted, listed)
-    yield from _records(policy, account, found)
+    claimed, outage = policy.platform.traffic, policy.platform.outage
+    yield from _records(policy, account, found, claimed.zone, claimed.record, "platform.traffic")
+    if outage is not None and (by_day := outage.cloudflare.by_day) is not None:
+        yield from _records(policy, account, found, by_day.zone, by_day.record, "platform.outage.cloudflare.by_day")
 
 
 def _checks(policy: Policy) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
@@ -43,25 +46,28 @@ def _checks(policy: Policy) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         yield "switch", "platform.traffic.switch", {**config, "AlarmIdentifier": alarm}
 
 
-def _records(policy: Policy, account: Account, checks: Mapping[str, str | None]) -> Iterator[Row]:
+def _records(
+    policy: Policy, account: Account, checks: Mapping[str, str | None], zone: str, record_name: str, field: str
+) -> Iterator[Row]:
+    """A failover pair as `traffic.records` has it, in the public zone of that name."""
     claimed, region = policy.platform.traffic, policy.platform.responder.region
-    zones = account.ask("route53", region, "list_hosted_zones_by_name", DNSName=claimed.zone)
-    subject = Subject(f"zone {claimed.zone}", "platform.traffic.zone")
+    zones = account.ask("route53", region, "list_hosted_zones_by_name", DNSName=zone)
+    subject = Subject(f"zone {zone}", f"{field}.zone")
     if isinstance(zones, NotSeen | NotThere):
         yield subject.unseen("exists", True, zones if isinstance(zones, NotSeen) else NotSeen(zones.because))
         return
-    public = [z for z in zones["HostedZones"] if _is(z["Name"], claimed.zone) and not z["Config"].get("PrivateZone")]
+    public = [z for z in zones["HostedZones"] if _is(z["Name"], zone) and not z["Config"].get("PrivateZone")]
     yield subject.row("public zones of this name", 1, len(public))
     if not public:
         return
     answer = account.ask("route53", region, "list_resource_record_sets", HostedZoneId=public[0]["Id"])
     names = {id_: name for name, id_ in checks.items() if id_}
     for i, record in enumerate(claimed.records):
-        one = Subject(f"record {claimed.record} '{record.identifier}'", f"platform.traffic.records[{i}]")
+        one = Subject(f"record {record_name} '{record.identifier}'", f"platform.traffic.records[{i}]")
         if isinstance(answer, NotSeen | NotThere):
             yield one.unseen("exists", True, answer if isinstance(answer, NotSeen) else NotSeen(answer.because))
             continue
-        ours = [r for r in answer["ResourceRecordSets"] if _is(r["Name"], claimed.record)]
+        ours = [r for r in answer["ResourceRecordSets"] if _is(r["Name"], record_name)]
         there = next((r for r in ours if r.get("SetIdentifier") == record.identifier), None)
         if there is None:
             yield one.missing()
@@ -70,10 +76,10 @@ def _records(policy: Policy, account: Account, checks: Mapping[str, str | None])
         yield from one.claims(there, (Claim("failover", record.role, at("Failover")),))
         yield one.row("health check", record.health_check, carried and names.get(carried, carried))
     if not isinstance(answer, NotSeen | NotThere):
-        ours = [r for r in answer["ResourceRecordSets"] if _is(r["Name"], claimed.record) and r["Type"] != "TXT"]
+        ours = [r for r in answer["ResourceRecordSets"] if _is(r["Name"], record_name) and r["Type"] != "TXT"]
         known = [r.identifier for r in claimed.records]
         others = [str(r.get("SetIdentifier")) for r in ours if r.get("SetIdentifier") not in known]
-        whole = Subject(f"record {claimed.record}", "platform.traffic.records")
+        whole = Subject(f"record {record_name}", "platform.traffic.records")
         yield whole.row("records beside these", None, others or None)
 
 

@@ -129,10 +129,8 @@ def record(policy: Policy, outage: Outage, reader: Reader) -> Seen:
             return Seen("the record at Cloudflare", "missing", because)
         case found:
             because = f"{name} leads to {found.get('content')}"
-            if row.by_day and found.get("content") not in (row.by_day, row.target):
-                because += (
-                    f", by day expected {row.by_day}: a failover of a region does not move whom Cloudflare answers"
-                )
+            if row.by_day and found.get("content") not in (row.by_day.record, row.target):
+                because += f", by day expected {row.by_day.record}: Cloudflare's answers stay when a region fails over"
             return Seen("the record at Cloudflare", "there", because)
 
 

@@ -26,7 +26,6 @@ from drctl.deployment.agents import witness
 from drctl.deployment.primary import alarm_stack
 from drctl.deployment.project import package_of
 from drctl.deployment.switch import object_host
-from drctl.neighbours.dns import AuthoritativeDns, answer
 from drctl.neighbours.healthchecks import CHECKERS, METRICS_NAMESPACE, METRICS_REGION, http_fetch, run_checkers
 from drctl.neighbours.kubernetes.shared import SharedKubeApi
 from drctl.world import lifecycles, replicated, rights, seeds, sight
@@ -34,10 +33,11 @@ from drctl.world.agents import publish_health
 from drctl.world.authority import Authority
 from drctl.world.breaks import Breaks
 from drctl.world.deploy import client, deploy
+from drctl.world.hosted_zones import HostedZones
 from drctl.world.ministack import WorldError, install
 from drctl.world.outside import Outside
 from drctl.world.platform import ROUTES, LocalPlatform, now
-from drctl.world.supervisor import LOOPBACK, World, hold
+from drctl.world.supervisor import World, hold
 
 Told = Callable[[str], None]
 WHOLE_WITHIN_S = 60.0
@@ -66,7 +66,6 @@ class LocalWorld:
         self.told = told
         self.local = local
         self.shift = {} if shift_s is None else {"DR_SHIFT": f"{shift_s:g}"}
-        self.records: list[dict[str, Any]] = []
         self._statuses: dict[str, bool] = {}
         self._object = ("", "")
         self._left = AsyncExitStack()
@@ -115,9 +114,7 @@ class LocalWorld:
         await asyncio.to_thread(
             self.platform.connect, gate_url=self.world.gate_url, ministack_url=self.world.ministack.url, neighbours=urls
         )
-        self.dns = self._left.enter_context(
-            AuthoritativeDns(lambda: self.records, lambda: self._statuses, zones=[self.policy.platform.traffic.zone])
-        )
+        self.zones = self._left.enter_context(HostedZones(self.policy, lambda: self._statuses))
         if self.outside:
             await asyncio.to_thread(self._furnish, self.outside, urls)
         self.told("deploying the responder and the primary region's alarms")
@@ -147,10 +144,7 @@ class LocalWorld:
         hosts = {e.region: str(urlsplit(e.url).hostname) for e in platform.endpoints}
         self._object = self._object_address()
         self._inverted_starts(ids["switch"])
-        zone = seeds.zone(self.clients, policy, ids, hosts)
-        self.records = self.clients("route53", platform.regions.primary).list_resource_record_sets(HostedZoneId=zone)[
-            "ResourceRecordSets"
-        ]
+        self.zones.furnish(self.clients, ids, hosts)
         environment = {
             "DR_SPEED": f"{policy.speed:g}",
             "DR_RESOLVE": json.dumps(
@@ -202,7 +196,7 @@ class LocalWorld:
 
     def _lose_route53(self, gone: bool) -> None:
         """Its name servers answer whatever region is lost, and nobody when all of AWS is."""
-        self.dns.silent = gone
+        self.zones.silence(gone)
 
     def _outside(self) -> Outside | None:
         """What stands outside AWS, if policy names anything there; its name servers answer from now on."""
@@ -216,17 +210,14 @@ class LocalWorld:
         files = outside.files(self.world.state_path.parent)
         for path in files:
             self._left.callback(path.unlink, missing_ok=True)
-        self.world.say(offline=outside.says(urls, files, self._name_servers()))
-
-    def _name_servers(self) -> dict[str, str]:
-        return dict.fromkeys(self.policy.platform.traffic.name_servers, f"dns://{LOOPBACK}:{self.dns.port}")
+        self.world.say(offline=outside.says(urls, files, self.zones.name_servers()))
 
     def _elsewhere(self) -> dict[str, str]:
         """Where the responder finds the zone's name servers, at Route 53 and elsewhere, and an ARC cluster's endpoints:
         those are behind the gate, which knows by the signature which region is asked.
         """
         platform, traffic = self.policy.platform, self.policy.platform.traffic
-        found = self._name_servers() | (self.outside.name_servers() if self.outside else {})
+        found = self.zones.name_servers() | (self.outside.name_servers() if self.outside else {})
         # The responder asks STS who speaks; both ask it for the roles of other accounts, each in its own region.
         for region in (platform.responder.region, platform.regions.primary):
             found[identity.host(region)] = self.world.gate_url
@@ -341,8 +332,7 @@ class LocalWorld:
 
     def serving(self) -> str:
         """The region that the platform's public name points to, by the records and the health checks."""
-        _, found = answer(self.policy.platform.traffic.record, "CNAME", self.records, self._statuses)
-        target = found[0][3].rstrip(".") if found else ""
+        target = self.zones.leads_to()
         for endpoint in self.policy.platform.endpoints:
             if urlsplit(endpoint.url).hostname == target:
                 return endpoint.region

@@ -1,4 +1,4 @@
-"""What stands in the platform's AWS account before anything goes wrong: secrets, mail identities, the zone, the checks.
+"""What stands in the platform's AWS account before anything goes wrong: secrets, mail identities, roles, the checks.
 
 MiniStack's CloudFormation knows neither `AWS::Route53::HealthCheck` nor `AWS::CloudWatch::CompositeAlarm`, and has no
 cluster that an `AWS::EKS::AccessEntry` could be made in, so those of the templates are made through the API (the last
@@ -30,7 +30,6 @@ INTEGRATION_KEY: Final = "fedcba9876543210fedcba9876543210"
 BOT_TOKEN: Final = "xoxb-local-responder"  # noqa: S105  # known to the local Slack only
 DATABASE_USER: Final = "responder"
 DATABASE_PASSWORD: Final = "local"  # noqa: S105  # of a database on loopback that lives as long as the world
-TTL_S: Final = 10
 
 
 def secrets(clients: Clients, policy: Policy, *, host: str, port: int, pager: str) -> None:
@@ -94,53 +93,6 @@ def roles(clients: Clients, policy: Policy) -> None:
             }
             document = {"Version": "2012-10-17", "Statement": [trust]}
             iam.create_role(RoleName=arn.rpartition("/")[2], AssumeRolePolicyDocument=json.dumps(document))
-
-
-def zone(clients: Clients, policy: Policy, checks: Mapping[str, str], addresses: Mapping[str, str]) -> str:
-    """The hosted zone and its failover pair; `checks` are the ids by policy's name, `addresses` region → host.
-
-    Answers the zone's id.
-    """
-    traffic = policy.platform.traffic
-    client = clients("route53", policy.platform.regions.primary)
-    made = client.create_hosted_zone(Name=traffic.zone, CallerReference="seed")["HostedZone"]["Id"]
-    changes = []
-    for record in traffic.records:
-        region = policy.platform.regions.primary if record.role == "PRIMARY" else policy.platform.regions.standby
-        row: dict[str, Any] = {
-            "Name": traffic.record,
-            "Type": "CNAME",
-            "TTL": TTL_S,
-            "SetIdentifier": record.identifier,
-            "Failover": record.role,
-            "ResourceRecords": [{"Value": addresses[region]}],
-        }
-        if record.health_check:
-            row["HealthCheckId"] = checks[record.health_check]
-        changes.append({"Action": "CREATE", "ResourceRecordSet": row})
-    changes += [{"Action": "CREATE", "ResourceRecordSet": row} for row in drill_rows(policy, checks, addresses)]
-    client.change_resource_record_sets(HostedZoneId=made, ChangeBatch={"Changes": changes})
-    return str(made)
-
-
-def drill_rows(policy: Policy, checks: Mapping[str, str], addresses: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The pair that drills switch; none where policy names none."""
-    test, regions = policy.drills.test_record, policy.platform.regions
-    if test is None:
-        return []
-    halves = (("PRIMARY", test.primary, regions.primary), ("SECONDARY", test.standby, regions.standby))
-    return [
-        {
-            "Name": test.record,
-            "Type": "CNAME",
-            "TTL": TTL_S,
-            "SetIdentifier": identifier,
-            "Failover": role,
-            "ResourceRecords": [{"Value": addresses[region]}],
-            **({"HealthCheckId": checks["drill"]} if role == "PRIMARY" else {}),
-        }
-        for role, identifier, region in halves
-    ]
 
 
 def checks(clients: Clients, policy: Policy, responder: Mapping[str, Any]) -> dict[str, str]:

@@ -98,7 +98,7 @@ class Tertiary:
         traffic, names = policy.platform.traffic, outage.cloudflare
         self.cloudflare = Cloudflare(clock, zones={names.zone: traffic.zone}, tokens={TOKEN: frozenset({names.zone})})
         region = policy.platform.endpoint(policy.platform.regions.primary).url.removeprefix("https://")
-        by_day = names.by_day or region
+        by_day = names.by_day.record if names.by_day else region
         self.cloudflare.add(names.zone, names.record, type="CNAME", name=traffic.record, content=by_day)
         _furnish(policy, outage, row, self.cluster)
 

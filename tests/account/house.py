@@ -23,6 +23,7 @@ from drctl.account.asking import Account
 from drctl.account.verify import verify
 from drctl.deployment.primary import alarm_stack
 from drctl.deployment.resources import resources
+from drctl.world import hosted_zones
 
 PRIMARY, STANDBY = "eu-west-1", "eu-central-1"
 ACCOUNT = "123456789012"
@@ -261,29 +262,18 @@ def replication(policy: Policy) -> dict[str, Any]:
 
 
 def _traffic(policy: Policy) -> None:
-    traffic, route53 = policy.platform.traffic, client("route53", policy.platform.responder.region)
+    route53 = client("route53", policy.platform.responder.region)
     configs = {"endpoint": endpoint_check(policy), "switch": _switch_check(policy)}
     ids = {
         name: route53.create_health_check(CallerReference=name, HealthCheckConfig=config)["HealthCheck"]["Id"]
         for name, config in configs.items()
     }
-    zone = route53.create_hosted_zone(Name=traffic.zone, CallerReference="zone")["HostedZone"]["Id"]
-    changes = [
-        {
-            "Action": "CREATE",
-            "ResourceRecordSet": {
-                "Name": traffic.record,
-                "Type": "CNAME",
-                "TTL": 60,
-                "SetIdentifier": record.identifier,
-                "Failover": record.role,
-                "ResourceRecords": [{"Value": f"{record.identifier}.example"}],
-                **({"HealthCheckId": ids[record.health_check]} if record.health_check else {}),
-            },
-        }
-        for record in traffic.records
-    ]
-    route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": changes})
+    regions = policy.platform.regions
+    hosts = {region: f"{region}.example" for region in (regions.primary, regions.standby)}
+    for zone, rows in hosted_zones.rows(policy, {**ids, "drill": ids["switch"]}, hosts).items():
+        made = route53.create_hosted_zone(Name=zone, CallerReference=zone)["HostedZone"]["Id"]
+        changes = [{"Action": "CREATE", "ResourceRecordSet": row} for row in rows]
+        route53.change_resource_record_sets(HostedZoneId=made, ChangeBatch={"Changes": changes})
 
 
 def _alarms(policy: Policy) -> None:

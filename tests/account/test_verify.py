@@ -206,6 +206,12 @@ DIFFERENCES: dict[str, tuple[Change, str, str, str]] = {
         "health check",
         "endpoint",
     ),
+    "the name that Cloudflare leads to by day stays where it is": (
+        lambda p: _record(p, "primary", "endpoint", zone="aws.acme.example"),
+        "record api.aws.acme.example 'primary'",
+        "health check",
+        "endpoint",
+    ),
     "a primary record that carries the wrong check": (
         lambda p: _record(p, "primary", "endpoint"),
         "record api.acme.example 'primary'",
@@ -234,9 +240,11 @@ def _check(policy: Policy, **other: object) -> None:
     client("route53", STANDBY).update_health_check(HealthCheckId=_checks()["HTTPS"], **kept, **other)
 
 
-def _record(policy: Policy, identifier: str, check: str) -> None:
+def _record(policy: Policy, identifier: str, check: str, zone: str = "") -> None:
     route53 = client("route53", STANDBY)
-    zone = route53.list_hosted_zones_by_name(DNSName=policy.platform.traffic.zone)["HostedZones"][0]["Id"]
+    name = zone or policy.platform.traffic.zone
+    zones = route53.list_hosted_zones_by_name(DNSName=name)["HostedZones"]
+    zone = next(z["Id"] for z in zones if z["Name"] == f"{name}.")
     records = route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     record = next(r for r in records if r.get("SetIdentifier") == identifier)
     kind = {"endpoint": endpoint_check(policy)["Type"], "switch": "CLOUDWATCH_METRIC"}[check]

@@ -25,7 +25,7 @@ from chalicelib.actions.velero_restore import Attempt, Backup, Restoring
 from chalicelib.actions.velero_rewrites import Held, Rewriting
 from chalicelib.actions.velero_schedules import Schedules
 from chalicelib.actions.verify_service import Verified
-from chalicelib.actions.verify_traffic import Leads
+from chalicelib.actions.verify_traffic import Asked, Leads
 from chalicelib.actions.verify_write import Proof
 from chalicelib.actions.workload_ready import Readiness
 from chalicelib.actions.wrong_side import WrongSide
@@ -64,6 +64,7 @@ assert TEXT
 MODIFIERS = Held(NAME, {FILE: TEXT})
 MAPPING = Held(IMAGES, image_registries(POLICY))
 READY = Readiness(())
+NS_1, NS_2, ADA = (Asked(s, "api.neurectomy.io", cloudflare=s == "ada") for s in ("ns-1", "ns-2", "ada"))
 WEST, EAST = Leads("us-west-2", "west.io"), Leads("us-east-1", "east.io")
 LACKING = Readiness(("deployment 'redis' has 0 of 2 pods ready",))
 
@@ -184,18 +185,20 @@ ROWS: list[tuple[str, dict[str, str], Any, type[Next], str]] = [
     ("switch-traffic", {"to": "standby"}, Alarm("ALARM", 1.0), Done, "goes to us-west-2"),
     ("switch-traffic", {"to": "primary"}, Alarm("ALARM", 1.0), Act, "expected OK"),
     ("verify-traffic", {"to": "standby"}, {}, Stuck, "name them in platform.yaml"),
-    ("verify-traffic", {"to": "standby"}, {"ns-1": WEST, "ns-2": SILENT}, Wait, "nobody answered"),
+    ("verify-traffic", {"to": "standby"}, {NS_1: WEST, NS_2: SILENT}, Wait, "nobody answered"),
     (
         "verify-traffic",
         {"to": "standby"},
-        {"ns-1": WEST, "ns-2": EAST},
+        {NS_1: WEST, NS_2: EAST},
         Wait,
         "ns-2 sends api.neurectomy.io to east.io",
     ),
-    ("verify-traffic", {"to": "standby"}, {"ns-1": Leads(None, "192.0.2.9")}, Wait, "192.0.2.9 (no region of ours)"),
-    ("verify-traffic", {"to": "standby"}, {"ns-1": WEST, "ns-2": DENIED}, Stuck, "AccessDenied"),
-    ("verify-traffic", {"to": "standby"}, {"ns-1": WEST, "ns-2": WEST}, Done, "all 2 name servers"),
-    ("verify-traffic", {"to": "primary"}, {"ns-1": WEST, "ns-2": EAST}, Wait, "expected us-east-1"),
+    ("verify-traffic", {"to": "standby"}, {NS_1: Leads(None, "192.0.2.9")}, Wait, "192.0.2.9 (no region of ours)"),
+    ("verify-traffic", {"to": "standby"}, {NS_1: WEST, NS_2: DENIED}, Stuck, "AccessDenied"),
+    ("verify-traffic", {"to": "standby"}, {NS_1: WEST, NS_2: WEST}, Done, "all 2 name servers"),
+    ("verify-traffic", {"to": "primary"}, {NS_1: WEST, NS_2: EAST}, Wait, "expected us-east-1"),
+    ("verify-traffic", {"to": "standby"}, {NS_1: WEST, ADA: EAST}, Wait, "ada sends api.neurectomy.io to east.io"),
+    ("verify-traffic", {"to": "standby"}, {NS_1: WEST, ADA: DENIED}, Done, "all 1 name servers send api"),
     *s3_rows.ROWS,
     ("person", {"ask": "look at it"}, None, Wait, "look at it"),
 ]

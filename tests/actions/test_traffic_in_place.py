@@ -16,10 +16,14 @@ from chalicelib.actions.reader import LiveReader
 from chalicelib.actions.registry import ACTIONS
 from chalicelib.actions.switches.position import READS, position
 from chalicelib.actions.switches.stand import Position
+from chalicelib.actions.verify_traffic import VerifyTraffic
 from chalicelib.bootstrap import Responder
 from chalicelib.core.outcome import Act, Call, Done, Doubtful, Made, Next, NoData, Refused, Stuck, Wait
+from chalicelib.core.rehearsal import COPY, DRILL
 from chalicelib.executor import Executor
+from chalicelib.policy.outage import ByDay, Cloudflare
 from chalicelib.policy.platform import ArcSwitch, MetricSwitch, ObjectSwitch
+from drctl.neighbours import cloudflare as neighbour
 from drctl.neighbours.arc import REGIONS
 from tests.crash.platform_in_process import Platform
 from tests.policy.broken import Broken
@@ -84,6 +88,27 @@ class Stage:
         for _ in range(20):
             self.wait(timedelta(seconds=30))
             assert self.traffic.serving() == region
+
+
+def cloudflare(stage: Stage) -> Cloudflare:
+    outage = stage.worker.policy.platform.outage
+    assert outage is not None
+    return outage.cloudflare
+
+
+def by_day(stage: Stage) -> ByDay:
+    found = cloudflare(stage).by_day
+    assert found is not None
+    return found
+
+
+def at_cloudflare(stage: Stage, content: str) -> None:
+    """The record there leads to this name."""
+    row, traffic = cloudflare(stage), stage.worker.policy.platform.traffic
+    there = stage.traffic.outside = neighbour.Cloudflare(
+        stage.platform.clock.now, zones={row.zone: traffic.zone}, tokens={"t": frozenset({row.zone})}
+    )
+    there.add(row.zone, row.record, type="CNAME", name=traffic.record, content=content)
 
 
 @pytest.fixture(params=KINDS)
@@ -241,6 +266,58 @@ def test_a_name_server_that_differs_is_named_and_one_that_is_silent_is_waited_fo
     assert isinstance(stage.look("verify-traffic", "standby"), Wait)
     stage.traffic.silent.clear()
     assert isinstance(stage.look("verify-traffic", "standby"), Done)
+
+
+def test_the_name_that_cloudflare_leads_to_by_day_is_asked_for_in_its_own_zone(stage: Stage) -> None:
+    stage.move("standby")
+    server = by_day(stage).name_servers[2]
+    stage.traffic.stale.add(server)
+    found = stage.look("verify-traffic", "standby")
+    assert isinstance(found, Wait)
+    assert f"{server} sends api.aws.neurectomy.io to api.us-east-1.neurectomy.io (us-east-1)" in found.because
+    assert "name server ns-" not in found.because
+    stage.traffic.stale.clear()
+    done = stage.look("verify-traffic", "standby")
+    assert isinstance(done, Done)
+    assert done.because == (
+        "all 4 name servers send api.neurectomy.io to us-west-2"
+        " and all 4 name servers send api.aws.neurectomy.io to us-west-2"
+    )
+
+
+def test_a_region_s_own_name_at_cloudflare_leaves_people_behind_and_is_told(stage: Stage) -> None:
+    stage.move("standby")
+    at_cloudflare(stage, "api.us-east-1.neurectomy.io")
+    found = stage.look("verify-traffic", "standby")
+    assert isinstance(found, Wait)
+    for server in cloudflare(stage).servers:
+        assert f"{server} sends api.neurectomy.io to api.us-east-1.neurectomy.io (us-east-1)" in found.because
+    at_cloudflare(stage, by_day(stage).record)
+    assert isinstance(stage.look("verify-traffic", "standby"), Done)
+
+
+def test_what_cloudflare_does_not_say_keeps_no_failover_from_going_on(stage: Stage) -> None:
+    stage.move("standby")
+    stage.traffic.silent.update(cloudflare(stage).servers)
+    found = stage.look("verify-traffic", "standby")
+    assert isinstance(found, Done)
+    assert all(f"name server {server} did not answer" in found.because for server in cloudflare(stage).servers)
+    stage.traffic.silent.clear()
+    at_cloudflare(stage, "api.westus2.neurectomy.io")
+    found = stage.look("verify-traffic", "standby")
+    assert isinstance(found, Done)
+    assert "sends api.neurectomy.io to api.westus2.neurectomy.io (no region of ours)" in found.because
+
+
+@pytest.mark.parametrize("kind", ["metric"], indirect=True)
+def test_a_drill_s_record_is_nobody_else_s_to_answer_for(kind: Stage) -> None:
+    """Nothing leads to it from outside, so none but its own zone's servers are asked for it."""
+    now = kind.platform.clock.now()
+    target = Target(step="traffic", incident="drill-1", opened_at=now, at=now, params={"to": "primary", COPY: DRILL})
+    action = VerifyTraffic()
+    with kind.platform.outside.life():
+        facts = action.observe(target, kind.worker.policy, LiveReader(kind.worker.ports, action.reads))
+    assert {a.server for a in facts} == set(kind.worker.policy.platform.traffic.name_servers)
 
 
 def test_addresses_of_an_alias_are_told_apart_by_the_endpoints_own(stage: Stage) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -14,7 +15,8 @@ from drctl.deployment.resources import resources
 from drctl.neighbours.cloudflare import Cloudflare
 from drctl.neighbours.dns import Authority, answer
 from drctl.neighbours.healthchecks import HealthCheckers
-from drctl.world.seeds import controls, drill_rows
+from drctl.world import hosted_zones
+from drctl.world.seeds import controls
 from tests.crash.cloud import S3, CloudWatch
 
 SETTLES: Final = 3
@@ -67,11 +69,15 @@ class Traffic:
             for name, config in configs.items()
         }
         self.switch_id = str(ids["switch"]["HealthCheck"]["Id"])
-        self.records = self._records({name: str(made["HealthCheck"]["Id"]) for name, made in ids.items()})
-        self._authority = Authority(
-            lambda: self.records, self.checks.statuses, zones=[self.policy.platform.traffic.zone]
-        )
-        self._stale = Authority(lambda: self.records, dict, zones=[self.policy.platform.traffic.zone])
+        hosts = {e.region: str(urlsplit(e.url).hostname) for e in policy.platform.endpoints}
+        rows = hosted_zones.rows(policy, {name: str(made["HealthCheck"]["Id"]) for name, made in ids.items()}, hosts)
+        self.records = rows[policy.platform.traffic.zone]
+        self._authorities: dict[str, Authority] = {}
+        self._stale: dict[str, Authority] = {}
+        for zone, servers in hosted_zones.servers(policy).items():
+            fresh = Authority(partial(rows.__getitem__, zone), self.checks.statuses, zones=[zone])
+            self._authorities |= dict.fromkeys(servers, fresh)
+            self._stale |= dict.fromkeys(servers, Authority(partial(rows.__getitem__, zone), dict, zones=[zone]))
         # An inverted check of an endpoint begins unhealthy: no record hangs on one before the checkers have looked.
         for _ in range(SETTLES):
             self._checkers_look()
@@ -95,28 +101,18 @@ class Traffic:
         outage = self.policy.platform.outage
         if outage is not None and host in outage.cloudflare.servers:
             return self._at_cloudflare().wire(query)
-        return (self._stale if host in self.stale else self._authority).wire(query)
+        return (self._stale if host in self.stale else self._authorities)[host].wire(query)
 
     def _at_cloudflare(self) -> Authority:
         """The zone there as it is on a good day, until somebody has said what it holds."""
         outage, zone = self.policy.platform.outage, self.policy.platform.traffic.zone
         if outage is None or self.outside is None:
-            return Authority(list, dict, zones=[zone])
+            by_day = outage.cloudflare.by_day if outage else None
+            row = {"Name": self.policy.platform.traffic.record, "Type": "CNAME", "TTL": 300}
+            rows = [row | {"ResourceRecords": [{"Value": by_day.record}]}] if by_day else []
+            return Authority(lambda: rows, dict, zones=[zone])
         there, named = self.outside, outage.cloudflare.zone
         return Authority(lambda: there.record_sets(named), dict, zones=[zone])
-
-    def _records(self, ids: dict[str, str]) -> list[dict[str, Any]]:
-        traffic, regions = self.policy.platform.traffic, self.policy.platform.regions
-        hosts = {e.region: urlsplit(e.url).hostname for e in self.policy.platform.endpoints}
-        found = []
-        for record in traffic.records:
-            region = regions.primary if record.role == "PRIMARY" else regions.standby
-            row: dict[str, Any] = {"Name": traffic.record, "Type": "CNAME", "TTL": 10, "Failover": record.role}
-            row |= {"SetIdentifier": record.identifier, "ResourceRecords": [{"Value": hosts[region]}]}
-            if record.health_check:
-                row["HealthCheckId"] = ids[record.health_check]
-            found.append(row)
-        return [*found, *drill_rows(self.policy, ids, {k: str(v) for k, v in hosts.items()})]
 
     def _checkers_look(self) -> None:
         """At the switch's object, if there is one: a public GET, as its bucket's policy allows."""

@@ -66,8 +66,9 @@ def a_tick(stage: Stage) -> float:
 
 def answered(stage: Stage) -> list[str]:
     """What the zone's authoritative server says on the wire."""
-    asked = DNSRecord.question(stage.policy.platform.traffic.record, "A")
-    reply = DNSRecord.parse(asked.send("127.0.0.1", stage.world.dns.port, timeout=5))
+    traffic = stage.policy.platform.traffic
+    port = int(stage.world.zones.name_servers()[traffic.name_servers[0]].rpartition(":")[2])
+    reply = DNSRecord.parse(DNSRecord.question(traffic.record, "A").send("127.0.0.1", port, timeout=5))
     assert reply.header.aa
     return [str(r.rdata).rstrip(".") for r in reply.rr]
 

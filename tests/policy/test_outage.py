@@ -91,20 +91,52 @@ def test_a_runbook_that_leads_nowhere_is_told(broken: Broken) -> None:
     )
 
 
+def without_by_day(broken: Broken) -> Broken:
+    text = (broken.folder / "platform.yaml").read_text()
+    rows = text[text.index("    by_day:") : text.index("    token_secret: neurectomy/cloudflare")]
+    return broken.edit("platform", rows, "")
+
+
 @pytest.mark.parametrize("by_day", ["api.us-east-1.neurectomy.io", "api.neurectomy.io", "api.westus2.neurectomy.io"])
 def test_a_record_outside_aws_that_the_switch_does_not_move_is_told(broken: Broken, by_day: str) -> None:
-    broken.edit("platform", "by_day: api.aws.neurectomy.io", f"by_day: {by_day}").says(
+    broken.edit("platform", "record: api.aws.neurectomy.io", f"record: {by_day}").says(
         "record-outside-aws-follows-the-switch",
-        "platform.yaml outage.cloudflare.by_day",
-        at=broken.line("platform.yaml", "by_day: "),
+        "platform.yaml outage.cloudflare.by_day.record",
+        at=f"      record: {by_day}",
         found=by_day,
         allowed="a failover pair behind the traffic switch",
         because="a failover of a region moves nothing there",
     )
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "field", "allowed", "because"),
+    [
+        (
+            *("record: api.aws.neurectomy.io", "record: api.other.neurectomy.io", "record"),
+            *("a name in the zone aws.neurectomy.io", "answer for that zone alone"),
+        ),
+        (
+            *("zone: aws.neurectomy.io", "zone: neurectomy.io", "zone"),
+            *("delegated to Route 53 alone", "Cloudflare answers for this one too"),
+        ),
+    ],
+)
+def test_a_name_by_day_that_its_servers_do_not_answer_for_is_told(
+    broken: Broken, old: str, new: str, field: str, allowed: str, because: str
+) -> None:
+    broken.edit("platform", old, new).says(
+        "record-outside-aws-follows-the-switch",
+        f"platform.yaml outage.cloudflare.by_day.{field}",
+        at=f"      {new}",
+        found=new.partition(": ")[2],
+        allowed=allowed,
+        because=because,
+    )
+
+
 def test_where_cloudflare_answers_a_record_without_a_name_by_day_is_told(broken: Broken) -> None:
-    broken.edit("platform", "    by_day: api.aws.neurectomy.io\n", "").says(
+    without_by_day(broken).says(
         "record-outside-aws-follows-the-switch",
         "platform.yaml outage.cloudflare.by_day",
         at=broken.line("platform.yaml", "  cloudflare:"),
@@ -116,5 +148,5 @@ def test_where_cloudflare_answers_a_record_without_a_name_by_day_is_told(broken:
 
 def test_where_only_route_53_answers_the_record_outside_may_lead_anywhere_by_day(broken: Broken) -> None:
     broken.edit("platform", "dns: [route53, cloudflare]", "dns: [route53]")
-    broken.edit("platform", "    by_day: api.aws.neurectomy.io\n", "")
+    without_by_day(broken)
     assert [str(f) for f in broken.findings() if f.rule == "record-outside-aws-follows-the-switch"] == []

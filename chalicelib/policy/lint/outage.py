@@ -74,14 +74,28 @@ def record_outside_aws_follows_the_switch(whole: Whole) -> Iterator[Flaw]:
     if outage is None or "cloudflare" not in traffic.dns:
         return
     by_day, regions = outage.cloudflare.by_day, {urlsplit(e.url).hostname for e in whole.policy.platform.endpoints}
-    if by_day is not None and by_day not in {*regions, traffic.record, outage.cloudflare.target}:
-        return
-    yield error(
-        *("platform", "outage", "cloudflare", "by_day"),
-        allowed="a name that Route 53 alone answers for, with a failover pair behind the traffic switch",
-        found=by_day or "nothing",
-        because="Cloudflare answers for the record too, and a failover of a region moves nothing there",
-    )
+    where = ("platform", "outage", "cloudflare", "by_day")
+    if by_day is None or by_day.record in {*regions, traffic.record, outage.cloudflare.target}:
+        yield error(
+            *(where if by_day is None else (*where, "record")),
+            allowed="a name that Route 53 alone answers for, with a failover pair behind the traffic switch",
+            found=by_day.record if by_day else "nothing",
+            because="Cloudflare answers for the record too, and a failover of a region moves nothing there",
+        )
+    elif not by_day.record.endswith(f".{by_day.zone}"):
+        yield error(
+            *(*where, "record"),
+            allowed=f"a name in the zone {by_day.zone}",
+            found=by_day.record,
+            because="the name servers that are asked after a move answer for that zone alone",
+        )
+    elif by_day.zone == traffic.zone:
+        yield error(
+            *(*where, "zone"),
+            allowed="a zone that is delegated to Route 53 alone",
+            found=by_day.zone,
+            because="Cloudflare answers for this one too, and would be asked for the name that it leads to",
+        )
 
 
 def move_out_of_aws_is_proven_and_marked(whole: Whole) -> Iterator[Flaw]:
