@@ -109,8 +109,7 @@ def _moved(facts: Iterable[Asked], wanted: str) -> str:
 
 
 def _answer(asked: Asked, policy: Policy, reader: Reader) -> Leads | Refused | NoData:
-    server = asked.server
-    found = reader.dns(server, asked.record, "A")
+    found = reader.dns(asked.server, asked.record, "A")
     if isinstance(found, Refused | NoData):
         return found
     hosts = {str(urlsplit(e.url).hostname): e.region for e in policy.platform.endpoints}
@@ -121,9 +120,11 @@ def _answer(asked: Asked, policy: Policy, reader: Reader) -> Leads | Refused | N
     addresses = _addresses(found)
     if not addresses:
         return Leads(None, names[-1] if names else "nowhere")
-    # An alias answers with addresses: they are those of one of our endpoints, or of nobody we know.
+    # An alias answers with addresses: they are those of one of our endpoints, or of nobody we know. Those names lie in
+    # the record's zone, for which the servers of another do not answer.
+    servers = policy.platform.traffic.name_servers
     for host, region in hosts.items():
-        own = reader.dns(server, host, "A")
+        own = reader.dns(asked.server if asked.server in servers else servers[0], host, "A")
         if isinstance(own, NoData):
             return own
         if not isinstance(own, Refused) and addresses & _addresses(own):

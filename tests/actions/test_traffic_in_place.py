@@ -329,10 +329,14 @@ def test_addresses_of_an_alias_are_told_apart_by_the_endpoints_own(stage: Stage)
     for address, region in (("192.0.2.1", EAST), ("192.0.2.2", WEST)):
         name = f"api.{region}.neurectomy.io"
         records.append({"Name": name, "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": address}]})
+    for record in stage.traffic.rows[by_day(stage).zone]:
+        address = "192.0.2.1" if record["Failover"] == "PRIMARY" else "192.0.2.2"
+        record |= {"Type": "A", "ResourceRecords": [{"Value": address}]}
     assert isinstance(stage.look("verify-traffic", "primary"), Done)
     found = stage.look("verify-traffic", "standby")
     assert isinstance(found, Wait)
-    assert "to 192.0.2.1 (us-east-1)" in found.because
+    assert "sends api.neurectomy.io to 192.0.2.1 (us-east-1)" in found.because
+    assert "sends api.aws.neurectomy.io to 192.0.2.1 (us-east-1)" in found.because
 
 
 def test_a_record_that_is_gone_leads_nowhere(stage: Stage) -> None:

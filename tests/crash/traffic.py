@@ -70,7 +70,9 @@ class Traffic:
         }
         self.switch_id = str(ids["switch"]["HealthCheck"]["Id"])
         hosts = {e.region: str(urlsplit(e.url).hostname) for e in policy.platform.endpoints}
-        rows = hosted_zones.rows(policy, {name: str(made["HealthCheck"]["Id"]) for name, made in ids.items()}, hosts)
+        self.rows = rows = hosted_zones.rows(
+            policy, {name: str(made["HealthCheck"]["Id"]) for name, made in ids.items()}, hosts
+        )
         self.records = rows[policy.platform.traffic.zone]
         self._authorities: dict[str, Authority] = {}
         self._stale: dict[str, Authority] = {}
