@@ -163,9 +163,9 @@ def alarmed(book: Book, incident_id: str, because: str, rules: Rules, now: datet
 
 
 def blocked(book: Book, scope: str, rules: Rules, now: datetime) -> Book:
-    """The block window that follows a failover."""
+    """The block window that follows a recovery."""
     until = now + rules.policy.platform.responder.block_window
-    because = f"a failover of {scope} ended at {now:%H:%M:%S} UTC; nothing moves by itself until {until:%H:%M:%S} UTC"
+    because = f"the recovery of {scope} ended at {now:%H:%M:%S} UTC; nothing moves by itself until {until:%H:%M:%S} UTC"
     kept = tuple(b for b in book.blocks if b.scope != scope)
     return replace(book, blocks=(*kept, Block(scope=scope, until=until, because=because)))
 

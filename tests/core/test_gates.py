@@ -400,6 +400,6 @@ def test_the_block_window_also_holds_at_the_region_that_took_over() -> None:
     moved = Failover(incident="us-east-1-region-failure-20261123T025500", scenario=REGION, at=at(0))
     book = replace(
         declared("failback", STANDBY, book=replace(empty(serving=STANDBY), failover=moved)),
-        blocks=(Block(scope=PRIMARY, until=at(3600), because="a failover of us-east-1 ended"),),
+        blocks=(Block(scope=PRIMARY, until=at(3600), because="the recovery of us-east-1 ended"),),
     )
     said(gates.block_window(wanted(book, "capacity"), book, RULES, at(20)), Refuse)
