@@ -59,6 +59,7 @@ class VerifyTraffic:
         self, target: Target, policy: Policy, facts: Mapping[Asked, Leads | Refused | NoData], now: datetime
     ) -> Next:
         wanted = side_region(policy, "standby" if target.params["to"] == "standby" else "primary")
+        by_day = policy.platform.by_day
         if not facts:
             return Stuck(
                 because=f"no name server of {policy.platform.traffic.zone} is known; name them in platform.yaml"
@@ -69,7 +70,7 @@ class VerifyTraffic:
                 case Leads(region=region) if region == wanted:
                     pass
                 case Leads(region=None, words=words) if asked.cloudflare:
-                    if words != _by_day(policy):
+                    if by_day is None or words != by_day.record:
                         aside.append(f"{asked.server} sends {asked.record} to {words} (no region of ours)")
                 case Leads(region=region, words=words):
                     lacking.append(f"{asked.server} sends {asked.record} to {words} ({region or 'no region of ours'})")
@@ -92,15 +93,9 @@ def _questions(target: Target, policy: Policy) -> Iterator[Asked]:
         yield from (Asked(server, the_test_record(policy).record) for server in traffic.name_servers)
         return
     yield from (Asked(server, traffic.record) for server in traffic.name_servers)
-    if outage is not None and outage.cloudflare.by_day is not None:
-        by_day = outage.cloudflare.by_day
+    if outage is not None and (by_day := policy.platform.by_day) is not None:
         yield from (Asked(server, by_day.record) for server in by_day.name_servers)
         yield from (Asked(server, traffic.record, cloudflare=True) for server in outage.cloudflare.servers)
-
-
-def _by_day(policy: Policy) -> str | None:
-    outage = policy.platform.outage
-    return outage.cloudflare.by_day.record if outage and outage.cloudflare.by_day else None
 
 
 def _moved(facts: Iterable[Asked], wanted: str) -> str:

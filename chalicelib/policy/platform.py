@@ -11,7 +11,7 @@ from pydantic import Field
 from chalicelib.policy.accounts import Account, AccountId
 from chalicelib.policy.base import Duration, Name, Row
 from chalicelib.policy.containment import Containment
-from chalicelib.policy.outage import Outage
+from chalicelib.policy.outage import ByDay, Outage
 
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-gov)?-[a-z]+-\d$")]
 SecurityGroup = Annotated[str, Field(pattern=r"^sg-[0-9a-f]+$")]
@@ -337,6 +337,11 @@ class Platform(Row):
     outage: Outage | None = Field(
         default=None, description="what carries the platform when AWS is gone; left out, nothing outside AWS does"
     )
+
+    @property
+    def by_day(self) -> ByDay | None:
+        """Where the record at Cloudflare leads by day; None where nothing is written down of it."""
+        return self.outage.cloudflare.by_day if self.outage else None
 
     def endpoint(self, region: str) -> Endpoint | Outage:
         """The region's own address (`url`); KeyError names the region that has none."""

@@ -30,9 +30,9 @@ def traffic(policy: Policy, account: Account) -> Iterator[Row]:
         check = find(listed["HealthChecks"], wanted)
         found[name] = check["Id"] if check else None
         yield from of_check(name, field, wanted, listed)
-    claimed, outage = policy.platform.traffic, policy.platform.outage
+    claimed = policy.platform.traffic
     yield from _records(policy, account, found, claimed.zone, claimed.record, "platform.traffic")
-    if outage is not None and (by_day := outage.cloudflare.by_day) is not None:
+    if by_day := policy.platform.by_day:
         yield from _records(policy, account, found, by_day.zone, by_day.record, "platform.outage.cloudflare.by_day")
 
 

@@ -24,22 +24,22 @@ Rows = list[dict[str, Any]]
 
 def servers(policy: Policy) -> dict[str, tuple[str, ...]]:
     """Zone → its authoritative name servers."""
-    traffic, outage = policy.platform.traffic, policy.platform.outage
+    traffic = policy.platform.traffic
     found = {traffic.zone: traffic.name_servers}
-    if outage is not None and (by_day := outage.cloudflare.by_day) is not None:
+    if by_day := policy.platform.by_day:
         found[by_day.zone] = by_day.name_servers
     return found
 
 
 def rows(policy: Policy, checks: Mapping[str, str], hosts: Mapping[str, str]) -> dict[str, Rows]:
     """Zone → its records: the failover pairs. `checks` are the ids by policy's name, `hosts` region → host."""
-    traffic, test, outage = policy.platform.traffic, policy.drills.test_record, policy.platform.outage
+    traffic, test = policy.platform.traffic, policy.drills.test_record
     halves = [(record.role, record.identifier, record.health_check) for record in traffic.records]
     found = {traffic.zone: _pair(policy, traffic.record, halves, checks, hosts)}
     if test is not None:
         drilled = [("PRIMARY", test.primary, "drill"), ("SECONDARY", test.standby, None)]
         found[traffic.zone] += _pair(policy, test.record, drilled, checks, hosts)
-    if outage is not None and (by_day := outage.cloudflare.by_day) is not None:
+    if by_day := policy.platform.by_day:
         found[by_day.zone] = _pair(policy, by_day.record, halves, checks, hosts)
     return found
 

@@ -109,7 +109,7 @@ class Traffic:
         """The zone there as it is on a good day, until somebody has said what it holds."""
         outage, zone = self.policy.platform.outage, self.policy.platform.traffic.zone
         if outage is None or self.outside is None:
-            by_day = outage.cloudflare.by_day if outage else None
+            by_day = self.policy.platform.by_day
             row = {"Name": self.policy.platform.traffic.record, "Type": "CNAME", "TTL": 300}
             rows = [row | {"ResourceRecords": [{"Value": by_day.record}]}] if by_day else []
             return Authority(lambda: rows, dict, zones=[zone])
